@@ -150,6 +150,6 @@ class Audience:
                     observer(event)
                 else:
                     context.run(observer, event)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a watcher breaks no run
                 self.observers.remove(observer)
                 _log.exception("an observer raised, and is switched off")

@@ -1,0 +1,1068 @@
+"""
+Here lives time: `Job`, the one poll loop that resolves all of them, and the
+line for slots.
+
+A job holds its slot (a `Place`) from just before its request is sent until
+its end is known, also when nobody waits for it any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import copy
+import heapq
+import json
+import logging
+import os
+import random
+
+from collections import deque
+from collections.abc import AsyncIterator, Generator, Iterable
+from contextvars import Context
+from typing import Protocol
+
+import attrs
+
+from ._polling import Bucket, Pace, PollSchedule
+from ._pool import POLLS, SessionPool
+from ._retrying import (
+    AfterPoll,
+    Cut,
+    Door,
+    RetryBudget,
+    Unsent,
+    Waits,
+    after_poll,
+    backoff,
+)
+from ._slots import Place, Slots
+from ._wire import (
+    Reply,
+    clean_id,
+    decode,
+    encode_poll,
+    fetch_result_id,
+    fetch_url,
+    other_fetch_url,
+    refused,
+)
+from .answers import (
+    JSON,
+    Generation,
+    Image,
+    JobState,
+    JobUpdate,
+    Processing,
+    Refusal,
+    Success,
+    Told,
+    Topic,
+    Unreadable,
+)
+from .errors import (
+    ApiError,
+    ClientClosedError,
+    ConfigurationError,
+    GenerationFailedError,
+    JobNotFoundError,
+    JobUnfinishedError,
+    ModelsLabError,
+    WrongLoopError,
+)
+from .events import (
+    Audience,
+    Event,
+    JobAccepted,
+    JobFinished,
+    JobPolled,
+    LimitLearnt,
+    LineClosed,
+)
+from .specs import Endpoint, TextToImage
+
+
+_log = logging.getLogger("modelslab_async")
+
+_HANDLE = "ml1."
+#: How often a success without a picture is asked again, and an unknown id.
+_EMPTY, _LOST = 3, 3
+
+
+@attrs.define(eq=False)
+class Line:
+    """
+    The line for slots: `Slots` with somebody who waits.
+
+    What changes: who waits for a turn, and the timer of a closed line.
+    """
+
+    slots: Slots
+    door: Door
+    audience: Audience
+    _loop: asyncio.AbstractEventLoop = attrs.field(
+        factory=asyncio.get_running_loop, repr=False
+    )
+    _turns: dict[Place, asyncio.Future[None]] = attrs.field(
+        factory=dict, init=False, repr=False
+    )
+    _timer: asyncio.TimerHandle | None = attrs.field(
+        default=None, init=False, repr=False
+    )
+    _limit: int = attrs.field(default=0, init=False, repr=False)
+
+    def closed(self) -> ApiError | None:
+        """
+        The account's no, for a call that comes now; None lets it in.
+        """
+        return self.door.closed(self._loop.time())
+
+    def join(self, priority: int) -> Place:
+        """
+        Take a place, not yet a turn.
+        """
+        return self.slots.join(priority, self._loop.time())
+
+    def rejoin(self, place: Place) -> None:
+        """
+        Go back into the line; the place has not lost its age.
+        """
+        self.slots.rejoin(place, self._loop.time())
+
+    async def turn(self, place: Place) -> None:
+        """
+        Wait until *place* holds a slot.
+
+        Raises:
+            ApiError: The account was refused in the meantime.
+        """
+        turn = self._loop.create_future()
+        self._turns[place] = turn
+        self._admit()
+        try:
+            await turn
+        except BaseException:
+            if self._turns.pop(place, None) is None and turn.done():
+                if not turn.cancelled() and turn.exception() is None:
+                    self.release(place)
+            else:
+                self.slots.leave(place)
+            self._admit()
+            raise
+
+    def accepted(self, place: Place) -> None:
+        self.slots.accepted(place, self._loop.time())
+        self.door.accepted()
+        self._admit()
+
+    def refused(self, place: Place, named: int | None) -> None:
+        """
+        The queue is full: the slot is given back.
+        """
+        self.slots.refused(
+            place, self._loop.time(), named=named, dice=random.random()
+        )
+        self._admit()
+
+    def release(self, place: Place) -> None:
+        self.slots.release(place, self._loop.time())
+        self._admit()
+
+    def finished(self, place: Place) -> None:
+        self.slots.finished(place, self._loop.time())
+        self._admit()
+
+    def adopt(self) -> Place:
+        return self.slots.adopt(self._loop.time())
+
+    def shut(self, error: ApiError) -> None:
+        """
+        The account was refused: all who wait get the error.
+        """
+        if self.door.error is None:
+            _log.warning("the account was refused: %s", error)
+            if self.audience:
+                self.audience.tell(LineClosed(None, str(error)))
+        self.door.refused(error, self._loop.time())
+        self.empty(error)
+
+    def empty(self, error: ModelsLabError) -> None:
+        """
+        Send all away who wait.
+        """
+        turns, self._turns = self._turns, {}
+        for place, turn in turns.items():
+            self.slots.leave(place)
+            if not turn.done():
+                turn.set_exception(afresh(error))
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _admit(self) -> None:
+        now = self._loop.time()
+        while (place := self.slots.admit(now)) is not None:
+            turn = self._turns.pop(place, None)
+            if turn is None or turn.done():
+                self.slots.release(place, now)
+            else:
+                turn.set_result(None)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wake = self.slots.wake(now)
+        if wake is not None:
+            self._timer = self._loop.call_later(wake, self._admit)
+        if self.audience and self.slots.limit != self._limit:
+            self._limit = self.slots.limit
+            self.audience.tell(LimitLearnt(None, self._limit))
+
+
+class Home(Protocol):
+    """
+    What a job asks for its client's rooms.
+    """
+
+    def __call__(self) -> Jobs: ...
+
+
+@attrs.define(eq=False, repr=False)
+class Job:
+    """
+    A request that was accepted, or is about to be.
+
+    Await it, or `result`, for its `Generation`; it goes on being watched
+    when whoever waits goes away.
+
+    What changes: what the service has told of it, and who waits.
+
+    Attributes:
+        id: The service's id; None until it has answered.
+
+        track_id: The name of the request.
+
+        spec: What was asked for; None for jobs taken up by their id.
+
+        state: See `JobState`.
+
+        eta: Seconds that the service guessed last.
+
+        expected_urls: Where the pictures will lie; answers 404 until then.
+    """
+
+    _home: Home
+    endpoint: Endpoint
+    id: str | None = None
+    track_id: str | None = None
+    spec: TextToImage | None = None
+    state: JobState = JobState.PROCESSING
+    eta: float | None = None
+    expected_urls: tuple[str, ...] = ()
+    #: The rest is told by the submit's answer, and not by the polls'.
+    _fetch_result: str | None = None
+    _seed: int | None = None
+    _meta: bytes = b"{}"
+    #: What the service guessed when it accepted the job.
+    _guess: float | None = None
+    #: The clock of the loop.
+    _since: float = 0.0
+    _due: float = 0.0
+    _last: float = 0.0
+    _asked: int = 0
+    _fails: int = 0
+    _empty: int = 0
+    _lost: int = 0
+    _lost_since: float = 0.0
+    _other_form: bool = False
+    _other_id: bool = False
+    _asking: bool = False
+    _message: str | None = None
+    _place: Place | None = None
+    _ended: Generation | ModelsLabError | None = None
+    #: Done when the job ends, or with what those who wait now have to know.
+    _signal: asyncio.Future[ModelsLabError | None] | None = None
+    _news: asyncio.Future[ModelsLabError | None] | None = None
+    _context: Context | None = None
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id or self.track_id} {self.state.value}>"
+
+    @property
+    def handle(self) -> str:
+        """
+        A text to store: `ModelsLab.job()` takes the job up from it, in any
+        process, with all that the service told when it accepted it.
+        """
+        facts: dict[str, JSON] = {
+            "e": self.endpoint.name,
+            "i": self.id,
+            "t": self.track_id,
+            "f": self._fetch_result,
+            "s": self._seed,
+            "u": list(self.expected_urls),
+        }
+        text = json.dumps({k: v for k, v in facts.items() if v})
+        packed = base64.urlsafe_b64encode(text.encode()).decode()
+        return _HANDLE + packed.rstrip("=")
+
+    def __await__(self) -> Generator[object, None, Generation]:
+        return self.result().__await__()
+
+    async def result(self, timeout: float | None = None) -> Generation:
+        """
+        Wait for the pictures.
+
+        Args:
+            timeout: Seconds to wait; None waits until the client's
+                *job_timeout* after the job's acceptance.
+
+        Raises:
+            GenerationFailedError: The service gave up on it.
+
+            JobNotFoundError: The service does not know it.
+
+            JobUnfinishedError: Time is up; the job goes on.
+
+            OutcomeUnknownError: Its request got no verdict.
+
+            ApiError: The account was refused while we waited.
+        """
+        if isinstance(self._ended, Generation):
+            return self._ended
+        if self._ended is None or self.state is JobState.UNFINISHED:
+            await self._home().wait(self, timeout)
+        return self._outcome()
+
+    def _outcome(self) -> Generation:
+        if isinstance(self._ended, Generation):
+            return self._ended
+        if self._ended is None:
+            raise JobUnfinishedError(self.id, self.track_id)
+        raise afresh(self._ended) from self._ended.__cause__
+
+    async def refresh(self) -> JobUpdate:
+        """
+        Ask the service now, once; give how the job stands.
+
+        Raises:
+            ApiError: The account was refused.
+        """
+        if not isinstance(self._ended, Generation):
+            await self._home().ask_now(self)
+        return self._update()
+
+    async def updates(self) -> AsyncIterator[JobUpdate]:
+        """
+        Give how the job stands, now and after each poll, until it ends.
+
+        Raises:
+            ApiError: The account was refused while we waited.
+        """
+        yield self._update()
+        while self._ended is None:
+            await self._home().news(self)
+            yield self._update()
+
+    def _update(self) -> JobUpdate:
+        elapsed = self._last
+        if self._since and self._ended is None:
+            elapsed = asyncio.get_running_loop().time() - self._since
+        return JobUpdate(
+            self.state, self.eta, elapsed, self._asked, self._message
+        )
+
+    def _kind(self) -> tuple[str, str | None, int | None]:
+        if self.spec is None:
+            return (self.endpoint.name, None, None)
+        return (self.endpoint.name, self.spec.model_id, self.spec.samples)
+
+
+def job_of(
+    text: str | int, home: Home, endpoint: Endpoint = TextToImage.endpoint
+) -> Job:
+    """
+    A job by its id or its handle; no I/O.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if isinstance(text, str) and text.startswith(_HANDLE):
+        facts = _unpacked(text)
+        job_id = clean_id(facts.get("i"))
+        if job_id is None or facts.get("e") != endpoint.name:
+            raise ConfigurationError(f"not a job's handle: {text[:40]!r}")
+        track_id, link, seed, urls = (facts.get(k) for k in "tfsu")
+        return Job(
+            home,
+            endpoint,
+            job_id,
+            track_id if isinstance(track_id, str) else None,
+            fetch_result=link if isinstance(link, str) else None,
+            seed=seed if isinstance(seed, int) else None,
+            expected_urls=tuple(u for u in urls if isinstance(u, str))
+            if isinstance(urls, list)
+            else (),
+        )
+    job_id = clean_id(text)
+    if job_id is None:
+        raise ConfigurationError(
+            f"not a job's id: {str(text)[:40]!r}; "
+            "an id has up to 128 letters, digits, - and _"
+        )
+    return Job(home, endpoint, job_id)
+
+
+def _unpacked(handle: str) -> dict[str, JSON]:
+    packed = handle.removeprefix(_HANDLE)
+    try:
+        found = json.loads(
+            base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
+        )
+    except (ValueError, binascii.Error, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def afresh(error: ModelsLabError) -> ModelsLabError:
+    """
+    The same error for another who waits: tracebacks don't pile up on it.
+    """
+    return copy.copy(error).with_traceback(None)
+
+
+@attrs.define
+class Counts:
+    """
+    What a client has done so far, for `ModelsLab.stats()`.
+    """
+
+    accepted: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    polls: int = 0
+    refusals: int = 0
+    unknown: int = 0
+    #: The last of them, by track_id.
+    unknown_ids: deque[str] = attrs.field(factory=lambda: deque(maxlen=1000))
+
+
+@attrs.define(eq=False)
+class Jobs:
+    """
+    Every unfinished job of a client, and the loop that asks for them.
+
+    What changes: which jobs are watched, and when each is due.
+    """
+
+    pool: SessionPool
+    line: Line
+    schedule: PollSchedule
+    budget: RetryBudget
+    waits: Waits
+    audience: Audience
+    counts: Counts
+    job_timeout: float
+    #: Seconds that a job took lately; None before the first.
+    usual: float | None = attrs.field(default=None, init=False)
+    loop: asyncio.AbstractEventLoop = attrs.field(
+        factory=asyncio.get_running_loop, init=False, repr=False
+    )
+    _closed: bool = attrs.field(default=False, init=False)
+    _pid: int = attrs.field(factory=os.getpid, init=False, repr=False)
+    _pace: Pace = attrs.field(init=False, repr=False)
+    _bucket: Bucket = attrs.field(init=False, repr=False)
+    _all: dict[Job, None] = attrs.field(factory=dict, init=False, repr=False)
+    _by_id: dict[str, Job] = attrs.field(factory=dict, init=False, repr=False)
+    _heap: list[tuple[float, int, Job]] = attrs.field(
+        factory=list, init=False, repr=False
+    )
+    _count: int = attrs.field(default=0, init=False, repr=False)
+    _asking: dict[asyncio.Task[None], tuple[float, Job]] = attrs.field(
+        factory=dict, init=False, repr=False
+    )
+    _task: asyncio.Task[None] | None = attrs.field(
+        default=None, init=False, repr=False
+    )
+    _nap: asyncio.Future[None] | None = attrs.field(
+        default=None, init=False, repr=False
+    )
+
+    def __attrs_post_init__(self) -> None:
+        self._pace = Pace(self.schedule)
+        self._bucket = Bucket(self.schedule.budget * self.waits.speed)
+
+    def unfinished(self) -> tuple[Job, ...]:
+        """
+        Every unfinished job, also those that nobody waits for.
+        """
+        return tuple(self._all)
+
+    def find(self, job_id: str) -> Job | None:
+        """
+        The job of this id, while it is watched.
+        """
+        return self._by_id.get(job_id)
+
+    def check(self) -> None:
+        """
+        Refuse what comes too late, or from elsewhere.
+
+        Raises:
+            ClientClosedError: The client was closed.
+
+            WrongLoopError: This is another loop, or another process.
+        """
+        if os.getpid() != self._pid:
+            raise WrongLoopError(
+                "the client was opened before a fork; make one in each process"
+            )
+        if self.loop.is_closed():
+            raise WrongLoopError(
+                "the job's event loop is closed; "
+                "take it up with `lab.job(job.handle)`"
+            )
+        if asyncio.get_running_loop() is not self.loop:
+            raise WrongLoopError(
+                "the client is open on another event loop; "
+                "use one client for each loop"
+            )
+        if self._closed:
+            raise ClientClosedError
+
+    # From a request to a job
+
+    def begin(self, job: Job, place: Place) -> None:
+        """
+        A request for *job* is about to leave.
+        """
+        job._place = place
+        self._all[job] = None
+
+    def accept(self, job: Job, told: Processing | Success) -> None:
+        """
+        The service took the request: watch the job to its end.
+        """
+        now = self.loop.time()
+        job.id = told.id
+        job.expected_urls = told.expected_urls
+        job._fetch_result = told.fetch_result
+        job._seed = told.seed
+        job._meta = told.meta_json
+        self.counts.accepted += 1
+        eta = None
+        if isinstance(told, Processing):
+            eta = job.eta = job._guess = told.eta
+            job._message = told.message
+        if self.audience:
+            self._tell(job, JobAccepted(job.track_id, told.id, eta))
+        if isinstance(told, Success) and told.images:
+            job._since = now
+            self._end(job, _generation(job, told))
+        else:
+            self._watch(job, now)
+
+    def resume(self, job: Job) -> None:
+        """
+        Take up a job that ran when it was last seen: it holds a slot at once.
+        """
+        job._place = self.line.adopt()
+        self._watch(job, self.loop.time(), first=0.0)
+
+    def forget(self, job: Job, error: ModelsLabError | None) -> None:
+        """
+        A request that came to nothing, its place given back by the caller.
+
+        With an *error* the job ends with it; without one it may begin again.
+        """
+        self._all.pop(job, None)
+        job._place = None
+        if error is not None:
+            self._settle(job, error, JobState.LOST)
+
+    def _watch(self, job: Job, now: float, first: float | None = None) -> None:
+        job._since = now
+        job._ended = None
+        job.state = JobState.PROCESSING
+        self._all[job] = None
+        if job.id is not None:
+            self._by_id[job.id] = job
+        self._plan(job, now, first)
+        if self._task is None:
+            self._start()
+
+    # From a job to its end
+
+    async def wait(self, job: Job, timeout: float | None) -> None:
+        """
+        Wait until *job* has ended.
+
+        Raises:
+            JobUnfinishedError: *timeout* seconds are over.
+
+            ApiError: The account was refused.
+        """
+        self.check()
+        started = self.loop.time()
+        self._take_up(job)
+        if job._signal is None:
+            job._signal = self.loop.create_future()
+        signal = job._signal
+        # Nothing to undo: a waiter that goes leaves no trace.
+        done, _ = await asyncio.wait({signal}, timeout=timeout)
+        if not done:
+            waited = self.loop.time() - started
+            raise JobUnfinishedError(job.id, job.track_id, waited)
+        said = signal.result()
+        if said is not None:
+            raise afresh(said)
+
+    async def news(self, job: Job) -> None:
+        """
+        Wait until *job* has been asked for once more.
+
+        Raises:
+            ApiError: The account was refused.
+        """
+        self.check()
+        self._take_up(job)
+        if job._news is None:
+            job._news = self.loop.create_future()
+        news = job._news
+        await asyncio.wait({news})
+        said = news.result()
+        if said is not None:
+            raise afresh(said)
+
+    async def ask_now(self, job: Job) -> None:
+        """
+        Ask for *job* without waiting for its turn.
+        """
+        self.check()
+        self._take_up(job)
+        if not job._asking:
+            self._plan(job, self.loop.time(), 0.0)
+        await self.news(job)
+
+    def _take_up(self, job: Job) -> None:
+        if job not in self._all:
+            self._watch(job, self.loop.time(), first=0.0)
+
+    def _plan(self, job: Job, now: float, pause: float | None = None) -> None:
+        """
+        Put the job's next poll on the heap.
+        """
+        speed = self.waits.speed
+        if pause is None:
+            pause = (
+                self._pace.pause(
+                    job._kind(),
+                    eta=None if job._guess is None else job._guess * speed,
+                    waited=(now - job._since) * speed,
+                    asked=job._asked,
+                    dice=random.random(),
+                )
+                / speed
+            )
+        end = job._since + self.job_timeout
+        job._due = max(now, min(now + pause, end))
+        self._count += 1
+        heapq.heappush(self._heap, (job._due, self._count, job))
+        if self._heap[0][2] is job:
+            self._wake()
+
+    # The loop
+
+    def _start(self) -> None:
+        self._task = self.loop.create_task(self._run())
+        self._task.add_done_callback(self._died)
+
+    def _died(self, task: asyncio.Task[None]) -> None:
+        """
+        Start the loop again after a bug; those who wait are told.
+        """
+        if task.cancelled() or self._closed:
+            return
+        bug = task.exception()
+        _log.critical(
+            "the poll loop died of a bug and is started again", exc_info=bug
+        )
+        for job in self.unfinished():
+            if job.id is not None:
+                self._say(job, JobUnfinishedError(job.id, job.track_id))
+        self._start()
+
+    async def _run(self) -> None:
+        while True:
+            now = self.loop.time()
+            self._sweep(now)
+            due = self._ask_due(now)
+            nap = self._nap = self.loop.create_future()
+            timer = None
+            if due is not None:
+                timer = self.loop.call_at(due, self._wake)
+            try:
+                await nap
+            finally:
+                if timer is not None:
+                    timer.cancel()
+
+    def _wake(self) -> None:
+        if self._nap is not None and not self._nap.done():
+            self._nap.set_result(None)
+
+    def _ask_due(self, now: float) -> float | None:
+        """
+        Start the polls that are due; give when to look again.
+        """
+        swept = None
+        if self._asking:
+            started, _ = next(iter(self._asking.values()))
+            swept = started + self.waits.poll
+        while self._heap:
+            due, _, job = self._heap[0]
+            if due != job._due or job not in self._all or job._asking:
+                heapq.heappop(self._heap)
+                continue
+            if due > now:
+                return due if swept is None else min(due, swept)
+            if len(self._asking) >= POLLS:
+                return swept
+            pause = self._bucket.wait(now)
+            if pause > 0:
+                return now + pause
+            heapq.heappop(self._heap)
+            job._asking = True
+            task = self.loop.create_task(self._ask(job))
+            self._asking[task] = (now, job)
+            task.add_done_callback(self._asked)
+        return swept
+
+    def _sweep(self, now: float) -> None:
+        """
+        End polls that hang: one look at the oldest, instead of a timer each.
+        """
+        for task, (started, _) in tuple(self._asking.items()):
+            if now - started < self.waits.poll:
+                break
+            task.cancel()
+
+    def _asked(self, task: asyncio.Task[None]) -> None:
+        _, job = self._asking.pop(task)
+        bug = None if task.cancelled() else task.exception()
+        if bug is not None:
+            _log.critical("a poll died of a bug", exc_info=bug)
+        if not self._closed:
+            if task.cancelled() or bug is not None:
+                self._again(job, None)
+            self._wake()
+
+    async def _ask(self, job: Job) -> None:
+        try:
+            heard = await self._look(job)
+        finally:
+            job._asking = False
+        if job in self._all:
+            self._hear(job, heard)
+
+    async def _look(self, job: Job) -> Told | Unsent | Cut:
+        """
+        Ask for the job, in the form of fetch that it is known to answer.
+        """
+        heard = await self._fetch(job)
+        if _no_such_route(heard):
+            job._other_form = not job._other_form
+            other = await self._fetch(job)
+            if not _no_such_route(other):
+                return other
+            job._other_form = not job._other_form
+        return heard
+
+    async def _fetch(self, job: Job) -> Told | Unsent | Cut:
+        base, link, job_id = self.pool.base_url, job._fetch_result, job.id
+        if job_id is None:
+            raise ConfigurationError("a job without an id cannot be fetched")
+        if job._other_id:
+            link = None
+        url = fetch_url(base, link, job.endpoint, job_id)
+        # The id of the link and the job's own may differ: the link's is asked.
+        asked = fetch_result_id(url) or job_id
+        if job._other_form:
+            url = other_fetch_url(base, job.endpoint)
+        self.counts.polls += 1
+        job._asked += 1
+        reply = await self.pool.poll(encode_poll(url, asked, job.endpoint))
+        return decode(reply) if isinstance(reply, Reply) else reply
+
+    # What a poll said: the second table of `_retrying`, played out
+
+    def _hear(self, job: Job, heard: Told | Unsent | Cut) -> None:
+        now = self.loop.time()
+        elapsed = now - job._since
+        row = after_poll(heard)
+        if self.audience:
+            self._tell(
+                job, JobPolled(job.track_id, job.id, job._asked, elapsed)
+            )
+        if isinstance(heard, Processing | Refusal):
+            job._message = heard.message
+        if row is not AfterPoll.NOT_FOUND:
+            job._lost = 0
+        match row, heard:
+            case AfterPoll.DONE, Success():
+                self._done(job, heard, elapsed)
+            case AfterPoll.EMPTY, Success():
+                self._empty(job, heard)
+            case AfterPoll.FAILED, Refusal():
+                self._end(
+                    job,
+                    GenerationFailedError(
+                        job.id,
+                        job.track_id,
+                        heard.message,
+                        json.loads(heard.raw_json),
+                    ),
+                )
+            case AfterPoll.NOT_FOUND, _:
+                self._not_found(job, now)
+            case AfterPoll.ACCOUNT, Refusal():
+                error = refused(heard)
+                self.line.shut(error)
+                self._say(job, error)
+                self._plan(job, now, self.waits.account)
+            case AfterPoll.AGAIN, Processing():
+                self._runs(job, heard, now)
+            case _:
+                self._again(job, heard)
+
+    def _runs(self, job: Job, told: Processing, now: float) -> None:
+        """
+        The service works on it: ask again on schedule.
+        """
+        if job._place is None:
+            job._place = self.line.adopt()
+        job._fails = 0
+        job._last = now - job._since
+        if told.eta is not None:
+            job.eta = told.eta
+        job.expected_urls = job.expected_urls or told.expected_urls
+        self.budget.earn()
+        self._say_news(job)
+        if not self._late(job, now):
+            self._plan(job, now)
+
+    def _done(self, job: Job, told: Success, elapsed: float) -> None:
+        speed = self.waits.speed
+        if job._guess is not None or job.spec is not None:
+            self._pace.saw(
+                job._kind(),
+                eta=None if job._guess is None else job._guess * speed,
+                after=job._last * speed,
+                by=elapsed * speed,
+            )
+        self.usual = _smooth(self.usual, elapsed)
+        self.budget.earn()
+        self._end(job, _generation(job, told))
+
+    def _empty(self, job: Job, told: Success) -> None:
+        """
+        Done, but where? After three more looks, where it was said to be.
+        """
+        job._empty += 1
+        job.expected_urls = told.expected_urls or job.expected_urls
+        if job._empty <= _EMPTY:
+            self._again(job, told)
+        elif job.expected_urls:
+            images = tuple(
+                Image(index, url)
+                for index, url in enumerate(job.expected_urls)
+            )
+            self._end(job, _generation(job, attrs.evolve(told, images=images)))
+        else:
+            words = "the service says that it is done, and gives no picture"
+            self._end(job, GenerationFailedError(job.id, job.track_id, words))
+
+    def _not_found(self, job: Job, now: float) -> None:
+        """
+        Unknown to the service; right after a submit that may pass.
+        """
+        job._lost += 1
+        if job._lost == 1:
+            job._lost_since = now
+        long = now - job._lost_since >= self.waits.not_found
+        if job._lost < _LOST or not long:
+            self._again(job, None)
+            return
+        linked = fetch_result_id(job._fetch_result)
+        if linked not in {None, job.id} and not job._other_id:
+            job._other_id = True
+            self._plan(job, now, 0.0)
+            return
+        self._end(job, JobNotFoundError(job.id, job.track_id))
+
+    def _again(self, job: Job, heard: Told | Unsent | Cut | None) -> None:
+        """
+        That said nothing of the job: ask again, backing off.
+        """
+        now = self.loop.time()
+        self._say_news(job)
+        if job not in self._all or self._late(job, now):
+            return
+        pause = backoff(job._fails, self.waits, 1.0 - random.random() / 2)
+        if not self.budget.spend():
+            pause = max(pause, self.waits.retry_most)
+        told = getattr(heard, "retry_after", None)
+        if told is not None:
+            pause = max(pause, min(told, self.waits.ban_call))
+        job._fails += 1
+        self._plan(job, now, pause)
+
+    def _late(self, job: Job, now: float) -> bool:
+        """
+        End the watch of a job that outlives *job_timeout*.
+        """
+        waited = now - job._since
+        if waited < self.job_timeout:
+            return False
+        _log.warning(
+            "job %s is unfinished after %.0f s; its handle is %s",
+            job.id,
+            waited,
+            job.handle,
+        )
+        self._end(
+            job,
+            JobUnfinishedError(job.id, job.track_id, waited),
+            JobState.UNFINISHED,
+        )
+        return True
+
+    def _end(
+        self,
+        job: Job,
+        ended: Generation | ModelsLabError,
+        state: JobState | None = None,
+    ) -> None:
+        """
+        The job is over: free its slot, tell all who wait.
+        """
+        self._all.pop(job, None)
+        if job.id is not None and self._by_id.get(job.id) is job:
+            del self._by_id[job.id]
+        if job._place is not None:
+            place, job._place = job._place, None
+            if state is JobState.UNFINISHED:
+                self.line.release(place)
+            else:
+                self.line.finished(place)
+        if isinstance(ended, Generation):
+            self.counts.succeeded += 1
+            state = JobState.SUCCEEDED
+        elif state is None:
+            self.counts.failed += 1
+            lost = isinstance(ended, JobNotFoundError)
+            state = JobState.LOST if lost else JobState.FAILED
+        self._settle(job, ended, state)
+
+    def _settle(
+        self, job: Job, ended: Generation | ModelsLabError, state: JobState
+    ) -> None:
+        job._ended, job.state = ended, state
+        job._last = self.loop.time() - job._since if job._since else 0.0
+        if self.audience:
+            self._tell(
+                job,
+                JobFinished(
+                    job.track_id, job.id, state, job._asked, job._last
+                ),
+            )
+        self._say(job, None)
+
+    # Who is told
+
+    def _say(self, job: Job, error: ModelsLabError | None) -> None:
+        """
+        Wake those who wait now: with *error*, or to see how the job ended.
+        """
+        signal, job._signal = job._signal, None
+        if signal is not None and not signal.done():
+            signal.set_result(error)
+        self._say_news(job, error)
+
+    def _say_news(self, job: Job, error: ModelsLabError | None = None) -> None:
+        news, job._news = job._news, None
+        if news is not None and not news.done():
+            news.set_result(error)
+
+    def _tell(self, job: Job, event: Event) -> None:
+        self.audience.tell(event, job._context)
+
+    # The end
+
+    def close(self) -> None:
+        """
+        Stop asking; those who wait get `JobUnfinishedError` with the id.
+        """
+        self._closed = True
+        for task in (self._task, *self._asking):
+            if task is not None:
+                task.cancel()
+        left = self.unfinished()
+        if left:
+            _log.warning(
+                "closed with %d unfinished: %s", len(left), named(left)
+            )
+        now = self.loop.time()
+        for job in left:
+            waited = now - job._since if job._since else 0.0
+            self._say(job, JobUnfinishedError(job.id, job.track_id, waited))
+
+    async def join(self) -> None:
+        """
+        Wait until nothing of the loop runs any more.
+        """
+        tasks = [task for task in (self._task, *self._asking) if task]
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+def named(jobs: Iterable[Job]) -> str:
+    """
+    Jobs by what takes them up again: handles, or track_ids where none is.
+    """
+    return ", ".join(
+        f"track_id {job.track_id}"
+        if job.id is None
+        else f"job {job.id} ({job.handle})"
+        for job in jobs
+    )
+
+
+def _generation(job: Job, told: Success) -> Generation:
+    """
+    A fetch reply lacks seed, meta and time: they come from the submit's.
+    """
+    return Generation(
+        id=job.id,
+        track_id=job.track_id,
+        images=told.images,
+        seed=job._seed if told.seed is None else told.seed,
+        generation_time=told.generation_time,
+        nsfw=told.nsfw,
+        meta_json=job._meta if told.meta_json == b"{}" else told.meta_json,
+        raw_json=told.raw_json,
+    )
+
+
+def _no_such_route(heard: Told | Unsent | Cut) -> bool:
+    match heard:
+        case Refusal(http=404 | 405, word=word, topics=topics):
+            return word is None and Topic.NOT_FOUND not in topics
+        case Unreadable(http=404 | 405):
+            return True
+    return False
+
+
+def _smooth(before: float | None, now: float) -> float:
+    return now if before is None else 0.8 * before + 0.2 * now
