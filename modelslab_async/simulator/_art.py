@@ -596,7 +596,7 @@ def _caption(image: Image.Image, subject: Subject) -> None:
     Write the prompt, the model and the seed on the lower edge.
     """
     side = min(image.size)
-    size = max(9.0, side / 24)
+    size = max(9.0, min(math.sqrt(image.width * image.height), side * 2) / 24)
     font = ImageFont.load_default(size)
     small = ImageFont.load_default(max(8.0, size * 0.68))
     margin = round(side / 22)

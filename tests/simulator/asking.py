@@ -1,0 +1,124 @@
+"""
+Here lives somebody who asks the simulator with nothing but aiohttp.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import attrs
+
+from modelslab_async.simulator import Simulator
+
+
+@attrs.frozen
+class Reply:
+    """
+    What came back; *body* is the JSON, or the bytes if it is none.
+    """
+
+    status: int
+    body: Any
+    kind: str
+
+
+@attrs.frozen
+class Asker:
+    """
+    A key, and a session to send it with.
+    """
+
+    simulator: Simulator
+    session: aiohttp.ClientSession
+    key: str = "secret-key"
+
+    async def post(self, path: str, **body: object) -> Reply:
+        """
+        Send JSON with the key in it.
+        """
+        url = f"{self.simulator.url}/{path}"
+        sent = {"key": self.key, **body}
+        async with self.session.post(
+            url, json=sent, allow_redirects=False
+        ) as response:
+            return await _reply(response)
+
+    async def submit(
+        self,
+        prompt: object = "a cat",
+        model_id: object = "flux",
+        **more: object,
+    ) -> Reply:
+        """
+        Ask for a picture.
+        """
+        return await self.post(
+            "images/text2img", prompt=prompt, model_id=model_id, **more
+        )
+
+    async def fetch(self, job_id: object) -> Reply:
+        """
+        Ask by the id in the path.
+        """
+        return await self.post(f"images/fetch/{job_id}")
+
+    async def fetch_by_body(self, job_id: object) -> Reply:
+        """
+        Ask by the id in the body.
+        """
+        return await self.post("images/fetch", request_id=str(job_id))
+
+    async def ended(self, job_id: object) -> Reply:
+        """
+        Ask until there is an end.
+        """
+        while True:
+            reply = await self.fetch(job_id)
+            if reply.body["status"] != "processing":
+                return reply
+
+    async def get(self, url: str) -> Reply:
+        """
+        Get a file.
+        """
+        async with self.session.get(url) as response:
+            return await _reply(response)
+
+    async def control(self, name: str, **body: object) -> Reply:
+        """
+        Use the simulator's own door.
+        """
+        url = f"{self.simulator.origin}/simulator/{name}"
+        async with self.session.post(url, json=body) as response:
+            return await _reply(response)
+
+
+async def _reply(response: aiohttp.ClientResponse) -> Reply:
+    data = await response.read()
+    body: Any = data
+    with contextlib.suppress(ValueError):
+        body = json.loads(data)
+    return Reply(response.status, body, response.content_type)
+
+
+@contextlib.asynccontextmanager
+async def asking(**options: Any) -> AsyncIterator[Asker]:
+    """
+    A simulator and somebody who asks it. Unless told otherwise, jobs end at
+    once, and pictures are plain.
+    """
+    options = {"latency": 0, "hold": 0, "pictures": "plain", **options}
+    async with (
+        Simulator(**options) as simulator,
+        aiohttp.ClientSession() as session,
+    ):
+        yield Asker(simulator, session)
+
+
+FOREVER: dict[str, Any] = {"latency": 100_000}
+BRIEF: dict[str, Any] = {"latency": 0.02}
