@@ -14,7 +14,7 @@ import socket
 import struct
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import attrs
@@ -122,6 +122,10 @@ _INSTEAD = frozenset(
 )
 
 
+def _words(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value)
+
+
 def _frozen(value: Mapping[str, str]) -> dict[str, str]:
     return dict(value)
 
@@ -186,7 +190,7 @@ class Edit:
 
     fields: Mapping[str, object] = attrs.field(factory=dict)
     without: tuple[str, ...] = attrs.field(
-        default=(), converter=tuple, kw_only=True
+        default=(), converter=_words, kw_only=True
     )
     status: int | None = attrs.field(default=None, kw_only=True)
     headers: Mapping[str, str] = attrs.field(factory=dict, kw_only=True)
