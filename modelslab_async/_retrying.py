@@ -16,6 +16,8 @@ from __future__ import annotations
 import enum
 import math
 
+from typing import Any
+
 import attrs
 
 from .answers import (
@@ -93,7 +95,7 @@ class Waits:
         if not (math.isfinite(times) and times > 0):
             msg = f"speed must be a number above 0, not {times!r}"
             raise ConfigurationError(msg)
-        waits = {
+        waits: dict[str, Any] = {
             name: tuple(one / times for one in wait)
             if isinstance(wait, tuple)
             else wait / times
@@ -401,6 +403,7 @@ class Brake:
     _since: float | None = None
     _probes: int = 0
     _next: float = 0.0
+    _held: float = 0.0
     error: ModelsLabError | None = None
 
     @property
@@ -440,11 +443,18 @@ class Brake:
             self._since, self._probes = now, 1
             self._next = now + self.waits.brake_first
 
+    def hold(self, until: float) -> None:
+        """
+        Ask for nothing until then: a ban.
+        """
+        self._held = max(self._held, until)
+
     def pause(self, now: float) -> float:
         """
-        Seconds until the next item may be asked for: 0 while it is off.
+        Seconds until the next item may be asked for; 0: now.
         """
-        return max(0.0, self._next - now) if self.on else 0.0
+        until = max(self._held, self._next) if self.on else self._held
+        return max(0.0, until - now)
 
     def probing(self, now: float) -> None:
         """

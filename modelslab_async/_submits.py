@@ -1,0 +1,580 @@
+"""
+Here lives one request, from the line to its record: the first table of
+`_retrying`, played out.
+
+A submission runs in a task of the client's own.  Whoever waits for it may go
+at any time: before it is sent it is taken out of the line; after that it goes
+on, because it may be paid for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+import random
+
+from typing import Protocol
+
+import attrs
+
+from ._jobs import Counts, Home, Job, Jobs, Line, afresh
+from ._pool import SessionPool
+from ._retrying import (
+    AfterSubmit,
+    Brake,
+    Cut,
+    RetryBudget,
+    RetryPolicy,
+    Trouble,
+    Unsent,
+    Waits,
+    after_submit,
+    backoff,
+)
+from ._slots import Place
+from ._wire import Reply, decode, encode, refused
+from .answers import Processing, Refusal, Success, Told, Unreadable
+from .errors import (
+    ApiError,
+    ClientClosedError,
+    GenerationFailedError,
+    InvalidRequestError,
+    JobUnfinishedError,
+    ModelsLabError,
+    OutcomeUnknownError,
+    Phase,
+    ProtocolError,
+    ServerError,
+    TransportError,
+)
+from .events import Audience, CallRetried, Event, OutcomeUnknown, QueueFull
+from .specs import TextToImage
+
+
+_log = logging.getLogger("modelslab_async")
+
+
+class Record(Protocol):
+    """
+    Where a submission is written down, step by step; a batch's journal.
+
+    Each is on disk when it returns.  None of them raises once the request
+    has left: what was paid for must not be lost to a full disk.
+    """
+
+    async def submitting(self, track_id: str) -> None:
+        """
+        The next thing that happens is the first byte.
+        """
+
+    async def accepted(self, told: Processing | Success, job: Job) -> None:
+        """
+        It runs, and is billed.
+        """
+
+    async def planned(self) -> None:
+        """
+        It was not taken, and may be sent again.
+        """
+
+    async def unknown(self, error: OutcomeUnknownError) -> None:
+        """
+        It left, and no verdict came.
+        """
+
+
+class _Unwritten:
+    """
+    The record of a call: calls don't survive their process.
+    """
+
+    async def submitting(self, track_id: str) -> None: ...
+
+    async def accepted(self, told: Processing | Success, job: Job) -> None: ...
+
+    async def planned(self) -> None: ...
+
+    async def unknown(self, error: OutcomeUnknownError) -> None: ...
+
+
+UNWRITTEN: Record = _Unwritten()
+
+
+def new_track_id() -> str:
+    """
+    18 random decimal digits: some pages of the service type it an integer.
+    """
+    return str(random.randrange(10**17, 10**18))
+
+
+@attrs.define(eq=False)
+class Submission:
+    """
+    One request on its way.
+
+    What changes: where it is.
+
+    Attributes:
+        sent: It may be at the service: it can't be taken back.
+
+        asked: It has left at least once, whatever came of it.
+    """
+
+    spec: TextToImage
+    priority: int
+    track_id: str
+    record: Record = UNWRITTEN
+    #: A batch's: it waits where a call would fail.
+    brake: Brake | None = None
+    context: contextvars.Context | None = None
+    sent: bool = attrs.field(default=False, init=False)
+    asked: bool = attrs.field(default=False, init=False)
+    job: Job | None = attrs.field(default=None, init=False)
+    #: Done when it first holds a slot, or never will.
+    entered: asyncio.Future[None] = attrs.field(
+        factory=lambda: asyncio.get_running_loop().create_future(), init=False
+    )
+    task: asyncio.Task[Job] = attrs.field(init=False)
+    #: How often each row of the table was met.
+    tries: int = attrs.field(default=0, init=False)
+    loads: int = attrs.field(default=0, init=False)
+    same: int = attrs.field(default=0, init=False)
+    unavailable: int = attrs.field(default=0, init=False)
+    unknowns: int = attrs.field(default=0, init=False)
+    banned: float = attrs.field(default=0.0, init=False)
+    began: float = attrs.field(default=0.0, init=False)
+
+
+@attrs.define(eq=False)
+class Submits:
+    """
+    The requests of a client that are waiting in line or under way.
+
+    What changes: which those are.
+    """
+
+    pool: SessionPool
+    jobs: Jobs
+    line: Line
+    policy: RetryPolicy
+    budget: RetryBudget
+    waits: Waits
+    audience: Audience
+    counts: Counts
+    home: Home
+    _under_way: set[Submission] = attrs.field(
+        factory=set, init=False, repr=False
+    )
+    _closed: bool = attrs.field(default=False, init=False)
+
+    # For whoever asks
+
+    def start(
+        self,
+        spec: TextToImage,
+        *,
+        priority: int,
+        track_id: str | None = None,
+        record: Record = UNWRITTEN,
+        brake: Brake | None = None,
+    ) -> Submission:
+        """
+        Put a request into the line.
+
+        Raises:
+            ClientClosedError: The client was closed.
+
+            ApiError: The account was refused lately.
+        """
+        self.jobs.check()
+        if self._closed:
+            raise ClientClosedError
+        submission = Submission(
+            spec,
+            priority,
+            track_id or spec.track_id or new_track_id(),
+            record,
+            brake,
+            contextvars.copy_context() if self.audience else None,
+        )
+        submission.task = self.jobs.loop.create_task(self._run(submission))
+        self._under_way.add(submission)
+        submission.task.add_done_callback(lambda _: self._over(submission))
+        return submission
+
+    async def wait(self, submission: Submission, timeout: float | None) -> Job:
+        """
+        Wait until the request was accepted.
+
+        Raises:
+            JobUnfinishedError: *timeout* seconds are over; *sent* says
+                whether the request may have reached the service.
+
+            ModelsLabError: What came of it.
+        """
+        loop = self.jobs.loop
+        started = loop.time()
+        task = submission.task
+        try:
+            await asyncio.wait({task}, timeout=timeout)
+        except asyncio.CancelledError:
+            self._leave(submission)
+            raise
+        if not task.done():
+            raise JobUnfinishedError(
+                None,
+                submission.track_id,
+                loop.time() - started,
+                not self._leave(submission),
+            )
+        if task.cancelled():
+            raise ClientClosedError
+        return task.result()
+
+    def _leave(self, submission: Submission) -> bool:
+        """
+        Take the request out of the line; False if it is too late for that.
+        """
+        if submission.sent or submission.task.done():
+            return False
+        submission.task.cancel()
+        return True
+
+    async def close(self) -> None:
+        """
+        Send the line away, wait for what is under way, then give it up.
+        """
+        self._closed = True
+        for submission in tuple(self._under_way):
+            if not submission.sent:
+                submission.task.cancel()
+        await self._settle(self.waits.leave)
+        for submission in tuple(self._under_way):
+            submission.task.cancel()
+        await self._settle(None)
+
+    async def _settle(self, timeout: float | None) -> None:
+        tasks = [submission.task for submission in self._under_way]
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout)
+
+    def _over(self, submission: Submission) -> None:
+        self._under_way.discard(submission)
+        _done(submission.entered)
+        if not submission.task.cancelled():
+            # Seen, also where nobody waits any more; unknown outcomes have
+            # been logged where they were met.
+            submission.task.exception()
+
+    # From the line to the record
+
+    async def _run(self, one: Submission) -> Job:
+        one.began = self.jobs.loop.time()
+        if (no := self.line.closed()) is not None:
+            raise afresh(no)
+        place = self.line.join(one.priority)
+        try:
+            while True:
+                await self.line.turn(place)
+                _done(one.entered)
+                pause = self._braked(one, place)
+                if pause == 0:
+                    pause = await self._try(one, place)
+                if pause is None:
+                    return _accepted(one)
+                if pause > 0:
+                    await asyncio.sleep(pause)
+                if (no := self.line.closed()) is not None:
+                    raise afresh(no)
+                self.line.rejoin(place)
+        finally:
+            self.line.slots.leave(place)
+            self.line.door.undecided()
+
+    def _braked(self, one: Submission, place: Place) -> float:
+        """
+        How long an outage, or a ban, keeps the batch from asking.
+        """
+        brake, now = one.brake, self.jobs.loop.time()
+        pause = 0.0 if brake is None else brake.pause(now)
+        if brake is not None and pause == 0:
+            brake.probing(now)
+        if pause > 0:
+            self.line.release(place)
+            if brake is not None and brake.error and brake.spent(now):
+                raise afresh(brake.error)
+        return pause
+
+    async def _try(self, one: Submission, place: Place) -> float | None:
+        """
+        Send it once; give how long to wait before the next try, None if it
+        was accepted.
+        """
+        job = one.job = Job(
+            self.home,
+            one.spec.endpoint,
+            track_id=one.track_id,
+            spec=one.spec,
+            context=one.context,
+        )
+        kept = False
+        try:
+            await one.record.submitting(one.track_id)
+            self.jobs.begin(job, place)
+            one.sent = True
+            heard = await self._send(one)
+            one.asked = one.asked or not isinstance(heard, Unsent)
+            if not isinstance(heard, Unsent | Cut | Refusal | Unreadable) and (
+                after_submit(heard) is AfterSubmit.ACCEPTED
+            ):
+                # Nothing else is done with the answer before it is kept.
+                await one.record.accepted(heard, job)
+                kept = True
+                self.line.accepted(place)
+                self.jobs.accept(job, heard)
+                self.budget.earn()
+                if one.brake is not None:
+                    one.brake.good()
+                return None
+            pause = await self._refused(one, place, heard)
+            one.sent = False
+        except asyncio.CancelledError:
+            if one.sent and not kept:
+                self._unknown(one, "cancelled", "our own task was cancelled")
+            if not kept:
+                self.line.release(place)
+                self.jobs.forget(job, None)
+            if not one.sent:
+                await one.record.planned()
+            raise
+        except ModelsLabError as error:
+            if not one.sent:
+                self.line.release(place)
+            one.sent = False
+            self.jobs.forget(job, error)
+            raise
+        self.jobs.forget(job, None)
+        return pause
+
+    async def _send(self, one: Submission) -> Told | Unsent | Cut:
+        call = encode(
+            one.spec, base_url=self.pool.base_url, track_id=one.track_id
+        )
+        reply = await self.pool.submit(call)
+        return decode(reply) if isinstance(reply, Reply) else reply
+
+    async def _refused(
+        self, one: Submission, place: Place, heard: Told | Unsent | Cut
+    ) -> float:
+        """
+        Play out the rows in which it was not accepted.
+        """
+        row = after_submit(heard)
+        if row is AfterSubmit.CUT or row is AfterSubmit.UNKNOWN:
+            return await self._no_verdict(one, place, heard)
+        if row is AfterSubmit.QUEUE_FULL:
+            self.counts.refusals += 1
+            limit = heard.limit if isinstance(heard, Refusal) else None
+            self._tell(one, QueueFull(one.track_id, limit))
+            self.line.refused(place, limit)
+            await one.record.planned()
+            return 0.0
+        self.line.release(place)
+        if row is not AfterSubmit.REFUSED:
+            await one.record.planned()
+        match row, heard:
+            case AfterSubmit.NOT_SENT, Unsent():
+                pause = self._not_sent(one, heard)
+            case AfterSubmit.SAME_REQUEST, Refusal():
+                pause = self._same_request(one, heard)
+            case AfterSubmit.BAN, Refusal() | Unreadable():
+                pause = self._ban(one, heard)
+            case AfterSubmit.ACCOUNT, Refusal() | Unreadable():
+                error = _no(heard)
+                self.line.shut(error)
+                raise error
+            case AfterSubmit.LOADING, Refusal():
+                pause = self._loading(one, heard)
+            case AfterSubmit.UNAVAILABLE, _:
+                pause = self._unavailable(one, heard)
+            case AfterSubmit.REDIRECT, _:
+                raise ProtocolError(
+                    "the service sent us elsewhere, which an API call does "
+                    "not follow",
+                    _excerpt(heard),
+                )
+            case _:
+                raise self._final(one, heard)
+        self._tell(one, CallRetried(one.track_id, row.name, one.tries, pause))
+        return pause
+
+    def _not_sent(self, one: Submission, heard: Unsent) -> float:
+        error = TransportError(heard.reason, sent=False)
+        now = self.jobs.loop.time()
+        one.tries += 1
+        if heard.hopeless:
+            raise error
+        if one.brake is not None:
+            self._brake(one, Trouble.UNREACHED, error)
+            return backoff(one.tries, self.waits, random.random())
+        pause = backoff(one.tries - 1, self.waits, random.random())
+        late = now + pause - one.began > self.policy.patience
+        if one.tries >= self.policy.attempts or late:
+            raise error
+        return pause
+
+    def _same_request(self, one: Submission, heard: Refusal) -> float:
+        one.same += 1
+        if one.brake is None and one.same > 1:
+            raise _no(heard)
+        return heard.retry_after or self.waits.same_request
+
+    def _ban(self, one: Submission, heard: Refusal | Unreadable) -> float:
+        pause = heard.retry_after or self.waits.ban
+        one.banned += pause
+        if one.brake is None:
+            if one.banned > self.waits.ban_call:
+                raise _no(heard)
+        else:
+            pause = min(pause, self.waits.ban_batch)
+            one.brake.hold(self.jobs.loop.time() + pause)
+        return pause
+
+    def _loading(self, one: Submission, heard: Refusal) -> float:
+        if one.loads >= len(self.waits.loading):
+            raise ServerError(heard.http, heard.message, heard.code)
+        pause = self.waits.loading[one.loads]
+        one.loads += 1
+        return pause
+
+    def _unavailable(
+        self, one: Submission, heard: Told | Unsent | Cut
+    ) -> float:
+        error = ServerError(_http(heard), _excerpt(heard))
+        one.unavailable += 1
+        if one.brake is not None:
+            self._brake(one, Trouble.UNREACHED, error)
+        elif not self.budget.spend() or (
+            one.unavailable >= self.policy.attempts
+        ):
+            raise error
+        pause = backoff(one.unavailable, self.waits, random.random())
+        told = heard.retry_after if isinstance(heard, Refusal) else None
+        return max(pause, min(told or 0.0, self.waits.ban_call))
+
+    def _final(
+        self, one: Submission, heard: Told | Unsent | Cut
+    ) -> ModelsLabError:
+        """
+        The error of a request that is refused for what it is.
+        """
+        error: ModelsLabError
+        if isinstance(heard, Refusal) and heard.word == "failed" and heard.id:
+            error = GenerationFailedError(
+                heard.id,
+                one.track_id,
+                heard.message,
+                json.loads(heard.raw_json),
+            )
+        elif isinstance(heard, Refusal | Unreadable):
+            error = _no(heard)
+        else:
+            error = InvalidRequestError(_http(heard), _excerpt(heard))
+        self._brake(one, Trouble.REFUSED, error, str(error))
+        return error
+
+    async def _no_verdict(
+        self, one: Submission, place: Place, heard: Told | Unsent | Cut
+    ) -> float:
+        """
+        Sent, and nobody knows: it may run, and be billed.
+        """
+        # What has run longest is likely to be over; the slot comes back then.
+        usual = self.jobs.usual or self.waits.unknown_slot
+        self.jobs.loop.call_later(
+            min(usual, self.waits.unknown_slot), self.line.release, place
+        )
+        phase: Phase = "verdict"
+        if isinstance(heard, Cut):
+            phase = "reading" if heard.begun else "waiting"
+        error = self._unknown(one, phase, _excerpt(heard))
+        await one.record.unknown(error)
+        if one.unknowns <= self.policy.resubmit_unknown:
+            await one.record.planned()
+            return backoff(one.unknowns, self.waits, random.random())
+        self._brake(one, Trouble.UNKNOWN, error)
+        if isinstance(heard, Cut):
+            raise error from TransportError(heard.reason, sent=True)
+        raise error from ProtocolError(
+            f"HTTP {_http(heard)} without a verdict", _excerpt(heard)
+        )
+
+    def _unknown(
+        self, one: Submission, phase: Phase, reason: str
+    ) -> OutcomeUnknownError:
+        one.unknowns += 1
+        self.counts.unknown += 1
+        self.counts.unknown_ids.append(one.track_id)
+        error = OutcomeUnknownError(one.track_id, phase, reason)
+        _log.warning("%s", error)
+        self._tell(one, OutcomeUnknown(one.track_id, reason))
+        return error
+
+    def _brake(
+        self,
+        one: Submission,
+        trouble: Trouble,
+        error: ModelsLabError,
+        words: str = "",
+    ) -> None:
+        if one.brake is not None:
+            one.brake.bad(
+                trouble,
+                error,
+                self.jobs.loop.time(),
+                slots=self.line.slots.limit,
+                words=words,
+            )
+
+    def _tell(self, one: Submission, event: Event) -> None:
+        if self.audience:
+            self.audience.tell(event, one.context)
+
+
+def _done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _accepted(one: Submission) -> Job:
+    if one.job is None:
+        raise ClientClosedError
+    return one.job
+
+
+def _no(heard: Refusal | Unreadable) -> ApiError:
+    """
+    The one error class of a no, in words or in a bare HTTP code.
+    """
+    if isinstance(heard, Refusal):
+        return refused(heard)
+    no = Refusal(
+        heard.http, None, heard.excerpt, retry_after=heard.retry_after
+    )
+    return refused(no)
+
+
+def _http(heard: Told | Unsent | Cut) -> int:
+    return 0 if isinstance(heard, Unsent | Cut) else heard.http
+
+
+def _excerpt(heard: Told | Unsent | Cut) -> str:
+    match heard:
+        case Unsent(reason=reason) | Cut(reason=reason):
+            return reason
+        case Refusal(message=words) | Unreadable(excerpt=words):
+            return f"HTTP {heard.http}: {words}"
+        case Success(http=http) | Processing(http=http):
+            return f"HTTP {http}: accepted without an id"
