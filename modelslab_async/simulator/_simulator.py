@@ -70,7 +70,7 @@ class _Job:
     proxy_links: str
     shown_id: int
     eta_noise: float
-    ended: asyncio.Event
+    bell: asyncio.Future[None] | None = None
 
 
 @attrs.define(eq=False)
@@ -534,7 +534,6 @@ class Simulator:
             proxy_links=_replies.proxy_shape(settings, dice.fate),
             shown_id=self._last_id,
             eta_noise=dice.eta.uniform(0.7, 1.3),
-            ended=asyncio.Event(),
         )
         self._jobs[job.record.id] = job
         self._by_uuid[job.uuid] = job
@@ -566,7 +565,8 @@ class Simulator:
         job.record.ended = self._now()
         job.record.succeeded = not job.fails
         job.account.unfinished -= 1
-        job.ended.set()
+        if job.bell is not None and not job.bell.done():
+            job.bell.set_result(None)
 
     async def _hold(self, job: _Job) -> None:
         """
@@ -583,12 +583,15 @@ class Simulator:
         # A job that ends within the hold is answered when it ends.
         left = job.ends - self._now()
         if left <= hold:
-            await job.ended.wait()
+            # Made only where somebody waits: books of many jobs stay small.
+            job.bell = asyncio.get_running_loop().create_future()
+            await job.bell
+            job.bell = None
         elif hold > 0:
             await asyncio.sleep(hold)
 
     async def _first_words(self, request: web.Request, job: _Job) -> Reply:
-        if not job.ended.is_set():
+        if job.record.ended is None:
             facts = await self._facts(request, job)
             return _replies.processing(self.settings, facts)
         if job.fails:
@@ -632,7 +635,7 @@ class Simulator:
 
         style = self.settings.base64
         inline = job.ask.base64 and style.startswith("inline")
-        if inline and job.ended.is_set():
+        if inline and job.record.ended is not None:
             links = proxies = [
                 drawing.as_text(
                     await self._picture(subject), uri=style == "inline-uri"
@@ -694,7 +697,7 @@ class Simulator:
             reply = _replies.bad_key(settings, key).reply
         elif job is None:
             reply = _replies.unknown_job(settings)
-        elif not job.ended.is_set():
+        elif job.record.ended is None:
             reply = _replies.still_processing(settings)
         elif job.fails:
             reply = _replies.failed("")
