@@ -792,7 +792,8 @@ class Jobs:
             url = other_fetch_url(base, job.endpoint)
         self.counts.polls += 1
         job._asked += 1
-        reply = await self.pool.poll(encode_poll(url, asked, job.endpoint))
+        large = job.spec is not None and bool(job.spec.base64)
+        reply = await self.pool.poll(encode_poll(url, asked, base64=large))
         return decode(reply) if isinstance(reply, Reply) else reply
 
     # What a poll said: the second table of `_retrying`, played out
