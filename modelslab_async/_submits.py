@@ -281,14 +281,19 @@ class Submits:
                 _done(one.entered)
                 pause = self._braked(one, place)
                 if pause == 0:
-                    pause = await self._try(one, place)
-                if pause is None:
-                    return _accepted(one)
+                    again = await self._try(one, place)
+                    if again is None:
+                        return _accepted(one)
+                    pause = again
                 if pause > 0:
                     await asyncio.sleep(pause)
                 if (no := self.line.closed()) is not None:
                     raise afresh(no)
-                self.line.rejoin(place)
+                if one.unknowns:
+                    # The old place stays with the request that may run.
+                    place = self.line.join(one.priority)
+                else:
+                    self.line.rejoin(place)
         finally:
             self.line.slots.leave(place)
             self.line.door.undecided()

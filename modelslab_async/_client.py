@@ -1,0 +1,671 @@
+"""
+Here lives `ModelsLab`: it owns the rooms, and opens and closes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import logging
+import math
+import os
+import warnings
+
+from collections.abc import (
+    AsyncIterable,
+    Callable,
+    Iterable,
+    Sequence,
+)
+from pathlib import Path
+from ssl import SSLContext
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import anyio
+import attrs
+
+from yarl import URL
+
+from ._batch import Batch, BatchOptions
+from ._files import Files
+from ._jobs import Counts, Job, Jobs, Line, job_of, named
+from ._ledger import Journal
+from ._polling import PollSchedule
+from ._pool import ApiKey, SessionPool
+from ._retrying import Door, RetryBudget, RetryPolicy, Waits
+from ._slots import Slots
+from ._submits import Submits
+from .answers import Generation, Image
+from .errors import (
+    ClientClosedError,
+    ConfigurationError,
+    GenerationFailedError,
+    JobUnfinishedError,
+    WrongLoopError,
+)
+from .events import Audience, Observer
+from .specs import Endpoint, TextToImage
+
+
+_log = logging.getLogger("modelslab_async")
+
+BASE_URL = "https://modelslab.com/api/v6"
+_INTERACTIVE, _BATCH = 0, 10
+
+
+@attrs.frozen
+class Stats:
+    """
+    What a client has done so far, and how it stands.
+
+    Attributes:
+        accepted: Requests that the service took.
+
+        succeeded: Jobs that ended with pictures.
+
+        failed: Jobs that ended without.
+
+        unknown: Requests that were sent, and of which no verdict came.
+
+        unknown_ids: The last thousand of those, by track_id.
+
+        polls: Questions asked.
+
+        refusals: How often the queue was full.
+
+        unfinished: Jobs under way now.
+
+        waiting: Requests in line now.
+
+        slots: How many unfinished jobs we think the account may have.
+
+        slots_held: How many of them are ours.
+    """
+
+    accepted: int
+    succeeded: int
+    failed: int
+    unknown: int
+    unknown_ids: tuple[str, ...]
+    polls: int
+    refusals: int
+    unfinished: int
+    waiting: int
+    slots: int
+    slots_held: int
+
+
+@attrs.define(eq=False)
+class _Rooms:
+    """
+    What lives on one event loop.
+    """
+
+    pool: SessionPool
+    line: Line
+    jobs: Jobs
+    submits: Submits
+    files: Files
+    batches: set[Batch]
+
+
+class ModelsLab:
+    """
+    A client of the ModelsLab image API.
+
+    Opens at ``async with``, or at first use, on the running loop; `aclose`,
+    or the last ``async with`` out, closes it.
+
+    Args:
+        api_key: The account's key, or a function that gives it as it is now
+            (rotation).  Default: ``MODELSLAB_API_KEY``.
+
+        base_url: Default: ``MODELSLAB_BASE_URL``, else the real service.
+
+        slots: Unfinished jobs to start with, and never more; None starts at 5,
+            the smallest plan, and learns from refusals.
+
+        job_timeout: Seconds after its acceptance for which a job is watched.
+
+        max_downloads: Pictures that are loaded at once.
+
+        polling: When to ask for a job again.
+
+        retry: What to try again, and how often.
+
+        observers: Functions that are told what happens; see `events`.
+
+        trusted_hosts: Hosts (``host`` or ``host:port``) that pictures may be
+            loaded from over http, or at addresses that are not global.
+
+        doorbell: Reserved for webhooks; must be None.
+
+        proxy: URL of an http proxy.
+
+        ssl: An `ssl.SSLContext` for the service's certificates.
+
+        trace_configs: For aiohttp's own tracing.  They see bodies, and with
+            them the key.
+
+        waits: For simulators that run faster than life.
+
+    Raises:
+        ConfigurationError: An option cannot be; all of them are named.
+    """
+
+    def __init__(
+        self,
+        api_key: str | Callable[[], str] | None = None,
+        *,
+        base_url: str | None = None,
+        slots: int | None = None,
+        job_timeout: float = 1800.0,
+        max_downloads: int = 16,
+        polling: PollSchedule = PollSchedule(),  # noqa: B008 - frozen
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        observers: Iterable[Observer] = (),
+        trusted_hosts: Sequence[str] = (),
+        doorbell: None = None,
+        proxy: str | None = None,
+        ssl: SSLContext | None = None,
+        trace_configs: Sequence[aiohttp.TraceConfig] = (),
+        waits: Waits = Waits(),  # noqa: B008 - frozen
+    ) -> None:
+        self._rooms: _Rooms | None = None
+        self._depth = 0
+        self._closed = False
+        self._closing: asyncio.Task[None] | None = None
+        url = base_url or os.environ.get("MODELSLAB_BASE_URL") or BASE_URL
+        self._base_url = url.rstrip("/")
+        if api_key is None:
+            api_key = os.environ.get("MODELSLAB_API_KEY") or None
+        faults = list(
+            _faults(api_key, self._base_url, slots, job_timeout, max_downloads)
+        )
+        if doorbell is not None:
+            faults.append("doorbell: webhooks are not built yet; leave it out")
+        if faults:
+            raise ConfigurationError("; ".join(faults))
+        self._key = ApiKey(api_key or "")
+        self._slots = slots
+        self._job_timeout = job_timeout
+        self._max_downloads = max_downloads
+        self._polling = polling
+        self._retry = retry
+        self._observers = tuple(observers)
+        self._trusted_hosts = (
+            (trusted_hosts,)
+            if isinstance(trusted_hosts, str)
+            else tuple(trusted_hosts)
+        )
+        self._proxy = proxy
+        self._ssl = ssl
+        self._trace_configs = tuple(trace_configs)
+        self._waits = waits
+        #: What a journal is bound to; the shell's simulator has another name.
+        self._origin = str(URL(self._base_url).origin())
+        self._run_id: str | None = None
+
+    def __repr__(self) -> str:
+        rooms = self._rooms
+        if self._closed:
+            state = "closed"
+        elif rooms is None:
+            state = "not open"
+        else:
+            state = f"open, {len(rooms.jobs.unfinished())} unfinished"
+        return f"<ModelsLab {self._base_url} {state}>"
+
+    # Lifetime
+
+    async def __aenter__(self) -> Self:
+        if self._closing is not None:
+            await asyncio.wait({self._closing})
+        self._closed = False
+        self._open()
+        self._depth += 1
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._depth = max(0, self._depth - 1)
+        if self._depth == 0:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """
+        Close the client, whoever else uses it.
+
+        New and waiting calls get `ClientClosedError`.  Requests under way are
+        waited for, up to 10 s.  Those who wait for a job get
+        `JobUnfinishedError` with its id, and one WARNING names each job that
+        is paid and unfinished.  May be called again, and in a cancelled task.
+        """
+        self._depth = 0
+        self._closed = True
+        rooms = self._rooms
+        if rooms is None:
+            return
+        if rooms.jobs.loop is not asyncio.get_running_loop():
+            if rooms.jobs.loop.is_closed():
+                self._bury(rooms)
+                return
+            rooms.jobs.check()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(rooms))
+        closing = self._closing
+        cancelled: asyncio.CancelledError | None = None
+        # A cancelled task still has to see its paid answers in.
+        with anyio.CancelScope(shield=True):
+            while not closing.done():
+                try:
+                    await asyncio.wait({closing})
+                except asyncio.CancelledError as exc:
+                    cancelled = exc
+        closing.result()
+        if cancelled is not None:
+            raise cancelled
+
+    async def _close(self, rooms: _Rooms) -> None:
+        try:
+            rooms.line.empty(ClientClosedError())
+            await rooms.submits.close()
+            rooms.jobs.close()
+            rooms.line.close()
+            await rooms.jobs.join()
+            for batch in tuple(rooms.batches):
+                await batch.aclose()
+            await rooms.pool.aclose()
+        finally:
+            self._rooms = None
+            self._closing = None
+
+    def _open(self) -> _Rooms:
+        """
+        The rooms on the running loop.
+
+        Raises:
+            ClientClosedError: The client was closed.
+
+            WrongLoopError: It is open on another loop, or before a fork.
+        """
+        rooms = self._rooms
+        if rooms is not None and rooms.jobs.loop.is_closed():
+            self._bury(rooms)
+            rooms = None
+        if self._closed:
+            raise ClientClosedError
+        if rooms is None:
+            rooms = self._rooms = self._build()
+        rooms.jobs.check()
+        return rooms
+
+    def _bury(self, rooms: _Rooms) -> None:
+        """
+        The loop ended under us: say what it left behind.
+        """
+        self._rooms = None
+        self._depth = 0
+        left = rooms.jobs.unfinished()
+        if left:
+            _log.warning(
+                "the event loop ended with %d unfinished: %s",
+                len(left),
+                named(left),
+            )
+        rooms.pool.abandon()
+
+    def _build(self) -> _Rooms:
+        waits = self._waits
+        audience = Audience(self._observers)
+        counts = Counts()
+        budget = RetryBudget(self._retry.budget)
+        pool = SessionPool(
+            key=self._key,
+            base_url=self._base_url,
+            waits=waits,
+            max_downloads=self._max_downloads,
+            trusted_hosts=self._trusted_hosts,
+            user_agent=f"modelslab-async/{_version()}",
+            proxy=self._proxy,
+            ssl=self._ssl or True,
+            trace_configs=self._trace_configs,
+        )
+        slots = Slots(
+            slots=self._slots,
+            ageing=waits.ageing,
+            shortest=waits.reopen_first,
+            longest=waits.reopen_most,
+        )
+        line = Line(slots, Door(waits.account), audience)
+        jobs = Jobs(
+            pool,
+            line,
+            self._polling,
+            budget,
+            waits,
+            audience,
+            counts,
+            self._job_timeout,
+        )
+        submits = Submits(
+            pool,
+            jobs,
+            line,
+            self._retry,
+            budget,
+            waits,
+            audience,
+            counts,
+            self._jobs_here,
+        )
+        pool.open()
+        return _Rooms(
+            pool, line, jobs, submits, Files(pool.open_file, waits), set()
+        )
+
+    def _jobs_here(self) -> Jobs:
+        return self._open().jobs
+
+    def __del__(self) -> None:
+        rooms = getattr(self, "_rooms", None)
+        if rooms is not None:
+            warnings.warn(
+                f"{self!r} was left open; use `async with`, or `aclose()`",
+                ResourceWarning,
+                source=self,
+                stacklevel=1,
+            )
+            rooms.pool.abandon()
+
+    # Calls
+
+    async def generate(
+        self,
+        spec: TextToImage,
+        *,
+        timeout: float | None = None,
+        priority: int = _INTERACTIVE,
+    ) -> Generation:
+        """
+        Ask for pictures, and wait for them.
+
+        Args:
+            spec: What to ask for.
+
+            timeout: Seconds to wait, the line included.  Neither a timeout
+                nor a cancelled task loses the job: see `jobs`.
+
+            priority: Place in the line: lower goes first, 0 for calls, 10 for
+                batches.
+
+        Raises:
+            JobUnfinishedError: Time is up; *sent* says whether a request left.
+
+            OutcomeUnknownError: A request left, and no verdict came.
+
+            ModelsLabError: What the service, or the network, said.
+        """
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        tries = 0
+        while True:
+            left = _left(timeout, started, clock())
+            job = await self.submit(spec, timeout=left, priority=priority)
+            try:
+                return await job.result(_left(timeout, started, clock()))
+            except GenerationFailedError:
+                # Each is a new job to pay for: only if the user said so.
+                if tries >= self._retry.resubmit_failed:
+                    raise
+                tries += 1
+            except JobUnfinishedError as error:
+                waited = clock() - started
+                raise JobUnfinishedError(
+                    error.job_id, error.track_id, waited
+                ) from None
+
+    async def submit(
+        self,
+        spec: TextToImage,
+        *,
+        timeout: float | None = None,
+        priority: int = _INTERACTIVE,
+    ) -> Job:
+        """
+        Ask for pictures, and wait until the service has taken the job.
+
+        Raises: as `generate`.
+        """
+        submits = self._open().submits
+        submission = submits.start(spec, priority=priority)
+        return await submits.wait(submission, timeout)
+
+    def job(
+        self, id_or_handle: str | int, *, endpoint: type = TextToImage
+    ) -> Job:
+        """
+        Take up a job by its id, or by its `Job.handle`; no I/O.
+
+        Raises:
+            ConfigurationError: It is neither.
+        """
+        described = getattr(endpoint, "endpoint", None)
+        if not isinstance(described, Endpoint):
+            raise ConfigurationError(f"not an endpoint: {endpoint!r}")
+        job = job_of(id_or_handle, self._jobs_here, described)
+        rooms = self._rooms
+        if rooms is not None and job.id is not None:
+            return rooms.jobs.find(job.id) or job
+        return job
+
+    def jobs(self) -> tuple[Job, ...]:
+        """
+        Every unfinished job, also those that nobody waits for.
+        """
+        return () if self._rooms is None else self._rooms.jobs.unfinished()
+
+    def stats(self) -> Stats:
+        """
+        What was done so far, since the client was last opened.
+        """
+        rooms = self._rooms
+        if rooms is None:
+            return Stats(0, 0, 0, 0, (), 0, 0, 0, 0, self._slots or 5, 0)
+        counts, slots = rooms.jobs.counts, rooms.line.slots
+        return Stats(
+            accepted=counts.accepted,
+            succeeded=counts.succeeded,
+            failed=counts.failed,
+            unknown=counts.unknown,
+            unknown_ids=tuple(counts.unknown_ids),
+            polls=counts.polls,
+            refusals=counts.refusals,
+            unfinished=len(rooms.jobs.unfinished()),
+            waiting=slots.waiting,
+            slots=slots.limit,
+            slots_held=slots.held,
+        )
+
+    # Pictures
+
+    async def download(
+        self,
+        generation: Generation,
+        directory: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+    ) -> tuple[Path, ...]:
+        """
+        Save a generation's pictures, as ``{id}-{n}.{ext}`` in *directory*.
+
+        Each is whole or not there at all.  A link that is missing for a while
+        is waited for; then its proxy is tried, then fresh links.
+
+        Args:
+            overwrite: Replace what is there; else a picture that is there,
+                whole, is kept.
+
+        Raises:
+            DownloadError: What could not be had, with the *paths* that could.
+        """
+        rooms = self._open()
+
+        async def fresh() -> Generation:
+            job = job_of(str(generation.id), self._jobs_here)
+            return await job.result(self._waits.late_link)
+
+        saved = await rooms.files.store(
+            generation,
+            Path(directory),
+            fresh=fresh if generation.id is not None else None,
+            overwrite=overwrite,
+        )
+        return tuple(one.path for one in saved)
+
+    async def save(self, image: Image, path: str | os.PathLike[str]) -> Path:
+        """
+        Save one picture to exactly *path*, replacing what is there.
+
+        Raises:
+            DownloadError: It could not be had, or not be kept.
+        """
+        return await self._open().files.save(image, Path(path))
+
+    async def read(self, image: Image) -> bytes:
+        """
+        One picture's bytes, whole.
+
+        Raises:
+            DownloadError: It could not be had.
+        """
+        return await self._open().files.read(image)
+
+    # Batches
+
+    def batch(
+        self,
+        specs: Iterable[TextToImage] | AsyncIterable[TextToImage],
+        *,
+        output: str | os.PathLike[str] | None = None,
+        journal: str | os.PathLike[str] | Journal | None = None,
+        items: Iterable[str] | None = None,
+        ordered: bool = False,
+        priority: int = _BATCH,
+        max_failures: int | None = None,
+        max_jobs: int | None = None,
+        max_images: int | None = None,
+        resubmit_unknown: bool = False,
+        resubmit_failed: bool = False,
+        new_key: bool = False,
+    ) -> Batch:
+        """
+        Ask for many, lazily, within the account's slots.
+
+        ``async with`` it and iterate for outcomes as they finish, or await it
+        for a list in input order.
+
+        Args:
+            specs: Any iterable or async iterable; pulled only when there is
+                room.
+
+            output: A folder that makes it durable: pictures, a page to look
+                at them, and a journal to go on from.
+
+            journal: A journal's path, without files.
+
+            items: Keys of one's own for the items, in the same order.
+
+            ordered: Outcomes in input order.
+
+            priority: Place in the line, lower first.
+
+            max_failures: Stop asking after so many failed items.
+
+            max_jobs: Stop asking after so many requests.
+
+            max_images: Stop asking before more pictures than that.
+
+            resubmit_unknown: Ask again for what the journal knows to be of
+                unknown outcome: it may be billed twice.
+
+            resubmit_failed: Ask again for what the service failed.
+
+            new_key: The key is another one of the same account.
+
+        Raises:
+            ConfigurationError: Options that exclude each other.
+
+            JournalError: When it is entered: the journal cannot be used.
+        """
+        return Batch(
+            self._batch_rooms,
+            specs,
+            BatchOptions(
+                output=None if output is None else Path(output),
+                journal=journal,
+                items=items,
+                ordered=ordered,
+                priority=priority,
+                max_failures=max_failures,
+                max_jobs=max_jobs,
+                max_images=max_images,
+                resubmit_unknown=resubmit_unknown,
+                resubmit_failed=resubmit_failed,
+                new_key=new_key,
+            ),
+        )
+
+
+def _left(timeout: float | None, started: float, now: float) -> float | None:
+    return None if timeout is None else max(0.0, timeout - (now - started))
+
+
+def _version() -> str:
+    return importlib.metadata.version("modelslab-async")
+
+
+def _faults(
+    api_key: object,
+    base_url: str,
+    slots: object,
+    job_timeout: float,
+    max_downloads: object,
+) -> Iterable[str]:
+    if api_key is None or (isinstance(api_key, str) and not api_key.strip()):
+        yield (
+            "api_key: none given; get one at "
+            "https://modelslab.com/dashboard/api-keys and set "
+            "MODELSLAB_API_KEY"
+        )
+    elif not (isinstance(api_key, str) or callable(api_key)):
+        yield "api_key: a text, or a function that gives one"
+    try:
+        url = URL(base_url)
+        right = url.scheme in {"http", "https"} and bool(url.host)
+    except ValueError:
+        right = False
+    if not right:
+        yield f"base_url: an http(s) address, not {base_url!r}"
+    if slots is not None and not _whole(slots):
+        yield f"slots: a whole number from 1, or None, not {slots!r}"
+    if not (isinstance(job_timeout, int | float) and job_timeout > 0) or (
+        math.isnan(job_timeout)
+    ):
+        yield f"job_timeout: seconds above 0, not {job_timeout!r}"
+    if not _whole(max_downloads):
+        yield f"max_downloads: a whole number from 1, not {max_downloads!r}"
+
+
+def _whole(number: object) -> bool:
+    return (
+        isinstance(number, int)
+        and not isinstance(number, bool)
+        and number >= 1
+    )
