@@ -7,7 +7,7 @@ What we send:
   the older one says words, and every captured request has words.
 * *lora_strength* is a string, `"0.45,0.55"`: the schema says integer, yet
   speaks of commas, which no integer has; the flux schema says string.
-* None, and a text that is blank, is not sent: the service's defaults rule.
+* None is not sent: the service's own default rules.
 * The key is not here; `_pool` adds it as the bytes are written.
 * A poll carries *request_id* too: one body then suits both documented forms,
   ``/fetch/{id}`` and ``/fetch``.
@@ -152,7 +152,6 @@ def encode(spec: Spec, *, base_url: str, track_id: str) -> Call:
     body = _unstructurer(type(spec), on_wire=True)(spec)
     extra = body.pop("extra", {})
     body["track_id"] = track_id
-    body = {name: value for name, value in body.items() if value != ""}
     return Call(
         f"{base_url.rstrip('/')}/{endpoint.path}",
         _compact(body | extra),
@@ -274,7 +273,7 @@ def _success(reply: Reply, data: dict[str, JSON]) -> Success:
         expected_urls=_expected(data, meta),
         fetch_result=_url(data.get("fetch_result")),
         seed=_seed(data, meta),
-        generation_time=_number(data.get("generationTime")),
+        generation_time=_numeric(data.get("generationTime")),
         nsfw=_nsfw(data),
         meta_json=_compact(meta),
         raw_json=_compact(data),
@@ -377,10 +376,6 @@ def _numeric(value: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) and number >= 0 else None
-
-
-def _number(value: object) -> float | None:
-    return _numeric(value)
 
 
 def _seconds(value: object) -> float | None:
@@ -509,7 +504,8 @@ def _inline(text: str) -> bytes | None:
         data = base64.b64decode(coded, validate=True)
     except (binascii.Error, ValueError):
         return None
-    return data if data.startswith(_PICTURE) else None
+    # Any word is base64; without the prefix it must look like a picture.
+    return data if data and (start or data.startswith(_PICTURE)) else None
 
 
 # Words.
@@ -575,7 +571,9 @@ def _code(data: dict[str, JSON]) -> str | None:
 
 
 def _words(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![a-z])(?:{pattern})(?![a-z])", re.IGNORECASE)
+    return re.compile(
+        rf"(?<![a-z])(?:{pattern})(?![a-z])", re.IGNORECASE | re.MULTILINE
+    )
 
 
 _SAME_REQUEST = _words("same requests? multiple times|spam filter")
@@ -604,13 +602,13 @@ _TOPICS: tuple[tuple[Topic, re.Pattern[str]], ...] = (
             r"(?: or [a-z]+)?[ _]api[ _-]?key"
             r"|api[ _-]?key (?:is |was |has |been |field )*(?:required|invalid"
             r"|missing|expired|revoked|wrong|incorrect|not [a-z]+)"
-            r"|key field is required|unauthenticated|unauthori[sz]ed"
+            r"|key field is required|^(?:unauthenticated|unauthorized)\.?$"
         ),
     ),
     (
         Topic.CREDIT,
         _words(
-            r"(?:insufficient|not enough|no|out of|add)"
+            r"(?:insufficient|enough|no|out of|add)"
             r"[ _](?:more )?(?:credits?|balance|funds?)"
         ),
     ),
@@ -642,8 +640,6 @@ _TOPICS: tuple[tuple[Topic, re.Pattern[str]], ...] = (
         ),
     ),
 )
-
-_CODES = {"insufficient_balance": Topic.CREDIT}
 
 
 def _topics(message: str, code: str | None, tips: str) -> frozenset[Topic]:
@@ -729,23 +725,29 @@ def refused(refusal: Refusal) -> ApiError:
         or (Topic.SAME_REQUEST in topics and http < 500)
     ):
         return RateLimitedError(*facts, refusal.retry_after, refusal.limit)
-    if http >= 500 or http == 408 or Topic.LOADING in topics:
+    if http >= 500:
         return ServerError(*facts)
     if Topic.KEY in topics:
         return AuthenticationError(*facts)
     if topics & {Topic.CREDIT, Topic.PLAN}:
         return PaymentRequiredError(*facts)
+    if http in _BY_ACCOUNT:
+        return _BY_ACCOUNT[http](*facts)
+    if Topic.LOADING in topics:
+        return ServerError(*facts)
     if Topic.MODEL in topics:
         return ModelNotFoundError(*facts)
-    if http == 401:
-        return AuthenticationError(*facts)
-    if http == 402:
-        return PaymentRequiredError(*facts)
     if http == 403 or _PERMISSION.search(text):
         return PermissionDeniedError(*facts)
-    if http < 400 and Topic.TRANSIENT in topics:
+    if http == 408 or (http < 400 and Topic.TRANSIENT in topics):
         return ServerError(*facts)
     return InvalidRequestError(*facts)
+
+
+_BY_ACCOUNT: Mapping[int, type[ApiError]] = {
+    401: AuthenticationError,
+    402: PaymentRequiredError,
+}
 
 
 def _json_of(body: bytes) -> JSON:
@@ -806,6 +808,7 @@ def read_spec(row: Mapping[str, JSON]) -> AnySpec:
     for field in attrs.fields(kind):
         if field.default is attrs.NOTHING and field.name not in values:
             problems.append(Problem(field.name, "is required"))
+            # Fine in itself, so that only the other faults are told.
             values[field.name] = "?"
     try:
         spec = kind(**values)
@@ -842,7 +845,7 @@ def _read(parameter: Parameter, value: JSON) -> object:
     kind = parameter.kind
     if kind is Kind.NUMBERS and isinstance(value, list):
         return [_as_number(each) for each in value]
-    if kind is Kind.FLAG and value in (0, 1):
+    if kind is Kind.FLAG and isinstance(value, int) and value in {0, 1}:
         return bool(value)
     if not isinstance(value, str):
         return value

@@ -230,7 +230,7 @@ class Parameter:
 
         words: What a `Kind.WORD` may be.
 
-        blank: Whether an empty text is fine; it is not sent then.
+        blank: Whether an empty text is fine, and stands for None.
 
         flux: Whether models of the flux family take it.
     """
@@ -539,7 +539,9 @@ def _settle(spec: Spec) -> None:
 def _text(parameter: Parameter, value: object) -> object:
     if not isinstance(value, str):
         return _not(parameter, value)
-    if not (parameter.blank or value.strip()):
+    if not value.strip():
+        if parameter.blank:
+            return None
         raise ValueError("is empty; say something, or leave it out")
     try:
         value.encode()
