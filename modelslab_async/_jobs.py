@@ -660,7 +660,6 @@ class Jobs:
                     job._kind(),
                     eta=None if job._guess is None else job._guess * speed,
                     waited=(now - job._since) * speed,
-                    asked=job._asked,
                     dice=random.random(),
                 )
                 / speed

@@ -1,16 +1,77 @@
 """
-When to ask again.
+When to ask again whether a job is done.
+
+Asking costs: a request, and its share of the client's budget. Not asking costs
+too: a job that ended a moment ago keeps its slot until somebody notices. The
+exchange rate is ours to choose: `PollSchedule.cost` is the delay, in seconds,
+that saving one poll is worth. All else follows.
+
+Say we ask n times a second. A job that ends now is noticed 1/2n later, on
+average, and each second that it goes on costs n polls. If jobs that have run
+for so long end at a rate of h a second (the *hazard*), then h/2n + cost x n is
+least at
+
+    n = sqrt(h / (2 x cost))
+
+(J. B. Keller, "Optimum Checking Schedules for Systems Subject to Random
+Failure", Management Science 21(3), 1974). So: do not ask at all while no job
+ever ended that soon, ask most where most end, and ever less often of a job
+that has outlived the others. We add up n from now on, and ask when the sum
+has reached 1.
+
+The hazard is learnt for each kind of job, from when earlier ones ended: a
+histogram over a grid of eighths of an octave, in which the last hundred jobs
+or so count. Nobody sees a job end. We know only that it was running at one
+poll and done at the next, so its weight is spread over the cells in between,
+in proportion to what they weigh already; that is one step of the EM algorithm
+for such data.
+
+And the service's guess? It may be right, three times too high, or always the
+same. So time is kept in two units, in seconds and in guesses, and the unit
+that has better foretold the last jobs is used. A guess that is always three
+times too high is then as good as a right one, and one that says nothing loses
+to the seconds.
+
+With the default cost, in virtual time (``benchmarks/polling_virtual.py``: 15
+slots, jobs of 5 s with a log-normal spread of 0.5, 600 a run, learning
+included, medians of three seeds): of +-30 %
+guesses, .95 of the ideal at 4.0 polls a job, where fixed polling needs 9.
 """
 
 from __future__ import annotations
 
 import math
 
+from array import array
 from collections.abc import Hashable
+from math import sqrt
 
 import attrs
 
 from .errors import ConfigurationError
+
+
+# Cells to an octave; octaves below 1 and above it: 16 ms to two hours.
+_STEP, _BELOW, _ABOVE = 8, 6, 13
+_CELLS = _STEP * (_BELOW + _ABOVE)
+_EDGES = tuple(2 ** (k / _STEP - _BELOW) for k in range(1, _CELLS + 1))
+
+#: The next job weighs that much more than the last one did: the old fade.
+_FADE = 1.01
+
+#: The share of jobs that may end at any time at all, and how many of those
+#: that have come so far end in the next cell. Without them, a job that
+#: outlives all others would not be asked for.
+_STRAY, _STRAYS_END = 0.004, math.log(2) / _STEP
+
+#: How much dearer a poll is if a webhook will tell: a fifth as many.
+_BELL = 30.0
+
+#: Kinds that are remembered, the ones taught last.
+_KINDS = 1000
+
+#: Seconds; a guess beyond these is taken to be the nearest of them.
+_LEAST_ETA, _MOST_ETA = 0.05, 3600.0
 
 
 @attrs.frozen
@@ -20,7 +81,8 @@ class PollSchedule:
 
     Args:
         cost:
-            Seconds of delay that one poll is worth: less asks more often.
+            Seconds of delay that saving one poll is worth: less asks more
+            often. docs/figures has the whole curve.
 
         shortest: Seconds, the least between two polls of a job.
 
@@ -33,13 +95,16 @@ class PollSchedule:
         ConfigurationError: An option that cannot be.
     """
 
-    cost: float = 0.05
+    # Fixed polling each second has 6.1 polls a job and a utilisation of .92;
+    # this has 4.1 and .95. For comparison: fal_client asks every 0.1 s,
+    # modelslab-py every 60 s.
+    cost: float = 0.06
     shortest: float = 0.5
     longest: float = 20.0
     budget: float = 20.0
 
     def __attrs_post_init__(self) -> None:
-        if not (math.isfinite(self.cost) and self.cost > 0):
+        if not 0 < self.cost < math.inf:
             raise ConfigurationError(
                 f"a poll's cost is finite and above 0, not {self.cost!r}"
             )
@@ -56,7 +121,10 @@ class PollSchedule:
     @classmethod
     def fixed(cls, seconds: float) -> PollSchedule:
         """
-        Ask every so many seconds, whatever is known of the job.
+        Ask every so many *seconds*, whatever is known of the job.
+
+        Raises:
+            ConfigurationError: *seconds* is not finite and above 0.
         """
         return cls(shortest=seconds, longest=seconds)
 
@@ -64,10 +132,18 @@ class PollSchedule:
 @attrs.define
 class Pace:
     """
-    What a client has learnt of how long jobs take, per kind of job.
+    What a client has learnt of how long jobs take, kind by kind.
     """
 
     schedule: PollSchedule
+    _kinds: dict[Hashable, Kind] = attrs.field(
+        factory=dict, init=False, repr=False
+    )
+    _last: Kind = attrs.field(init=False, repr=False)
+
+    @_last.default
+    def _nothing_yet(self) -> Kind:
+        return Kind()
 
     def pause(
         self,
@@ -75,35 +151,220 @@ class Pace:
         *,
         eta: float | None,
         waited: float,
-        asked: int,
         dice: float,
         bell: bool = False,
     ) -> float:
         """
-        Seconds until the next poll of a job.
+        How long to wait before asking again.
 
         Args:
             kind: Jobs of one kind take about the same time.
 
-            eta: Seconds that the service guessed when it took the job.
+            eta:
+                Seconds that the service guessed when it took the job. Always
+                pass the first guess, the one that `saw` will be told.
 
-            waited: Seconds since then.
+            waited: Seconds since the service took the job.
 
-            asked: How many times we have asked already.
-
-            dice: In [0, 1).
+            dice: In [0, 1). Keeps jobs that began together from being asked
+                for together.
 
             bell: Whether a webhook will tell, so that polls only back it up.
+
+        Returns:
+            Seconds, from `PollSchedule.shortest` to `PollSchedule.longest`,
+            whatever the arguments.
         """
-        return max(self.schedule.shortest, 1.0)
+        shortest, longest = self.schedule.shortest, self.schedule.longest
+        if shortest == longest:
+            return longest
+        waited = min(waited, 1e9) if waited > 0 else 0.0
+        durations, unit = self._kinds.get(kind, self._last).best(_known(eta))
+        pause = durations.pause(
+            unit,
+            waited,
+            cost=self.schedule.cost * (_BELL if bell else 1.0),
+            longest=longest,
+        )
+        # In this order of arguments a NaN falls out.
+        return min(longest, max(shortest, pause * (0.95 + 0.1 * dice)))
 
     def saw(
         self, kind: Hashable, *, eta: float | None, after: float, by: float
     ) -> None:
         """
-        Learn from a job that ended in (after, by] seconds after it was taken;
-        by=inf: it had not ended when we gave up.
+        Learn from a job that ended in (after, by] seconds after it was taken.
+
+        Args:
+            kind: As for `pause`.
+
+            eta: As for `pause`.
+
+            after: When it was last seen running; 0 if never.
+
+            by: When it was first seen done; inf: it ran when we gave up.
         """
+        after = min(after, 1e9) if after > 0 else 0.0
+        if not by > after:
+            return
+        # What is known of the kind that was taught last is a better start
+        # than nothing; a few jobs of its own outweigh it.
+        known = self._kinds.pop(kind, None) or self._last.young()
+        self._kinds[kind] = self._last = known
+        known.saw(_known(eta), after, by)
+        if len(self._kinds) > _KINDS:
+            del self._kinds[next(iter(self._kinds))]
+
+
+def _known(eta: float | None) -> float | None:
+    """
+    A guess that can be worked with, or None.
+    """
+    if eta is None or not 0 < eta < math.inf:
+        return None
+    return min(max(eta, _LEAST_ETA), _MOST_ETA)
+
+
+@attrs.define
+class Kind:
+    """
+    One kind of job, in both units of time.
+    """
+
+    seconds: Durations = attrs.field(factory=lambda: Durations.around(4, 1.2))
+    guesses: Durations = attrs.field(factory=lambda: Durations.around(1, 0.7))
+
+    def young(self) -> Kind:
+        """
+        The same beliefs, held as lightly as after one job.
+        """
+        return Kind(self.seconds.young(), self.guesses.young())
+
+    def best(self, eta: float | None) -> tuple[Durations, float]:
+        """
+        What foretells a job best, and its unit in seconds.
+        """
+        if eta is None or self.guesses.score < self.seconds.score:
+            return self.seconds, 1.0
+        return self.guesses, eta
+
+    def saw(self, eta: float | None, after: float, by: float) -> None:
+        if eta is not None:
+            self.guesses.saw(after / eta, by / eta)
+        self.seconds.saw(after, by)
+
+
+def _cell(units: float) -> float:
+    """
+    Where on the grid a time is, counted in cells.
+    """
+    if units <= 0:
+        return 0.0
+    if units == math.inf:
+        return float(_CELLS)
+    return min(max(_STEP * (math.log2(units) + _BELOW), 0.0), float(_CELLS))
+
+
+@attrs.define
+class Durations:
+    """
+    How long jobs took, as a histogram over the grid.
+
+    What changes: the weights of the cells and their sum, what the next job
+    weighs, and how well the last ones were foretold.
+    """
+
+    weights: array[float]
+    total: float = 1.0
+    next: float = 1.0
+    score: float = 0.0
+
+    @classmethod
+    def around(cls, median: float, octaves: float) -> Durations:
+        """
+        A bell around the *median*, that many *octaves* wide, with the weight
+        of one job.
+        """
+        middle, width = _cell(median) - 0.5, _STEP * octaves
+        bell = [
+            math.exp(-0.5 * ((k - middle) / width) ** 2) for k in range(_CELLS)
+        ]
+        total = sum(bell)
+        return cls(array("d", [weight / total for weight in bell]))
+
+    def young(self) -> Durations:
+        """
+        The same shape with the weight of one job.
+        """
+        weights = array("d", [w / self.total for w in self.weights])
+        return Durations(weights, score=self.score)
+
+    def saw(self, after: float, by: float) -> None:
+        """
+        Learn of a job that took more than *after* and at most *by* units.
+        """
+        low = min(_cell(after), _CELLS - 1e-6)
+        high = max(_cell(by), low + 1e-6)
+        cells = range(int(low), math.ceil(high))
+        shares = [min(k + 1, high) - max(k, low) for k in cells]
+        found = [
+            self.weights[k] * share
+            for k, share in zip(cells, shares, strict=True)
+        ]
+        mass = sum(found)
+        # The likelihood of what was seen, of the last twenty jobs or so. It
+        # has a floor, so that one surprise does not decide.
+        self.score *= 0.95
+        self.score += math.log(mass / self.total + 0.01)
+
+        # A tenth is spread evenly: a cell of weight 0 could not learn.
+        evenly = 0.1 if mass > 0 else 1.0
+        scale = (1 - evenly) * self.next / mass if mass > 0 else 0.0
+        flat = evenly * self.next / (high - low)
+        for k, share, weight in zip(cells, shares, found, strict=True):
+            # Neighbours learn too, else a few jobs would make a comb.
+            quarter = 0.25 * (scale * weight + flat * share)
+            self.weights[max(k - 1, 0)] += quarter
+            self.weights[k] += 2 * quarter
+            self.weights[min(k + 1, _CELLS - 1)] += quarter
+        self.total += self.next
+        self.next *= _FADE
+        if self.next > 1e6:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        self.weights = array("d", [w / self.next for w in self.weights])
+        self.total, self.next = sum(self.weights), 1.0
+
+    def pause(
+        self, unit: float, waited: float, *, cost: float, longest: float
+    ) -> float:
+        """
+        Seconds until Keller's density, summed from *waited* on, reaches 1; at
+        most *longest*, or a rounding error more.
+        """
+        start = _cell(waited / unit)
+        k = int(start)
+        weights = self.weights[k:]
+        if weights:
+            weights[0] *= k + 1 - start
+        alive = sum(weights) + _STRAY * self.total
+        strays = _STRAY * self.total * _STRAYS_END
+
+        now, end, checks = waited, waited + longest, 0.0
+        twice = 2.0 * cost
+        for weight, edge in zip(weights, _EDGES[k:], strict=True):
+            until = edge * unit
+            # sqrt(h / 2c) x span, where h = (what ends / what lives) / span.
+            more = sqrt(abs((weight + strays) / alive * (until - now) / twice))
+            checks += more
+            if checks >= 1.0:
+                return until - (until - now) * (checks - 1.0) / more - waited
+            if until >= end:
+                break
+            now = until
+            alive -= weight
+        return longest
 
 
 @attrs.define
