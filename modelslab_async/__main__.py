@@ -1,0 +1,29 @@
+"""
+The shell's door, which knows what to say where the shell is not installed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """
+    Run the command that was typed; give its exit code.
+    """
+    try:
+        from ._cli import run
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").partition(".")[0] not in {"click", "rich"}:
+            raise
+        print(  # noqa: T201
+            f"modelslab-async: {exc.name} is missing; the shell comes with "
+            'pip install "modelslab-async[cli]"',
+            file=sys.stderr,
+        )
+        return 2
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,298 @@
+"""
+Here lives what a command does once the loop runs, and how it is interrupted.
+
+The first Ctrl-C stops asking, waits for what is paid for, and saves it; the
+second leaves at once.  SIGTERM is as the first, with a limit of 30 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shlex
+import signal
+import sys
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, NoReturn
+
+import anyio
+import attrs
+
+from .._batch import Batch, Outcome
+from .._client import ModelsLab
+from .._retrying import Waits
+from ..answers import JSON
+from ..errors import (
+    ApiError,
+    AuthenticationError,
+    ModelsLabError,
+    OutcomeUnknownError,
+    PaymentRequiredError,
+)
+from ..simulator import Simulator
+from ..specs import TextToImage
+from ._input import Check, InputError, Row, Source
+from ._screen import Look, Screen, duration, excerpt
+
+
+ALL_DONE, FAILED, USAGE, ACCOUNT, INTERRUPTED = 0, 1, 2, 3, 130
+
+#: Seconds that SIGTERM leaves for what is paid for.
+_TERM = 30.0
+#: Rows that are read at a time, off the loop.
+_ROWS = 64
+#: What must not be said twice without being meant.
+_ONCE = frozenset({"--resubmit-unknown", "--resubmit-failed", "--new-key"})
+
+
+def program() -> str:
+    """
+    How this shell was called, to call it again.
+    """
+    if Path(sys.argv[0]).name == "modelslab-async":
+        return sys.argv[0]
+    return f"{Path(sys.executable).name} -m modelslab_async"
+
+
+@attrs.frozen
+class Shell:
+    """
+    What every command knows: where to speak, and what was typed.
+    """
+
+    screen: Screen
+    arguments: tuple[str, ...]
+
+    def again(self) -> str:
+        """
+        The command that goes on.
+        """
+        kept = [each for each in self.arguments if each not in _ONCE]
+        return f"{program()} {shlex.join(kept)}"
+
+
+@attrs.frozen
+class Service:
+    """
+    Whom to ask: the service itself, or a simulator in this process.
+    """
+
+    simulate: bool
+    speed: float = 1.0
+    slots: int | None = None
+
+    @asynccontextmanager
+    async def lab(self) -> AsyncIterator[ModelsLab]:
+        """
+        A client of it.
+        """
+        if not self.simulate:
+            async with ModelsLab(slots=self.slots) as lab:
+                yield lab
+            return
+        async with (
+            Simulator(speed=self.speed, slots=self.slots or 5) as simulator,
+            ModelsLab(
+                "simulated",
+                base_url=simulator.url,
+                slots=self.slots,
+                waits=Waits().faster(self.speed),
+            ) as lab,
+        ):
+            yield lab
+
+
+@attrs.define
+class Interrupts:
+    """
+    What Ctrl-C and SIGTERM do while a command runs.
+
+    What changes: whether there was one.
+    """
+
+    shell: Shell
+    #: Stop asking.
+    stop: Callable[[], None]
+    #: How to go on, in lines.
+    how: Callable[[], str]
+    told: bool = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """
+        Take the signals meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        taken = []
+        # Only the main thread has signals.
+        with contextlib.suppress(RuntimeError, ValueError):
+            for each in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(each, self._ring, each)
+                taken.append(each)
+        try:
+            yield
+        finally:
+            for each in taken:
+                loop.remove_signal_handler(each)
+
+    def _ring(self, which: signal.Signals) -> None:
+        if self.told:
+            self._leave()
+        self.told = True
+        limit = ""
+        if which is signal.SIGTERM:
+            asyncio.get_running_loop().call_later(_TERM, self._leave)
+            limit = f" for {_TERM:.0f} s"
+        self.shell.screen.say(
+            f"interrupted: asking for nothing more; waiting{limit} for what "
+            "is paid for (Ctrl-C again leaves at once)"
+        )
+        self.stop()
+
+    def _leave(self) -> NoReturn:
+        self.shell.screen.say(f"left; {self.how()}")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # As kill -9 would, which a journal is made for: nothing is tidied up
+        # that could take time.
+        os._exit(INTERRUPTED)
+
+
+async def until_told(work: Coroutine[Any, Any, None]) -> None:
+    """
+    Run a server until Ctrl-C or SIGTERM, which are its usual end.
+    """
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+# One generation
+
+
+async def generate(
+    ours: Shell,
+    service: Service,
+    spec: TextToImage,
+    output: Path,
+    *,
+    timeout: float | None,
+    as_json: bool,
+) -> int:
+    """
+    Ask for one generation, and save it.
+    """
+    async with service.lab() as lab:
+        asking = asyncio.ensure_future(lab.submit(spec, timeout=timeout))
+        return await _saved(ours, lab, asking, output, timeout, as_json)
+
+
+async def fetch(
+    ours: Shell,
+    service: Service,
+    job: str,
+    output: Path,
+    *,
+    timeout: float | None,
+    as_json: bool,
+) -> int:
+    """
+    Take up one job, and save it.
+    """
+    async with service.lab() as lab:
+        asking = asyncio.ensure_future(_given(lab.job(job)))
+        return await _saved(ours, lab, asking, output, timeout, as_json)
+
+
+async def _given(job: Any) -> Any:
+    return job
+
+
+async def _saved(
+    ours: Shell,
+    lab: ModelsLab,
+    asking: asyncio.Future[Any],
+    output: Path,
+    timeout: float | None,
+    as_json: bool,
+) -> int:
+    def stop() -> None:
+        if not any(True for _ in lab.jobs()):
+            asking.cancel()
+
+    def how() -> str:
+        commands = [
+            f"go on with: {program()} fetch {job.id} "
+            f"-o {shlex.quote(str(output))}"
+            for job in lab.jobs()
+            if job.id is not None
+        ]
+        return "\n".join(commands) or "nothing was accepted"
+
+    interrupts = Interrupts(ours, stop, how)
+    with interrupts.watched():
+        try:
+            job = await asking
+        except asyncio.CancelledError:
+            if not interrupts.told:
+                raise
+            ours.screen.say("nothing was asked for")
+            return INTERRUPTED
+        ours.screen.say(f"job {excerpt(job.id)} is accepted")
+        try:
+            generation = await job.result(timeout=timeout)
+            paths = await lab.download(generation, output)
+        except ModelsLabError:
+            if any(other is job for other in lab.jobs()):
+                ours.screen.say(how())
+            raise
+    if as_json:
+        ours.screen.result(
+            json.dumps(
+                {
+                    "job_id": generation.id,
+                    "track_id": generation.track_id,
+                    "seed": generation.seed,
+                    "paths": [str(path.absolute()) for path in paths],
+                }
+            )
+        )
+    else:
+        for path in paths:
+            ours.screen.result(str(path))
+    return INTERRUPTED if interrupts.told else ALL_DONE
+
+
+# A batch
+
+
+async def batch(
+    ours: Shell,
+    service: Service,
+    source: Source,
+    check: Check,
+    output: Path,
+    *,
+    as_json: bool,
+    **choices: Any,
+) -> int:
+    """
+    Ask for every row of *source*; say how it goes, and what came of it.
+    """
+    raise NotImplementedError
+
+
+def status(ours: Shell, folder: Path, *, as_json: bool) -> int:
+    """
+    Say what the batch in *folder* is doing, or has done.
+    """
+    raise NotImplementedError

@@ -1,0 +1,97 @@
+"""
+What every test stands on: no network, no blocking of the loop, and a service
+on loopback.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
+
+from modelslab_async import ModelsLab
+from modelslab_async._retrying import Waits
+from modelslab_async.simulator import Simulator
+
+
+#: How much faster than life the suite's simulator is.
+SPEED = 100.0
+
+settings.register_profile(
+    "house",
+    deadline=None,
+    max_examples=50,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("house")
+
+
+def _refuse(event: str, args: tuple[Any, ...]) -> None:
+    if event == "socket.connect":
+        sock, address = args
+        if sock.family not in {socket.AF_INET, socket.AF_INET6}:
+            return
+        host = address[0]
+    elif event == "socket.getaddrinfo":
+        host = args[0]
+    else:
+        return
+    host = host.decode() if isinstance(host, bytes) else host
+    if host in {None, "", "localhost"}:
+        return
+    try:
+        fine = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        fine = False
+    if not fine:
+        # Not an OSError: the client would take that for bad weather.
+        raise RuntimeError(f"a test wants to speak with {host!r}")
+
+
+sys.addaudithook(_refuse)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loop_unblocked() -> Iterator[None]:
+    with blockbuster_ctx(
+        "modelslab_async", excluded_modules=["modelslab_async.simulator"]
+    ):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in tuple(os.environ):
+        if name.startswith("MODELSLAB_"):
+            monkeypatch.delenv(name)
+
+
+@pytest_asyncio.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    """
+    The service, `SPEED` times as fast as life, with plain pictures.
+    """
+    async with Simulator(speed=SPEED, pictures="plain") as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def lab(simulator: Simulator) -> AsyncIterator[ModelsLab]:
+    """
+    A client of `simulator`, as fast.
+    """
+    async with ModelsLab(
+        "a-key", base_url=simulator.url, waits=Waits().faster(SPEED)
+    ) as client:
+        yield client
