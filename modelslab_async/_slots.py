@@ -14,13 +14,15 @@ What a refusal teaches:
   0.5/limit with each finished job, up to the cap. So do TCP's flows share a
   line that none of them can see.
 - It names nothing: the limit is what we hold. It grows by 1 for each job
-  accepted until the first refusal, then by 1 for each 10 x limit.
+  accepted until the first refusal, then by 1 for each 10 x limit. What we
+  held before, more than once, stands in for a cap: up to there the limit
+  grows as below one.
 
 The line closes on a refusal, and each finished job of ours opens it for one
 probe: waiting out the service's ``retry_after: 30`` costs four fifths of the
-throughput, for the slot is free in seconds. When 1 to 30 s have passed without
-a job of ours ending, a probe goes too, above the limit if more slots than that
-have been ours before: jobs may be long, and who took the others may have left.
+throughput, for the slot is free in seconds. 1 to 30 s after the last refusal a
+probe goes too, above the limit if we ever had more slots than that: we may
+hold none, our jobs may be long, and who took the other slots may have left.
 
 No clock and no dice are in here: both come in as arguments.
 """
@@ -57,14 +59,17 @@ class Place:
 
         since: When it joined, in seconds of a monotonic clock.
 
+        number: Of all places, which it is; settles ties.
+
         standing: Where it is.
 
-        turn: Which admission it was, counted from 1. Of a place that waits,
-            the number of its ticket in the line.
+        turn: The admission's number, counted from 1; while it waits, its
+            ticket's.
     """
 
     priority: int
     since: float
+    number: int = 0
     standing: Standing = Standing.OUT
     turn: int = 0
 
@@ -103,19 +108,26 @@ class Slots:
     closed: bool = attrs.field(default=False, init=False)
 
     _limit: float = attrs.field(init=False)
-    _line: list[tuple[float, float, int, Place]] = attrs.field(
+    # By age and priority, since, number and ticket. Who leaves only tears up
+    # the ticket; the entry stays until it comes to the front.
+    _line: list[tuple[float, float, int, int, Place]] = attrs.field(
         factory=list, init=False, repr=False
     )
+    _places: int = attrs.field(default=0, init=False)
     _tickets: int = attrs.field(default=0, init=False)
     _turns: int = attrs.field(default=0, init=False)
 
-    # Refusals of turns up to this one have been heeded already.
+    # Turns up to this one belong to a round of refusals that was heeded.
     _round: int = attrs.field(default=0, init=False)
+    # Closed, but a probe may go; which one went, and when; when the next may
+    # though no job of ours has ended.
     _ajar: bool = attrs.field(default=False, init=False)
     _probe: Place | None = attrs.field(default=None, init=False)
     _probed: float = attrs.field(default=0.0, init=False)
     _retry: float = attrs.field(default=0.0, init=False)
 
+    # Accepted and unfinished; accepted since the limit last changed; how
+    # often so many at once were accepted, less how often they were refused.
     _running: int = attrs.field(default=0, init=False)
     _accepted: int = attrs.field(default=0, init=False)
     _proofs: dict[int, int] = attrs.field(factory=dict, init=False)
@@ -137,7 +149,8 @@ class Slots:
         """
         Stand in the line.
         """
-        place = Place(priority, now)
+        self._places += 1
+        place = Place(priority, now, self._places)
         self.rejoin(place, now)
         return place
 
@@ -153,7 +166,8 @@ class Slots:
         place.turn = self._tickets
         # All places age alike, so that the order of two never changes.
         key = place.priority * self.ageing + place.since
-        heapq.heappush(self._line, (key, place.since, place.turn, place))
+        entry = (key, place.since, place.number, place.turn, place)
+        heapq.heappush(self._line, entry)
         self.waiting += 1
 
     def leave(self, place: Place) -> None:
@@ -165,7 +179,7 @@ class Slots:
         place.standing = Standing.OUT
         self.waiting -= 1
         if len(self._line) > 2 * self.waiting + 64:
-            self._line = [e for e in self._line if self._stands(e[3], e[2])]
+            self._line = [e for e in self._line if self._stands(e)]
             heapq.heapify(self._line)
 
     def admit(self, now: float) -> Place | None:
@@ -175,12 +189,14 @@ class Slots:
         if not self.waiting or self._opens() > now:
             return None
         if self.held >= self.limit:
+            # Others may have left: one more than we dared, and then we'll see.
             self._limit = self.held + 1.0
             self.closed = self._ajar = True
 
-        _, _, ticket, place = heapq.heappop(self._line)
-        while not self._stands(place, ticket):
-            _, _, ticket, place = heapq.heappop(self._line)
+        entry = heapq.heappop(self._line)
+        while not self._stands(entry):
+            entry = heapq.heappop(self._line)
+        place = entry[-1]
         self.waiting -= 1
         self.held += 1
         self._turns += 1
@@ -285,9 +301,11 @@ class Slots:
         """
         self.held += 1
         self._running += 1
-        return Place(0, now, Standing.RUNNING)
+        return Place(0, now, standing=Standing.RUNNING)
 
-    def _stands(self, place: Place, ticket: int) -> bool:
+    @staticmethod
+    def _stands(entry: tuple[float, float, int, int, Place]) -> bool:
+        *_, ticket, place = entry
         return place.standing is Standing.WAITING and place.turn == ticket
 
     def _opens(self) -> float:
