@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import logging
-import math
 import os
 import warnings
 
@@ -31,7 +30,6 @@ from yarl import URL
 from ._batch import Batch, BatchOptions
 from ._files import Files
 from ._jobs import Counts, Job, Jobs, Line, job_of, named
-from ._ledger import Journal
 from ._polling import PollSchedule
 from ._pool import ApiKey, SessionPool
 from ._retrying import Door, RetryBudget, RetryPolicy, Waits
@@ -43,7 +41,6 @@ from .errors import (
     ConfigurationError,
     GenerationFailedError,
     JobUnfinishedError,
-    WrongLoopError,
 )
 from .events import Audience, Observer
 from .specs import Endpoint, TextToImage
@@ -109,6 +106,7 @@ class _Rooms:
     submits: Submits
     files: Files
     batches: set[Batch]
+    max_downloads: int
 
 
 class ModelsLab:
@@ -167,7 +165,7 @@ class ModelsLab:
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         observers: Iterable[Observer] = (),
         trusted_hosts: Sequence[str] = (),
-        doorbell: None = None,
+        doorbell: object = None,
         proxy: str | None = None,
         ssl: SSLContext | None = None,
         trace_configs: Sequence[aiohttp.TraceConfig] = (),
@@ -323,7 +321,7 @@ class ModelsLab:
 
     def _build(self) -> _Rooms:
         waits = self._waits
-        audience = Audience(self._observers)
+        audience = Audience(list(self._observers))
         counts = Counts()
         budget = RetryBudget(self._retry.budget)
         pool = SessionPool(
@@ -367,7 +365,13 @@ class ModelsLab:
         )
         pool.open()
         return _Rooms(
-            pool, line, jobs, submits, Files(pool.open_file, waits), set()
+            pool,
+            line,
+            jobs,
+            submits,
+            Files(pool.open_file, waits),
+            set(),
+            self._max_downloads,
         )
 
     def _jobs_here(self) -> Jobs:
@@ -509,6 +513,10 @@ class ModelsLab:
         is waited for; then its proxy is tried, then fresh links.
 
         Args:
+            generation: Whose pictures.
+
+            directory: Made where it is missing.
+
             overwrite: Replace what is there; else a picture that is there,
                 whole, is kept.
 
@@ -554,7 +562,7 @@ class ModelsLab:
         specs: Iterable[TextToImage] | AsyncIterable[TextToImage],
         *,
         output: str | os.PathLike[str] | None = None,
-        journal: str | os.PathLike[str] | Journal | None = None,
+        journal: str | os.PathLike[str] | None = None,
         items: Iterable[str] | None = None,
         ordered: bool = False,
         priority: int = _BATCH,
@@ -605,7 +613,7 @@ class ModelsLab:
             JournalError: When it is entered: the journal cannot be used.
         """
         return Batch(
-            self._batch_rooms,
+            self._open,
             specs,
             BatchOptions(
                 output=None if output is None else Path(output),
@@ -655,9 +663,7 @@ def _faults(
         yield f"base_url: an http(s) address, not {base_url!r}"
     if slots is not None and not _whole(slots):
         yield f"slots: a whole number from 1, or None, not {slots!r}"
-    if not (isinstance(job_timeout, int | float) and job_timeout > 0) or (
-        math.isnan(job_timeout)
-    ):
+    if not job_timeout > 0:
         yield f"job_timeout: seconds above 0, not {job_timeout!r}"
     if not _whole(max_downloads):
         yield f"max_downloads: a whole number from 1, not {max_downloads!r}"

@@ -303,7 +303,8 @@ class Job:
             "s": self._seed,
             "u": list(self.expected_urls),
         }
-        text = json.dumps({k: v for k, v in facts.items() if v})
+        known = {name: fact for name, fact in facts.items() if fact}
+        text = json.dumps(known, separators=(",", ":"))
         packed = base64.urlsafe_b64encode(text.encode()).decode()
         return _HANDLE + packed.rstrip("=")
 
@@ -807,6 +808,8 @@ class Jobs:
             )
         if isinstance(heard, Processing | Refusal):
             job._message = heard.message
+        elif isinstance(heard, Success):
+            job._message = None
         if row is not AfterPoll.NOT_FOUND:
             job._lost = 0
         match row, heard:

@@ -132,7 +132,7 @@ class Audience:
     What changes: one that raises is taken out.
     """
 
-    observers: list[Observer] = attrs.field(factory=list, converter=list)
+    observers: list[Observer] = attrs.field(factory=list)
 
     def __bool__(self) -> bool:
         """
