@@ -59,6 +59,7 @@ import math
 import re
 
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -695,10 +696,8 @@ def _until(then: float | None, reply: Reply) -> float | None:
 
 def _epoch(date: str | None) -> float | None:
     try:
-        parts = email.utils.parsedate_tz(date or "")
-        if parts is None:
-            return None
-        return float(email.utils.mktime_tz((*parts[:9], parts[9] or 0)))
+        then = email.utils.parsedate_to_datetime(date or "")
+        return then.replace(tzinfo=then.tzinfo or UTC).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
