@@ -272,6 +272,8 @@ class ModelsLab:
 
     async def _close(self, rooms: _Rooms) -> None:
         try:
+            for batch in tuple(rooms.batches):
+                batch.stop(ClientClosedError())
             rooms.line.empty(ClientClosedError())
             await rooms.submits.close()
             rooms.jobs.close()

@@ -350,7 +350,7 @@ class Job:
         Raises:
             ApiError: The account was refused.
         """
-        if not isinstance(self._ended, Generation):
+        if self._ended is None or self.state is JobState.UNFINISHED:
             await self._home().ask_now(self)
         return self._update()
 
@@ -557,7 +557,7 @@ class Jobs:
             eta = job.eta = job._guess = told.eta
             job._message = told.message
         if self.audience:
-            self._tell(job, JobAccepted(job.track_id, told.id, eta))
+            self.tell(job, JobAccepted(job.track_id, told.id, eta))
         if isinstance(told, Success) and told.images:
             job._since = now
             self._end(job, _generation(job, told))
@@ -571,15 +571,18 @@ class Jobs:
         job._place = self.line.adopt()
         self._watch(job, self.loop.time(), first=0.0)
 
-    def forget(self, job: Job, error: ModelsLabError | None) -> None:
+    def forget(self, job: Job) -> None:
         """
-        A request that came to nothing, its place given back by the caller.
-
-        With an *error* the job ends with it; without one it may begin again.
+        A try came to nothing, its place given back by the caller.
         """
         self._all.pop(job, None)
         job._place = None
-        if error is not None:
+
+    def lose(self, job: Job, error: ModelsLabError) -> None:
+        """
+        A request came to nothing: those who wait for its job hear why.
+        """
+        if job._ended is None:
             self._settle(job, error, JobState.LOST)
 
     def _watch(self, job: Job, now: float, first: float | None = None) -> None:
@@ -642,12 +645,13 @@ class Jobs:
         """
         self.check()
         self._take_up(job)
-        if not job._asking:
+        if job.id is not None and not job._asking:
             self._plan(job, self.loop.time(), 0.0)
         await self.news(job)
 
     def _take_up(self, job: Job) -> None:
-        if job not in self._all:
+        # Without an id its request is under way, and will be heard of.
+        if job not in self._all and job.id is not None:
             self._watch(job, self.loop.time(), first=0.0)
 
     def _plan(self, job: Job, now: float, pause: float | None = None) -> None:
@@ -803,7 +807,7 @@ class Jobs:
         elapsed = now - job._since
         row = after_poll(heard)
         if self.audience:
-            self._tell(
+            self.tell(
                 job, JobPolled(job.track_id, job.id, job._asked, elapsed)
             )
         if isinstance(heard, Processing | Refusal):
@@ -974,7 +978,7 @@ class Jobs:
         job._ended, job.state = ended, state
         job._last = self.loop.time() - job._since if job._since else 0.0
         if self.audience:
-            self._tell(
+            self.tell(
                 job,
                 JobFinished(
                     job.track_id, job.id, state, job._asked, job._last
@@ -998,7 +1002,7 @@ class Jobs:
         if news is not None and not news.done():
             news.set_result(error)
 
-    def _tell(self, job: Job, event: Event) -> None:
+    def tell(self, job: Job, event: Event) -> None:
         self.audience.tell(event, job._context)
 
     # The end

@@ -124,14 +124,12 @@ class Submission:
 
     spec: TextToImage
     priority: int
-    track_id: str
+    job: Job
     record: Record = UNWRITTEN
     #: A batch's: it waits where a call would fail.
     brake: Brake | None = None
-    context: contextvars.Context | None = None
     sent: bool = attrs.field(default=False, init=False)
     asked: bool = attrs.field(default=False, init=False)
-    job: Job | None = attrs.field(default=None, init=False)
     #: Done when it first holds a slot, or never will.
     entered: asyncio.Future[None] = attrs.field(
         factory=lambda: asyncio.get_running_loop().create_future(), init=False
@@ -145,6 +143,10 @@ class Submission:
     unknowns: int = attrs.field(default=0, init=False)
     banned: float = attrs.field(default=0.0, init=False)
     began: float = attrs.field(default=0.0, init=False)
+
+    @property
+    def track_id(self) -> str:
+        return str(self.job.track_id)
 
 
 @attrs.define(eq=False)
@@ -191,14 +193,14 @@ class Submits:
         self.jobs.check()
         if self._closed:
             raise ClientClosedError
-        submission = Submission(
-            spec,
-            priority,
-            track_id or spec.track_id or new_track_id(),
-            record,
-            brake,
-            contextvars.copy_context() if self.audience else None,
+        job = Job(
+            self.home,
+            spec.endpoint,
+            track_id=track_id or spec.track_id or new_track_id(),
+            spec=spec,
+            context=contextvars.copy_context() if self.audience else None,
         )
+        submission = Submission(spec, priority, job, record, brake)
         submission.task = self.jobs.loop.create_task(self._run(submission))
         self._under_way.add(submission)
         submission.task.add_done_callback(lambda _: self._over(submission))
@@ -283,7 +285,7 @@ class Submits:
                 if pause == 0:
                     again = await self._try(one, place)
                     if again is None:
-                        return _accepted(one)
+                        return one.job
                     pause = again
                 if pause > 0:
                     await asyncio.sleep(pause)
@@ -294,6 +296,13 @@ class Submits:
                     place = self.line.join(one.priority)
                 else:
                     self.line.rejoin(place)
+        except ModelsLabError as error:
+            self.jobs.lose(one.job, error)
+            raise
+        except asyncio.CancelledError:
+            if one.job.id is None:
+                self.jobs.lose(one.job, _given_up(one))
+            raise
         finally:
             self.line.slots.leave(place)
             self.line.door.undecided()
@@ -317,18 +326,11 @@ class Submits:
         Send it once; give how long to wait before the next try, None if it
         was accepted.
         """
-        job = one.job = Job(
-            self.home,
-            one.spec.endpoint,
-            track_id=one.track_id,
-            spec=one.spec,
-            context=one.context,
-        )
-        kept = False
+        job, kept = one.job, False
         try:
             await one.record.submitting(one.track_id)
-            self.jobs.begin(job, place)
             one.sent = True
+            self.jobs.begin(job, place)
             heard = await self._send(one)
             one.asked = one.asked or not isinstance(heard, Unsent)
             if not isinstance(heard, Unsent | Cut | Refusal | Unreadable) and (
@@ -343,25 +345,23 @@ class Submits:
                 if one.brake is not None:
                     one.brake.good()
                 return None
-            pause = await self._refused(one, place, heard)
-            one.sent = False
+            return await self._refused(one, place, heard)
         except asyncio.CancelledError:
             if one.sent and not kept:
                 self._unknown(one, "cancelled", "our own task was cancelled")
             if not kept:
                 self.line.release(place)
-                self.jobs.forget(job, None)
             if not one.sent:
                 await one.record.planned()
             raise
-        except ModelsLabError as error:
+        except ModelsLabError:
             if not one.sent:
                 self.line.release(place)
-            one.sent = False
-            self.jobs.forget(job, error)
             raise
-        self.jobs.forget(job, None)
-        return pause
+        finally:
+            if not kept:
+                one.sent = False
+                self.jobs.forget(job)
 
     async def _send(self, one: Submission) -> Told | Unsent | Cut:
         call = encode(
@@ -382,7 +382,8 @@ class Submits:
         if row is AfterSubmit.QUEUE_FULL:
             self.counts.refusals += 1
             limit = heard.limit if isinstance(heard, Refusal) else None
-            self._tell(one, QueueFull(one.track_id, limit))
+            if self.audience:
+                self._tell(one, QueueFull(one.track_id, limit))
             self.line.refused(place, limit)
             await one.record.planned()
             return 0.0
@@ -524,7 +525,8 @@ class Submits:
         self.counts.unknown_ids.append(one.track_id)
         error = OutcomeUnknownError(one.track_id, phase, reason)
         _log.warning("%s", error)
-        self._tell(one, OutcomeUnknown(one.track_id, reason))
+        if self.audience:
+            self._tell(one, OutcomeUnknown(one.track_id, reason))
         return error
 
     def _brake(
@@ -544,19 +546,21 @@ class Submits:
             )
 
     def _tell(self, one: Submission, event: Event) -> None:
-        if self.audience:
-            self.audience.tell(event, one.context)
+        self.jobs.tell(one.job, event)
+
+
+def _given_up(one: Submission) -> ModelsLabError:
+    """
+    What those hear who wait for the job of a cancelled submission.
+    """
+    if one.unknowns:
+        return OutcomeUnknownError(one.track_id, "cancelled", "gave up")
+    return JobUnfinishedError(None, one.track_id, 0.0, sent=False)
 
 
 def _done(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _accepted(one: Submission) -> Job:
-    if one.job is None:
-        raise ClientClosedError
-    return one.job
 
 
 def _no(heard: Refusal | Unreadable) -> ApiError:
