@@ -1,0 +1,430 @@
+"""
+What may be asked for, what is doubted, and what is refused before it costs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import warnings
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelslab_async.errors import SpecError, SpecWarning
+from modelslab_async.specs import (
+    SPECS,
+    AlgorithmType,
+    Extra,
+    IPAdapter,
+    Kind,
+    SafetyCheckerType,
+    Scheduler,
+    TextToImage,
+    parameters,
+)
+
+
+PAGE = json.loads(
+    (Path(__file__).parent / "samples" / "text2img-page.json").read_text()
+)
+
+
+def cat(**fields: Any) -> TextToImage:
+    """
+    A request that is fine but for *fields*.
+    """
+    return TextToImage(**{"prompt": "a cat", "model_id": "sdxl"} | fields)
+
+
+def faults(**fields: Any) -> list[tuple[str, str]]:
+    """
+    What is wrong with *fields*: names and reasons.
+    """
+    with pytest.raises(SpecError) as caught:
+        cat(**fields)
+    return [(one.field, one.reason) for one in caught.value.problems]
+
+
+def doubts(**fields: Any) -> list[str]:
+    """
+    The names that *fields* gives warnings about.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cat(**fields)
+    return [str(one.message).partition(":")[0] for one in caught]
+
+
+# The page
+
+
+def test_every_parameter_of_the_page() -> None:
+    """
+    What the service's page lists but the key can be asked for, by its name.
+    """
+    ours = set(attrs.fields_dict(TextToImage)) - {"extra"}
+
+    assert ours == set(PAGE["example"]) - {"key"}
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("scheduler", Scheduler),
+        ("safety_checker_type", SafetyCheckerType),
+        ("algorithm_type", AlgorithmType),
+        ("ip_adapter_id", IPAdapter),
+    ],
+)
+def test_options_of_the_page(field: str, words: Any) -> None:
+    """
+    An enumeration has the page's options, in the page's order.
+    """
+    assert [word.value for word in words] == PAGE["options"][field]
+    assert [getattr(cat(**{field: one.value}), field) for one in words] == (
+        list(words)
+    )
+
+
+def test_facts_are_declared() -> None:
+    """
+    Each field says what it is made of, and each endpoint is in the table.
+    """
+    known = parameters(TextToImage)
+
+    assert set(known) == set(attrs.fields_dict(TextToImage))
+    assert {one.kind for one in known.values()} == set(Kind)
+    assert {"text2img": TextToImage} == SPECS
+
+
+# What a spec is
+
+
+def test_shape() -> None:
+    """
+    The prompt comes first, all else by name.
+    """
+    spec = TextToImage("a cat", model_id="sdxl")
+
+    assert spec == cat()
+    with pytest.raises(TypeError):
+        TextToImage("a cat", "sdxl")  # type: ignore[call-arg]
+
+
+def test_frozen() -> None:
+    """
+    A spec does not change; a changed copy is checked anew.
+    """
+    spec = cat(seed=1)
+
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        spec.seed = 2  # type: ignore[misc]
+    assert attrs.evolve(spec, seed=2) == cat(seed=2)
+    with pytest.raises(SpecError):
+        attrs.evolve(spec, seed=-1)
+
+
+def test_hashable() -> None:
+    """
+    Equal requests hash alike, however they were written.
+    """
+    one = cat(
+        guidance_scale=7,
+        scheduler="LCMScheduler",
+        lora_model=["a", "b"],
+        lora_strength=[1, 0.5],
+        negative_prompt=" ",
+        extra={"b": [1], "a": {}},
+    )
+    other = cat(
+        guidance_scale=7.0,
+        scheduler=Scheduler.LCM,
+        lora_model=("a", "b"),
+        lora_strength=(1.0, 0.5),
+        extra={"a": {}, "b": [1]},
+    )
+
+    assert one == other
+    assert len({one, other}) == 1
+
+
+def test_upscale_once_is_not_upscale() -> None:
+    """
+    True and 1 go out differently, so they are different requests.
+    """
+    assert cat(upscale=True) != cat(upscale=1)
+
+
+def test_pickle() -> None:
+    """
+    A spec survives pickling, what it does not know included.
+    """
+    spec = cat(extra={"a": [1]}, lora_model=["a"])
+
+    assert pickle.loads(pickle.dumps(spec)) == spec
+
+
+def test_repr() -> None:
+    """
+    Only what was asked for is shown.
+    """
+    spec = cat(seed=7, scheduler="LCMScheduler", extra={"a": 1})
+
+    assert repr(spec) == (
+        "TextToImage('a cat', model_id='sdxl', seed=7, "
+        "scheduler='LCMScheduler', extra={'a': 1})"
+    )
+
+
+def test_extra() -> None:
+    """
+    What is kept is a copy: neither the giver nor the taker can change it.
+    """
+    given_ = {"a": {"b": 1}}
+    spec = cat(extra=given_)
+
+    given_["a"]["b"] = 2
+    taken: Any = spec.extra["a"]
+    taken["b"] = 3
+
+    assert spec.extra == {"a": {"b": 1}}
+    assert isinstance(spec.extra, Mapping)
+    assert (len(spec.extra), list(spec.extra)) == (1, ["a"])
+    assert hash(spec.extra) == hash(Extra.of({"a": {"b": 1}}))
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("samples", [1, 4], [0, 5]),
+        ("width", [64, 2048], [56, 2056, 0, -8, 500]),
+        ("height", [64, 2048], [56, 2056, 0, -8, 500]),
+        ("num_inference_steps", [1, 100], [0, 101]),
+        ("guidance_scale", [0, 30, 0.5], [-0.1, 30.1, math.nan, math.inf]),
+        ("clip_skip", [1, 8], [0, 9]),
+        ("seed", [0, 4294967295], [-1, 4294967296, 10**5000]),
+        ("ip_adapter_scale", [0, 1, 0.5], [-0.1, 1.1, math.nan]),
+        ("lora_strength", [0, 2.5, [1], (0.5, 1)], [math.inf, [math.nan]]),
+        ("upscale", [True, False, 1, 2, 3], [0, 4, -1, 2.0]),
+        ("prompt", ["x", " x "], ["", " \n", "\ud800"]),
+        ("model_id", ["x"], ["", " "]),
+        ("negative_prompt", ["", "x", None], ["\ud800"]),
+        ("track_id", ["x"], [""]),
+        ("vae", ["x"], [""]),
+        ("lora_model", ["a", "a,b", ["a", "b"]], ["", [], [""], ["a", ""]]),
+        ("scheduler", ["LCMScheduler"], ["", "LCM", "lcmscheduler"]),
+        ("algorithm_type", ["none", "dpmsolver+++"], ["dpmsolver++"]),
+        ("webhook", ["http://a", "https://a.example/b?c"], ["", "a", "//a"]),
+        ("ip_adapter_image", ["https://a"], ["ftp://a", "https://", "data:,"]),
+        ("extra", [{}, {"a": None}], [{"a": math.nan}, {"a": {1}}]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::modelslab_async.errors.SpecWarning")
+def test_range(field: str, good: list[object], bad: list[object]) -> None:
+    """
+    What any source allows is taken, and nothing beyond.
+    """
+    taken = [cat(**{field: value}) for value in good]
+    refused = [faults(**{field: value}) for value in bad]
+
+    assert len(taken) == len(good)
+    assert [[name for name, _ in found] for found in refused] == (
+        [[field]] * len(bad)
+    )
+
+
+WRONG: dict[Kind, list[object]] = {
+    Kind.TEXT: [5, b"x", ["x"]],
+    Kind.URL: [5, b"https://a", "https://[", "https://a b", "https://a\x7f"],
+    Kind.FLAG: [1, 0, "yes", "True"],
+    Kind.INTEGER: [True, "1", 1.0],
+    Kind.NUMBER: [True, "1", [1.0], 10**400],
+    Kind.WORD: [5, b"none"],
+    Kind.TEXTS: [5, b"x", [5], {"a"}],
+    Kind.NUMBERS: ["1", True, b"1", ["1"], [True]],
+    Kind.UPSCALE: ["yes", "2"],
+    Kind.EXTRA: [None, [], "{}", {5: 1}, {"a": object()}, {"a": "\ud800"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (field, value)
+        for field, parameter in parameters(TextToImage).items()
+        for value in WRONG[parameter.kind]
+    ],
+    ids=str,
+)
+def test_wrong_type(field: str, value: object) -> None:
+    """
+    A value of the wrong type is refused by the name of its field.
+    """
+    ((name, reason),) = faults(**{field: value})
+
+    assert name == field
+    assert reason.startswith(("must be", "holds half"))
+
+
+def test_required_is_not_none() -> None:
+    """
+    None stands for "not said", which the prompt and the model cannot be.
+    """
+    found = faults(prompt=None, model_id=None)
+
+    assert [name for name, _ in found] == ["prompt", "model_id"]
+
+
+def test_every_fault_at_once() -> None:
+    """
+    All faults come in one error, in the order of the fields.
+    """
+    found = faults(
+        prompt="", width=500, samples=9, seed="1", extra={"key": "sk-secret"}
+    )
+
+    assert found == [
+        ("prompt", "is empty; say something, or leave it out"),
+        (
+            "width",
+            (
+                "must be a whole number from 64 to 2048, divisible by 8, "
+                "not 500; try 496 or 504"
+            ),
+        ),
+        ("samples", "must be a whole number from 1 to 4, not 9"),
+        ("seed", "must be a whole number from 0 to 4294967295, not '1'"),
+        (
+            "extra",
+            (
+                "must not hold 'key': the API key is the client's, "
+                "give it to ModelsLab()"
+            ),
+        ),
+    ]
+
+
+@pytest.mark.parametrize("name", ["key", "KEY", " key "])
+def test_no_key_in_extra(name: str) -> None:
+    """
+    A key among the parameters is refused, and not repeated.
+    """
+    ((field, reason),) = faults(extra={name: "sk-secret"})
+
+    assert field == "extra"
+    assert "sk-secret" not in reason
+
+
+def test_known_parameter_in_extra() -> None:
+    """
+    A parameter has one place.
+    """
+    assert faults(extra={"width": 5}) == [
+        ("extra", "holds 'width'; give it as width=... instead")
+    ]
+
+
+def test_deep_extra() -> None:
+    """
+    What is nested too deep to be written is refused, not a crash.
+    """
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    ((field, reason),) = faults(extra={"a": deep})
+
+    assert (field, "RecursionError" in reason) == ("extra", True)
+
+
+def test_did_you_mean() -> None:
+    """
+    A word that is nearly right is answered with the right one.
+    """
+    ((_, reason),) = faults(algorithm_type="dpmsolver++")
+
+    assert reason.endswith("did you mean 'dpmsolver+++'?")
+
+
+@given(st.dictionaries(st.sampled_from([*parameters(TextToImage)]), st.text()))
+def test_any_text(fields: dict[str, str]) -> None:
+    """
+    Any text anywhere is a spec or a `SpecError`, never another exception.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SpecWarning)
+        try:
+            found: object = cat(**fields)
+        except SpecError as error:
+            found = error.problems
+
+    assert isinstance(found, (TextToImage, tuple))
+
+
+# What is doubted
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({}, []),
+        ({"width": 256, "height": 1024}, []),
+        ({"width": 1488}, ["width"]),
+        ({"height": 128}, ["height"]),
+        ({"num_inference_steps": 31}, []),
+        ({"num_inference_steps": 4}, []),
+        ({"num_inference_steps": 40}, ["num_inference_steps"]),
+        ({"guidance_scale": 0.5}, ["guidance_scale"]),
+        ({"clip_skip": 8}, []),
+        ({"lora_strength": [0.5, 1.5]}, ["lora_strength"]),
+        ({"negative_prompt": "dogs"}, []),
+        ({"model_id": "flux", "negative_prompt": "x"}, ["negative_prompt"]),
+        ({"model_id": "flux", "negative_prompt": ""}, []),
+        ({"model_id": "flux", "upscale": False}, []),
+        ({"model_id": "fluxdev", "highres_fix": True}, ["highres_fix"]),
+    ],
+)
+def test_doubts(fields: dict[str, Any], names: list[str]) -> None:
+    """
+    What some sources forbid and some models take is warned about, no more.
+    """
+    assert doubts(**fields) == names
+
+
+def test_doubt_names_the_callers_line() -> None:
+    """
+    The warning stands at the line that asked.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        wide = TextToImage("a cat", model_id="sdxl", width=1488)
+        attrs.evolve(wide, seed=1)
+
+    assert [str(one.message) for one in caught] == [
+        "width: 1488 is outside of 256 to 1024, which not every model takes"
+    ] * 2
+    assert [one.filename for one in caught] == [__file__, __file__]
+    assert caught[1].lineno == caught[0].lineno + 1
+
+
+def test_refused_is_not_doubted() -> None:
+    """
+    A request that is refused gives no warnings beside.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        faults(width=1488, samples=9)
+
+    assert caught == []
