@@ -287,7 +287,7 @@ class TextToImage:
     Attributes:
         prompt: What the picture shows; the service adds words to it.
 
-        model_id: Such as `flux`, or a community model's id.
+        model_id: Such as `flux`, or `realistic-vision-51`.
 
         negative_prompt: What it should not show; flux takes none.
 
@@ -705,8 +705,8 @@ def _doubt(parameter: Parameter, value: object, model_id: str) -> str:
     for number in numbers:
         if isinstance(number, (int, float)) and not low <= number <= high:
             return (
-                f"{number:g} is outside of {low:g} to {high:g}, which not "
-                "every model takes"
+                f"{number:g} is outside of {low:g} to {high:g}; not every "
+                "model takes it"
             )
     return ""
 

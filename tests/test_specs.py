@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import re
 import warnings
 
 from collections.abc import Mapping
@@ -413,7 +414,7 @@ def test_doubt_names_the_callers_line() -> None:
         attrs.evolve(wide, seed=1)
 
     assert [str(one.message) for one in caught] == [
-        "width: 1488 is outside of 256 to 1024, which not every model takes"
+        "width: 1488 is outside of 256 to 1024; not every model takes it"
     ] * 2
     assert [one.filename for one in caught] == [__file__, __file__]
     assert caught[1].lineno == caught[0].lineno + 1
@@ -428,3 +429,45 @@ def test_refused_is_not_doubted() -> None:
         faults(width=1488, samples=9)
 
     assert caught == []
+
+
+# The page for users
+
+DOCS = Path(__file__).parent.parent / "docs" / "requests.md"
+
+
+def test_docs_name_every_parameter() -> None:
+    """
+    The table of the docs has each parameter once, in the order of the fields.
+    """
+    rows = re.findall(r"^\| `(\w+)` \|", DOCS.read_text(), re.MULTILINE)
+
+    assert rows == list(attrs.fields_dict(TextToImage))
+
+
+def test_docs_name_every_word() -> None:
+    """
+    The docs list what each enumeration may be.
+    """
+    text = DOCS.read_text()
+
+    assert [
+        word
+        for words in PAGE["options"].values()
+        for word in words
+        if f"`{word}`" not in text
+    ] == []
+
+
+def test_docs_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The snippets of the docs run, and print what the docs say.
+    """
+    text = DOCS.read_text()
+    snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (printed,) = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+
+    with warnings.catch_warnings():
+        exec("\n".join(snippets), {})
+
+    assert capsys.readouterr().out == printed
