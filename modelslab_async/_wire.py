@@ -301,9 +301,9 @@ def _refusal(reply: Reply, data: dict[str, JSON], word: str | None) -> Refusal:
     tips = " ".join(_flat(data.get(name)) for name in ("tip", "tips"))
     job_id = _id(data, _meta(data))
     topics = _topics(message, code, tips)
-    if job_id is None and _LOADING.fullmatch(message):
+    if job_id is None and _words(_LOADING).fullmatch(message):
         topics |= {Topic.LOADING}
-    most = _MOST_QUEUED.search(message)
+    most = _words(_MOST_QUEUED).search(message)
     return Refusal(
         http=reply.status,
         word=word,
@@ -571,51 +571,52 @@ def _code(data: dict[str, JSON]) -> str | None:
     return None
 
 
+@functools.cache
 def _words(pattern: str) -> re.Pattern[str]:
+    """
+    Whole words, in any case; compiled at first use, so that imports are quick.
+    """
     return re.compile(
         rf"(?<![a-z])(?:{pattern})(?![a-z])", re.IGNORECASE | re.MULTILINE
     )
 
 
-_SAME_REQUEST = _words("same requests? multiple times|spam filter")
-_QUEUE = _words(
+_SAME_REQUEST = "same requests? multiple times|spam filter"
+_QUEUE = (
     "maximum [0-9]+ queued|queue (?:is |was )?(?:now )?full|rate[ _-]?limit"
     "(?:ed|s|ing)?"
 )
-_MOST_QUEUED = re.compile(r"maximum ([0-9]{1,6}) queued", re.IGNORECASE)
-_BAN = re.compile(
-    r"(?<![a-z])try(?: it)? again (?:in|after) "
-    r"(?:an?|[0-9]{1,9}(?:\.[0-9]{1,9})?) ?(?:s|m|h|d)[a-z]*",
-    re.IGNORECASE,
+_MOST_QUEUED = r"maximum ([0-9]{1,6}) queued"
+_BAN = (
+    r"try(?: it)? again (?:in|after) "
+    r"(?:an?|[0-9]{1,9}(?:\.[0-9]{1,9})?) ?(?:s|m|h|d)[a-z]*"
 )
-_LOADING = re.compile(
-    r"[\W_]*(?:failed[\W_]+)?try[\W_]+again[\W_]*", re.IGNORECASE
-)
+_LOADING = r"[\W_]*(?:failed[\W_]+)?try[\W_]+again[\W_]*"
 
 #: The words of each topic, looked for in the message and in the code.
-_TOPICS: tuple[tuple[Topic, re.Pattern[str]], ...] = (
+_TOPICS: tuple[tuple[Topic, str], ...] = (
     (Topic.SAME_REQUEST, _SAME_REQUEST),
     (Topic.BAN, _BAN),
     (
         Topic.KEY,
-        _words(
+        (
             r"(?:invalid|wrong|incorrect|missing|unknown|expired|revoked|no)"
             r"(?: or [a-z]+)?[ _]api[ _-]?key"
             r"|api[ _-]?key (?:is |was |has |been |field )*(?:required|invalid"
-            r"|missing|expired|revoked|wrong|incorrect|not [a-z]+)"
+            r"|missing|expired|revoked|wrong|incorrect|not (?:valid|found|active))"
             r"|key field is required|^(?:unauthenticated|unauthorized)\.?$"
         ),
     ),
     (
         Topic.CREDIT,
-        _words(
+        (
             r"(?:insufficient|enough|no|out of|add)"
             r"[ _](?:more )?(?:credits?|balance|funds?)"
         ),
     ),
     (
         Topic.PLAN,
-        _words(
+        (
             r"(?:monthly|weekly|daily|plan|subscription|usage) limit|quota"
             r"|no[ _](?:active )?subscription"
             r"|subscription (?:is |has |was )*(?:expired|inactive|ended)"
@@ -623,7 +624,7 @@ _TOPICS: tuple[tuple[Topic, re.Pattern[str]], ...] = (
     ),
     (
         Topic.MODEL,
-        _words(
+        (
             r"model(?:[ _]id)?[ _](?:\S+ )?(?:is |was )?"
             r"(?:not[ _]found|does not exist|doesn't exist)"
             r"|(?:unknown|invalid|no such) model"
@@ -631,11 +632,11 @@ _TOPICS: tuple[tuple[Topic, re.Pattern[str]], ...] = (
     ),
     (
         Topic.NOT_FOUND,
-        _words(r"(?:request|job|task)(?: id)? (?:was )?not found"),
+        r"(?:request|job|task)(?: id)? (?:was )?not found",
     ),
     (
         Topic.TRANSIENT,
-        _words(
+        (
             r"rate(?:[ _-]?limit(?:ed|s|ing)?)?|queued?|servers?"
             r"|(?:[a-z]+_)?unavailable|try again|too many"
         ),
@@ -645,11 +646,11 @@ _TOPICS: tuple[tuple[Topic, re.Pattern[str]], ...] = (
 
 def _topics(message: str, code: str | None, tips: str) -> frozenset[Topic]:
     text = message if code is None else f"{message}\n{code}"
-    topics = {topic for topic, words in _TOPICS if words.search(text)}
-    if _SAME_REQUEST.search(tips):
+    topics = {topic for topic, words in _TOPICS if _words(words).search(text)}
+    if _words(_SAME_REQUEST).search(tips):
         topics.add(Topic.SAME_REQUEST)
     # "Rate limit exceeded" is also how the same-request filter begins.
-    if Topic.SAME_REQUEST not in topics and _QUEUE.search(text):
+    if Topic.SAME_REQUEST not in topics and _words(_QUEUE).search(text):
         topics.add(Topic.QUEUE)
     return frozenset(topics)
 
@@ -657,11 +658,9 @@ def _topics(message: str, code: str | None, tips: str) -> frozenset[Topic]:
 # How long to wait.
 
 
-_DURATION = re.compile(
-    r"(?<![a-z])(?:in|after|for|wait) "
-    r"(an?|[0-9]{1,9}(?:\.[0-9]{1,9})?) ?"
-    r"(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])",
-    re.IGNORECASE,
+_DURATION = (
+    r"(?:in|after|for|wait) (an?|[0-9]{1,9}(?:\.[0-9]{1,9})?) ?"
+    r"(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)"
 )
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -673,7 +672,7 @@ def _retry_after(
     Seconds to wait, from whoever says it best.
     """
     said = _seconds(data.get("retry_after"))
-    if said is None and (found := _DURATION.search(words)):
+    if said is None and (found := _words(_DURATION).search(words)):
         count = 1.0 if found[1][0] in "aA" else float(found[1])
         said = min(_LONGEST, count * _UNITS[found[2][0].lower()])
     if said is None and reply.retry_after is not None:
@@ -705,7 +704,7 @@ def _epoch(date: str | None) -> float | None:
 # A refusal as an error.
 
 
-_PERMISSION = _words(
+_PERMISSION = (
     r"requires? (?:an? )?(?:[a-z]+ )?subscription|premium subscription"
     r"|forbidden|permission"
 )
@@ -736,7 +735,7 @@ def refused(refusal: Refusal) -> ApiError:
         return ServerError(*facts)
     if Topic.MODEL in topics:
         return ModelNotFoundError(*facts)
-    if http == 403 or _PERMISSION.search(text):
+    if http == 403 or _words(_PERMISSION).search(text):
         return PermissionDeniedError(*facts)
     if http == 408 or (http < 400 and Topic.TRANSIENT in topics):
         return ServerError(*facts)

@@ -698,6 +698,7 @@ T = Topic
         ("key: The key field is required.", {T.KEY}),
         ("Unauthenticated.", {T.KEY}),
         ("Unauthorized access to this model", set()),
+        ("Your API key is not allowed to use this model", set()),
         ("Invalid API Request", set()),
         ("You do not have enough credits", {T.CREDIT}),
         ("Your quota is used up", {T.PLAN}),
