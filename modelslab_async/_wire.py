@@ -603,7 +603,8 @@ _TOPICS: tuple[tuple[Topic, str], ...] = (
             r"(?:invalid|wrong|incorrect|missing|unknown|expired|revoked|no)"
             r"(?: or [a-z]+)?[ _]api[ _-]?key"
             r"|api[ _-]?key (?:is |was |has |been |field )*(?:required|invalid"
-            r"|missing|expired|revoked|wrong|incorrect|not (?:valid|found|active))"
+            r"|missing|expired|revoked|wrong|incorrect"
+            r"|not (?:valid|found|active))"
             r"|key field is required|^(?:unauthenticated|unauthorized)\.?$"
         ),
     ),
