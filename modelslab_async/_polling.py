@@ -35,12 +35,12 @@ to the seconds.
 What it comes to, in virtual time (``benchmarks/polling_virtual.py``; medians
 of five seeds): 15 slots full of jobs of 5 s, log-normal with a spread of 0.5,
 do .95 of what is possible at 4.0 polls a job if the guesses are within 30 %,
-at 4.0 if they are three times too high, at 4.2 if a third, and .94 at 6.9 if
-they are missing or always the same. Asking each second does .92 at 6.0, each
-half second .96 at 11.4. A caller who asks for one picture after the other
-waits 20 to 70 % less at the median than with as many polls at fixed 2 s, and
-8 to 65 % less at the 95th percentile. ``docs/figures/polling-cost.png`` has
-the whole curve.
+at 4.2 if they are three times too high or a third, and at 7.1 if they are
+missing or always the same. Asking each second does .92 at 6.0, each half
+second .96 at 11.4. A caller who asks for one picture after the other waits 20
+to 70 % less at the median than with as many polls at fixed 2 s, and 11 to 65 %
+less at the 95th percentile. ``docs/figures/polling-cost.png`` has the
+whole curve.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _FADE = 1.01
 #: The share of jobs that may end at any time at all, and how many of those
 #: that have come so far end in the next cell. Without them, a job that
 #: outlives all others would not be asked for.
-_STRAY, _STRAYS_END = 0.002, math.log(2) / _STEP
+_STRAY, _STRAYS_END = 0.001, math.log(2) / _STEP
 
 #: How much dearer a poll is if a webhook will tell: a fifth as many.
 _BELL = 30.0
@@ -87,9 +87,9 @@ class PollSchedule:
     Args:
         cost:
             Seconds of delay that saving one poll is worth: less asks more
-            often. From 0.5 (.90 of what 15 slots can do, 2.1 polls a job)
-            over 0.1 (.94, 3.4) to 0.02 (.95, 4.6); without a usable guess
-            (.85, 2.6), (.93, 5.1), (.95, 8.6).
+            often. From 0.5 (.90 of what 15 slots can do, 2 polls a job)
+            over 0.1 (.94, 3.3) to 0.02 (.95, 4.4); without a usable guess
+            (.85, 2.6), (.93, 5.1), (.95, 8.5).
 
         shortest: Seconds, the least between two polls of a job.
 
@@ -104,7 +104,7 @@ class PollSchedule:
 
     # With less, the bound of half a second is reached and only polls are
     # added; fal_client asks every 0.1 s, modelslab-py every 60 s.
-    cost: float = 0.05
+    cost: float = 0.045
     shortest: float = 0.5
     longest: float = 20.0
     budget: float = 20.0
@@ -351,11 +351,13 @@ class Durations:
         """
         start = _cell(waited / unit)
         k = int(start)
+        part = k + 1 - start
         weights = self.weights[k:]
         if weights:
-            weights[0] *= k + 1 - start
+            weights[0] *= part
         alive = sum(weights) + _STRAY * self.total
-        strays = _STRAY * self.total * _STRAYS_END
+        ending = _STRAY * self.total * _STRAYS_END
+        strays = ending * part
 
         now, end, checks = waited, waited + longest, 0.0
         twice = 2.0 * cost
@@ -368,7 +370,7 @@ class Durations:
                 return until - (until - now) * (checks - 1.0) / more - waited
             if until >= end:
                 break
-            now = until
+            now, strays = until, ending
             alive -= weight
         return longest
 
