@@ -1,0 +1,357 @@
+"""
+Here lives what a picture is: which kind its bytes are, and whether all came.
+
+A server that closes early looks just like one that is done, and neither file
+names nor content types can be trusted; so bytes are believed only from their
+first magic ones to the end that their own format marks:
+
+* PNG: chunk after chunk, each with its checksum, to ``IEND``.
+* JPEG: segment after segment, so that the end of a thumbnail inside is not
+  taken for the picture's own, then the scans to the marker of the end.
+* WebP: as long as its RIFF header says, with a picture among its chunks.
+* GIF: block after block to the trailer.
+
+Bytes after the end do no harm.  Nothing is decompressed.
+"""
+
+from __future__ import annotations
+
+import binascii
+import enum
+import re
+import zlib
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import attrs
+
+
+Bytes: TypeAlias = bytes | bytearray | memoryview
+
+
+class Kind(enum.StrEnum):
+    """
+    What we know as pictures; the value is the file's extension.
+    """
+
+    PNG = "png"
+    JPEG = "jpg"
+    WEBP = "webp"
+    GIF = "gif"
+
+
+@attrs.frozen
+class Whole:
+    """
+    A picture, all of it; *width* and *height* in pixels.
+    """
+
+    kind: Kind
+    width: int
+    height: int
+
+
+@attrs.frozen
+class Faulty:
+    """
+    No picture, or not all of one.
+
+    Attributes:
+        reason: What it is instead.
+
+        passing:
+            Whether it may become one if asked again: pages and short files
+            are what stores give before a picture is there.
+    """
+
+    reason: str
+    passing: bool = True
+
+
+Verdict: TypeAlias = Whole | Faulty
+
+
+def kind_of(head: Bytes) -> Kind | None:
+    """
+    Which kind of picture begins like this; the first 12 bytes tell.
+    """
+    start = bytes(head[:12])
+    if start.startswith(b"\x89PNG\r\n\x1a\n"):
+        return Kind.PNG
+    if start.startswith(b"\xff\xd8\xff"):
+        return Kind.JPEG
+    if start.startswith(b"RIFF") and start[8:] == b"WEBP":
+        return Kind.WEBP
+    if start.startswith((b"GIF87a", b"GIF89a")):
+        return Kind.GIF
+    return None
+
+
+def examine(data: Bytes) -> Verdict:
+    """
+    Say whether *data* is a whole picture, and if not, what it is.
+    """
+    kind = kind_of(data)
+    if kind is None:
+        return _stranger(bytes(data[:64]), len(data))
+    try:
+        width, height = _WALKS[kind](memoryview(data))
+    except (_CutError, IndexError):
+        return Faulty(f"a {kind.name} cut before its end ({len(data)} bytes)")
+    except _BrokenError as exc:
+        return Faulty(f"a broken {kind.name}: {exc}")
+    if not (width and height):
+        return Faulty(f"a {kind.name} without width or height", passing=False)
+    return Whole(kind, width, height)
+
+
+def _stranger(head: bytes, size: int) -> Faulty:
+    """
+    What something that does not begin like a picture is, in words.
+    """
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if not size:
+        return Faulty("an empty file")
+    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return Faulty("an HTML page, not a picture")
+    if text.startswith(b"<"):
+        return Faulty("an XML or HTML page, not a picture")
+    if text.startswith((b"{", b"[")):
+        return Faulty("JSON, not a picture")
+    if all(31 < byte < 127 or byte in b"\t\r\n" for byte in head):
+        return Faulty("text, not a picture")
+    if size < 12 and any(m.startswith(head[: len(m)]) for m in _MAGIC):
+        return Faulty(f"a picture cut before its end ({size} bytes)")
+    return Faulty(f"no picture: begins with {head[:8].hex(' ')}", False)
+
+
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+
+
+class _CutError(Exception):
+    """
+    The bytes end before the picture does.
+    """
+
+
+class _BrokenError(Exception):
+    """
+    The bytes are not what the format says.
+    """
+
+
+#: Nobody's picture has as many; a stranger's could keep us walking.
+_MOST_PARTS = 1_000_000
+
+
+def _png(data: memoryview) -> tuple[int, int]:
+    at = 8
+    width = height = 0
+    pixels = False
+    for part in range(_MOST_PARTS):
+        length = _big(data, at, 4)
+        kind = bytes(data[at + 4 : at + 8])
+        end = at + 12 + length
+        if part == 0 and (kind != b"IHDR"[: len(kind)] or length != 13):
+            raise _BrokenError("it has no header")
+        if length >= 1 << 31 or not kind.isalpha():
+            raise _BrokenError(f"no chunk at byte {at}")
+        if end > len(data):
+            raise _CutError
+        if zlib.crc32(data[at + 4 : end - 4]) != _big(data, end - 4, 4):
+            raise _BrokenError(f"wrong checksum at byte {at}")
+        if part == 0:
+            width, height = _big(data, at + 8, 4), _big(data, at + 12, 4)
+        pixels = pixels or kind == b"IDAT"
+        if kind == b"IEND":
+            if not pixels:
+                raise _BrokenError("it has no pixels")
+            return width, height
+        at = end
+    raise _BrokenError("too many parts")
+
+
+#: In a scan: a marker that is no stuffed byte, no restart and no filling.
+_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+#: Frame headers, by their markers.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+def _jpeg(data: memoryview) -> tuple[int, int]:
+    at = 2
+    size: tuple[int, int] | None = None
+    scanned = False
+    for _ in range(_MOST_PARTS):
+        if data[at] != 0xFF:
+            raise _BrokenError(f"no segment at byte {at}")
+        while data[at + 1] == 0xFF:
+            at += 1
+        marker = data[at + 1]
+        at += 2
+        if marker == 0xD9:
+            if size is None or not scanned:
+                raise _BrokenError("it has no pixels")
+            return size
+        if marker == 0x01 or 0xD0 <= marker <= 0xD7:
+            continue
+        length = _big(data, at, 2)
+        if marker in {0x00, 0xD8} or length < 2:
+            raise _BrokenError(f"no segment at byte {at - 2}")
+        if at + length > len(data):
+            raise _CutError
+        if marker in _FRAMES and length >= 7:
+            height, width = _big(data, at + 3, 2), _big(data, at + 5, 2)
+            # A height of 0 is told after the first scan (DNL).
+            size = width, height or 1
+        at += length
+        if marker == 0xDA:
+            scanned = True
+            found = _SCAN_END.search(data, at)
+            if found is None:
+                raise _CutError
+            at = found.start()
+    raise _BrokenError("too many parts")
+
+
+def _webp(data: memoryview) -> tuple[int, int]:
+    end = _little(data, 4, 4) + 8
+    if end > len(data):
+        raise _CutError
+    at = 12
+    canvas: tuple[int, int] | None = None
+    for _ in range(_MOST_PARTS):
+        if at + 8 > end:
+            break
+        kind = bytes(data[at : at + 4])
+        length = _little(data, at + 4, 4)
+        start, at = at + 8, at + 8 + length + length % 2
+        # Some writers leave the last filling byte out.
+        if start + length > end or (length < 10 and kind in _WEBP_IMAGE):
+            raise _BrokenError(f"no chunk at byte {start - 8}")
+        if kind == b"VP8X" and length >= 10:
+            canvas = (
+                _little(data, start + 4, 3) + 1,
+                _little(data, start + 7, 3) + 1,
+            )
+        elif kind in _WEBP_IMAGE:
+            return canvas or _webp_size(kind, data, start)
+    raise _BrokenError("it has no pixels")
+
+
+_WEBP_IMAGE = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
+
+
+def _webp_size(kind: bytes, data: memoryview, start: int) -> tuple[int, int]:
+    if kind == b"VP8 ":
+        return (
+            _little(data, start + 6, 2) & 0x3FFF,
+            _little(data, start + 8, 2) & 0x3FFF,
+        )
+    if kind == b"VP8L":
+        bits = _little(data, start + 1, 4)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    raise _BrokenError("an animation without a canvas")
+
+
+def _gif(data: memoryview) -> tuple[int, int]:
+    size = _little(data, 6, 2), _little(data, 8, 2)
+    at = 13 + _colours(data[10])
+    pixels = False
+    for _ in range(_MOST_PARTS):
+        block = data[at]
+        if block == 0x3B:
+            if not pixels:
+                raise _BrokenError("it has no pixels")
+            return size
+        if block == 0x2C:
+            pixels = True
+            at += 11 + _colours(data[at + 9])
+        elif block == 0x21:
+            at += 2
+        else:
+            raise _BrokenError(f"no block at byte {at}")
+        while data[at]:
+            at += data[at] + 1
+        at += 1
+    raise _BrokenError("too many parts")
+
+
+def _colours(flags: int) -> int:
+    """
+    Bytes of the table of colours that follows.
+    """
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+_WALKS: dict[Kind, Callable[[memoryview], tuple[int, int]]] = {
+    Kind.PNG: _png,
+    Kind.JPEG: _jpeg,
+    Kind.WEBP: _webp,
+    Kind.GIF: _gif,
+}
+
+
+def _big(data: memoryview, at: int, length: int) -> int:
+    return int.from_bytes(_exactly(data, at, length), "big")
+
+
+def _little(data: memoryview, at: int, length: int) -> int:
+    return int.from_bytes(_exactly(data, at, length), "little")
+
+
+def _exactly(data: memoryview, at: int, length: int) -> memoryview:
+    if at + length > len(data):
+        raise _CutError
+    return data[at : at + length]
+
+
+# Pictures in text.
+
+_DATA_URI = re.compile(rb"\s*\"?data:[^,]{0,200};base64,", re.IGNORECASE)
+_TEXT = re.compile(rb"[A-Za-z0-9+/_\-\s]*[=\s\"]*")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+#: Line ends and a prefix on top of 4 letters for 3 bytes.
+_SLACK = 1 << 20
+
+
+def text_cap(cap_bytes: int) -> int:
+    """
+    How long a text may be that holds a picture of *cap_bytes* in base64.
+    """
+    return cap_bytes * 3 // 2 + _SLACK
+
+
+def decode(data: Bytes, *, cap_bytes: int) -> bytes | None:
+    """
+    The picture that a text of base64, or a data URI, is.
+
+    Line ends, quotes around it and the letters that are safe in URLs are
+    taken too.
+
+    Returns:
+        None where it is not such a text, or one of more than *cap_bytes*;
+        whether the picture is whole is not said.
+    """
+    if len(data) > text_cap(cap_bytes):
+        return None
+    prefix = _DATA_URI.match(data)
+    start = prefix.end() if prefix else 0
+    head = _letters(data[start : start + 4096])
+    if kind_of(_bytes(head[:64])) is None:
+        return None
+    if _TEXT.fullmatch(data, start) is None:
+        return None
+    found = _bytes(_letters(data[start:]))
+    return found if len(found) <= cap_bytes else None
+
+
+def _letters(data: Bytes) -> bytes:
+    return bytes(data).translate(_URL_SAFE, b' \t\r\n\v\f"=')
+
+
+def _bytes(letters: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
+    except binascii.Error:
+        return b""
