@@ -1,22 +1,31 @@
 """
 Here live many jobs: lazy, bounded, and resumable.
 
-A batch pulls an item only when there is room for one, holds one place in the
-line at a time, and gives each item's `Outcome` as it comes: a failed item is
-an outcome, not an exception.  What is kept of it, and what is done with what
-was kept, is the desk's (`_Desk`): a batch without a journal has an empty one.
+A batch pulls items only when there is room, holds one place in the line at a
+time, and gives each item's `Outcome` as it comes: a failed item is an
+outcome, not an exception.
+
+With a journal each step is on disk before the next one is taken (`_Written`),
+and a start goes on where the last run ended: what was accepted is taken up at
+once, whatever the input says; all else when its item is pulled.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import logging
+import os
+import time
+import warnings
 
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     Callable,
+    Coroutine,
     Generator,
     Iterable,
     Sized,
@@ -29,23 +38,53 @@ import anyio
 import attrs
 
 from ._files import Files
-from ._jobs import Job, Jobs, Line, named
+from ._jobs import Job, Jobs, Line, generation, job_of, named, taken_up
+from ._ledger import (
+    Accepted,
+    Done,
+    Entry,
+    Failed,
+    Identity,
+    Journal,
+    Planned,
+    Start,
+    State,
+    Step,
+    Stored,
+    Submitting,
+    Unknown,
+    error_of,
+    generation_of,
+    on_start,
+)
+from ._ledger import Item as Wanted
+from ._pool import ApiKey, SessionPool
 from ._retrying import Brake
 from ._submits import UNWRITTEN, Record, Submission, Submits
+from ._wire import identity, read_spec, spec_json
 from .answers import Generation as Pictures
+from .answers import Processing, Success
 from .errors import (
     AuthenticationError,
     ClientClosedError,
     ConfigurationError,
     DownloadError,
     GenerationFailedError,
+    JobNotFoundError,
+    JournalError,
     ModelsLabError,
+    OutcomeUnknownError,
     PaymentRequiredError,
 )
 from .specs import TextToImage
 
 
 _log = logging.getLogger("modelslab_async")
+
+#: Items that are looked up in the journal at once.
+_CHUNK = 500
+#: Seconds between tries of a write that must not be lost.
+_INSIST = 1.0
 
 
 @attrs.frozen
@@ -130,7 +169,7 @@ class BatchOptions:
     """
 
     output: Path | None
-    journal: object
+    journal: str | os.PathLike[str] | Journal | None
     items: Iterable[str] | None
     ordered: bool
     priority: int
@@ -148,6 +187,8 @@ class Rooms(Protocol):
     """
 
     @property
+    def pool(self) -> SessionPool: ...
+    @property
     def jobs(self) -> Jobs: ...
     @property
     def submits(self) -> Submits: ...
@@ -159,16 +200,22 @@ class Rooms(Protocol):
     def batches(self) -> set[Batch]: ...
     @property
     def max_downloads(self) -> int: ...
+    @property
+    def origin(self) -> str: ...
+    @property
+    def run(self) -> str | None: ...
 
 
 @attrs.define(eq=False)
 class _Item:
     """
     One item on its way from the input to its outcome.
+
+    *position* is its place in this run's input; None for what is left over
+    from an earlier run, and has not been met in the input of this one.
     """
 
-    #: Place in this run's input.
-    position: int
+    position: int | None
     index: int
     spec: TextToImage
     key: str | None = None
@@ -178,7 +225,10 @@ class _Item:
 
     @property
     def asked(self) -> bool:
-        return self.submission is not None and self.submission.asked
+        """
+        Whether there is anything to tell of it.
+        """
+        return self.submission is None or self.submission.asked
 
     def outcome(
         self,
@@ -186,17 +236,88 @@ class _Item:
         error: ModelsLabError | None = None,
         paths: tuple[Path, ...] = (),
     ) -> Outcome:
-        one, job = self.submission, self.job
+        job = self.job
+        if job is None and self.submission is not None:
+            job = self.submission.job
         return Outcome(
             self.index,
             self.spec,
             self.key,
-            None if one is None else one.track_id,
+            None if job is None else job.track_id,
             None if job is None else job.id,
             generation,
             error,
             paths,
         )
+
+
+@attrs.define(eq=False)
+class _Written:
+    """
+    The record of one item in a journal.
+
+    Once a request has left, a journal that cannot be written stops the batch
+    and loses nothing: the write is tried again until it succeeds.
+    """
+
+    batch: Batch
+    journal: Journal
+    index: int
+
+    async def submitting(self, track_id: str) -> None:
+        await self.batch.see_key(self.journal)
+        await self.journal.move(self.index, Submitting(track_id))
+
+    async def accepted(self, told: Processing | Success, job: Job) -> None:
+        now = time.time()
+        step: Step
+        if isinstance(told, Success) and told.images:
+            step = Done(generation(told, told.id, job.track_id), now)
+        else:
+            step = Accepted(
+                str(told.id),
+                now,
+                told.fetch_result,
+                told.eta if isinstance(told, Processing) else None,
+                told.seed,
+                told.expected_urls,
+                told.meta_json,
+            )
+        try:
+            await self.journal.move(self.index, step)
+        except JournalError as error:
+            _log.critical(
+                "job %s (track_id %s) is paid and cannot be written down: %s",
+                told.id,
+                job.track_id,
+                error,
+            )
+            self.batch.stop(error)
+            self.batch.write_later(self, step)
+
+    async def planned(self) -> None:
+        await self._move(Planned())
+
+    async def unknown(self, error: OutcomeUnknownError) -> None:
+        await self._move(Unknown(error))
+
+    async def failed(self, error: ModelsLabError) -> None:
+        await self._move(Failed(error))
+
+    async def done(self, generation: Pictures) -> None:
+        await self._move(Done(generation, time.time()))
+
+    async def stored(self, files: tuple[str, ...]) -> None:
+        await self._move(Stored(files, time.time()))
+
+    async def _move(self, step: Step) -> None:
+        """
+        What is not written is found out again by the next start.
+        """
+        try:
+            await self.journal.move(self.index, step)
+        except JournalError as error:
+            self.batch.stop(error)
 
 
 class Batch:
@@ -220,8 +341,16 @@ class Batch:
         self._options = options
         self._total = len(specs) if isinstance(specs, Sized) else None
         self._keys = None if options.items is None else iter(options.items)
+        self._opening: asyncio.Future[None] | None = None
+        self._journal: Journal | None = None
+        #: Ours to close, where it is not the caller's.
+        self._opened_journal: Journal | None = None
+        self._key: ApiKey | None = None
         self._feeder: asyncio.Task[None] | None = None
         self._tasks: dict[asyncio.Task[None], _Item] = {}
+        self._writes: set[asyncio.Task[None]] = set()
+        #: What was accepted in an earlier run, by index, while it is watched.
+        self._resumed: dict[int, _Item] = {}
         self._brake: Brake | None = None
         #: Outcomes that nobody has taken yet, with their items' positions.
         self._ready: deque[tuple[int, Outcome]] = deque()
@@ -235,7 +364,8 @@ class Batch:
         self._stopping = False
         self._over = False
         self._broken: BaseException | None = None
-        self._done = self._failed = self._images = 0
+        self._done = self._failed = self._images = self._fresh = 0
+        self._elsewhere = 0
         self._asked_jobs = self._asked_images = 0
         self._unasked = 0
         self._started = 0.0
@@ -292,6 +422,7 @@ class Batch:
         await self._begin()
         while not self._ready:
             if self._finished:
+                await self._end()
                 broken, self._broken = self._broken, None
                 if broken is not None:
                     raise broken
@@ -317,7 +448,7 @@ class Batch:
             elapsed = self._rooms.jobs.loop.time() - self._started
         ended = self._done + self._failed
         flying = sum(item.asked for item in self._tasks.values())
-        rate = ended / elapsed if elapsed > 0 else 0.0
+        rate = self._fresh / elapsed if elapsed > 0 else 0.0
         left = None
         if self._total is not None and rate > 0:
             left = max(0, self._total - ended) / rate
@@ -327,7 +458,7 @@ class Batch:
             failed=self._failed,
             in_flight=flying,
             waiting=len(self._tasks) - flying,
-            finished_elsewhere=0,
+            finished_elsewhere=self._elsewhere,
             images=self._images,
             elapsed=elapsed,
             rate=rate,
@@ -354,13 +485,13 @@ class Batch:
         Leave: ask for nothing more, wait up to 10 s for requests under way.
 
         One WARNING names each paid, unfinished job; the client goes on
-        watching them.  May be called again.
+        watching them, and a journal takes them up again.  May be called again.
         """
-        if self._over or self._rooms is None:
+        rooms = self._rooms
+        if self._over or rooms is None:
             self._over = True
             return
         self.stop()
-        rooms = self._rooms
         cancelled: asyncio.CancelledError | None = None
         with anyio.CancelScope(shield=True):
             try:
@@ -370,21 +501,20 @@ class Batch:
             left = [
                 item.job
                 for item in self._tasks.values()
-                if item.job is not None and item.job.id is not None
+                if item.job is not None and item.job.state == "processing"
             ]
             tasks = [task for task in (self._feeder, *self._tasks) if task]
             for task in tasks:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks)
-            self._over = True
-            rooms.batches.discard(self)
             if left:
                 _log.warning(
                     "left a batch with %d unfinished: %s",
                     len(left),
                     named(left),
                 )
+            await self._end()
         if cancelled is not None:
             raise cancelled
 
@@ -399,60 +529,156 @@ class Batch:
             # Their items see it too before they are counted as left.
             await asyncio.sleep(0)
 
-    # From the input into the line
+    # The beginning and the end
 
     async def _begin(self) -> None:
         if self._over:
             raise ClientClosedError("the batch is over; make a new one")
-        if self._rooms is not None:
-            return
-        self._rooms = rooms = self._rooms_now()
+        if self._opening is None:
+            rooms = self._rooms_now()
+            self._opening = asyncio.ensure_future(self._open(rooms))
+        # Whoever comes second waits for the first; a cancelled first one
+        # leaves no half of a journal behind.
+        await asyncio.shield(self._opening)
+
+    async def _open(self, rooms: Rooms) -> None:
+        options = self._options
+        try:
+            self._journal = await self._journal_of(options)
+            if self._journal is not None:
+                self._key = rooms.pool.key.snapshot()
+                await self._journal.begin(
+                    Identity(rooms.origin, self._key.reveal(), rooms.run),
+                    new_key=options.new_key,
+                )
+        except BaseException:
+            await self._shut()
+            self._over = True
+            raise
+        self._rooms = rooms
         rooms.batches.add(self)
         self._started = rooms.jobs.loop.time()
         self._brake = Brake(rooms.jobs.waits)
         self._feeder = rooms.jobs.loop.create_task(self._feed(rooms))
         self._feeder.add_done_callback(lambda _: self._wake())
 
+    async def _journal_of(self, options: BatchOptions) -> Journal | None:
+        path = options.journal
+        if path is None and options.output is not None:
+            path = options.output / "journal.sqlite"
+        if not isinstance(path, str | os.PathLike):
+            return path
+        # Here, for the sake of those who only want a picture or two.
+        from ._journal import SqliteJournal
+
+        self._opened_journal = await SqliteJournal.open(Path(path))
+        return self._opened_journal
+
+    async def see_key(self, journal: Journal) -> None:
+        """
+        Write down a key that was rotated while the batch runs.
+        """
+        rooms = self._rooms
+        if rooms is not None and not rooms.pool.key.same(self._key):
+            self._key = rooms.pool.key.snapshot()
+            await journal.rotated(self._key.reveal())
+
+    def write_later(self, written: _Written, step: Step) -> None:
+        """
+        Try a write again that must not be lost, until it succeeds.
+        """
+        task = asyncio.ensure_future(self._insist(written, step))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+    async def _insist(self, written: _Written, step: Step) -> None:
+        while True:
+            await asyncio.sleep(_INSIST)
+            try:
+                await written.journal.move(written.index, step)
+            except JournalError:
+                continue
+            return
+
+    async def _end(self) -> None:
+        """
+        All is told: write the page, close the journal.
+        """
+        if self._over:
+            return
+        self._over = True
+        if self._rooms is not None:
+            self._rooms.batches.discard(self)
+        if self._unasked or self.stopped is not None:
+            _log.warning(
+                "the batch stopped early, its outcomes are not all: %s",
+                self.stopped or "it was left",
+            )
+        await self._shut()
+        self._wake()
+
+    async def _shut(self) -> None:
+        if self._writes:
+            # What is paid and not written down has one more chance.
+            await asyncio.wait(self._writes, timeout=2 * _INSIST)
+            for write in tuple(self._writes):
+                write.cancel()
+        if self._opened_journal is not None:
+            await self._opened_journal.aclose()
+
+    # From the input into the line
+
     async def _feed(self, rooms: Rooms) -> None:
         """
-        Pull an item when there is room, and see it into the line.
+        Pull items when there is room, and see each where it belongs.
         """
-        source = _pull(self._specs)
         try:
-            while not self._enough():
-                await self._room(rooms)
-                try:
-                    spec = await anext(source)
-                except StopAsyncIteration:
-                    break
-                item = self._item(spec)
-                if not self._within_bounds(spec):
-                    break
-                await self._enter(rooms, item)
+            await self._resume_all(rooms)
+            source = self._pull(rooms)
+            try:
+                async for items in source:
+                    await self._sort(rooms, items)
+                    if self._stopping or self._enough():
+                        return
+            finally:
+                await source.aclose()
+            await self._finish_left(rooms)
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
         except ModelsLabError as error:
             self.stop(error)
-        except BaseException as exc:  # noqa: BLE001
-            # The caller's own; it comes out after what was paid for.
-            self._broken = exc
-        finally:
-            await source.aclose()
 
-    async def _room(self, rooms: Rooms) -> None:
+    async def _pull(self, rooms: Rooms) -> AsyncGenerator[list[_Item], None]:
         """
-        Wait until fewer are in flight, or finished and not taken, than what
-        keeps all slots and downloads busy.
+        Give the input as there is room for it: one by one, or, where they
+        are looked up in a journal, as many as there is room for.
         """
-        while self._inside >= 2 * rooms.line.slots.limit + rooms.max_downloads:
-            self._space = rooms.jobs.loop.create_future()
-            await self._space
-
-    def _leave_room(self) -> None:
-        self._inside -= 1
-        if self._space is not None and not self._space.done():
-            self._space.set_result(None)
+        most = 1 if self._journal is None else _CHUNK
+        specs = self._specs
+        if isinstance(specs, AsyncIterable):
+            several, one = None, aiter(specs)
+        else:
+            several, one = iter(specs), None
+        while self._broken is None:
+            space = min(most, await self._room(rooms))
+            found: list[_Item] = []
+            try:
+                if one is not None:
+                    async for spec in one:
+                        found.append(self._item(spec))
+                        break
+                elif several is not None:
+                    for spec in itertools.islice(several, space):
+                        found.append(self._item(spec))  # noqa: PERF401
+            except ModelsLabError:
+                raise
+            except Exception as exc:  # noqa: BLE001
+                # The caller's own; it comes out after what was paid for.
+                self._broken = exc
+            if not found:
+                return
+            yield found
 
     def _item(self, spec: TextToImage) -> _Item:
         if not isinstance(spec, TextToImage):
@@ -466,32 +692,125 @@ class Batch:
                 raise ConfigurationError("items: fewer than there are specs")
         item = _Item(self._pulled, self._pulled, spec, key)
         self._pulled += 1
+        self._inside += 1
         return item
+
+    async def _room(self, rooms: Rooms) -> int:
+        """
+        Wait until fewer are in flight, or finished and not taken, than what
+        keeps all slots and downloads busy; give how many more may come.
+        """
+        while True:
+            most = 2 * rooms.line.slots.limit + rooms.max_downloads
+            if self._inside < most:
+                return most - self._inside
+            self._space = rooms.jobs.loop.create_future()
+            await self._space
+
+    def _leave_room(self) -> None:
+        self._inside -= 1
+        if self._space is not None and not self._space.done():
+            self._space.set_result(None)
+
+    async def _sort(self, rooms: Rooms, items: list[_Item]) -> None:
+        """
+        See each item where it belongs.
+        """
+        journal = self._journal
+        if journal is None:
+            for item in items:
+                if self._stopping or not self._within_bounds(item.spec):
+                    self._give(item, None)
+                else:
+                    await self._enter(rooms, item)
+            return
+        entries = await journal.plan(
+            [
+                Wanted(spec_json(item.spec), identity(item.spec), item.key)
+                for item in items
+            ]
+        )
+        for item, entry in zip(items, entries, strict=True):
+            item.index = entry.index
+            item.record = _Written(self, journal, entry.index)
+            await self._go_on(rooms, journal, item, entry)
+
+    async def _go_on(
+        self, rooms: Rooms, journal: Journal, item: _Item, entry: Entry
+    ) -> None:
+        """
+        Do with an item what its entry in the journal asks for.
+        """
+        options = self._options
+        if entry.state in {State.SUBMITTING, State.ACCEPTED}:
+            # Snapshots are of the moment they were taken.
+            resumed = self._resumed.get(entry.index)
+            if resumed is not None:
+                resumed.position, resumed.key = item.position, item.key
+                return
+            entry = await journal.get(entry.index)
+        match on_start(
+            entry,
+            output=options.output is not None,
+            resubmit_unknown=options.resubmit_unknown,
+            resubmit_failed=options.resubmit_failed,
+        ):
+            case Start.GIVE:
+                self._give(item, self._given(item, entry), fresh=False)
+            case Start.REPORT:
+                outcome = item.outcome(error=error_of(entry.error))
+                self._give(item, _named(outcome, entry), fresh=False)
+            case Start.POLL:
+                self._resume(rooms, item, entry)
+            case Start.DOWNLOAD:
+                self._spawn(rooms, item, self._save(rooms, item, entry))
+            case _ if self._stopping or not self._within_bounds(item.spec):
+                self._give(item, None)
+            case Start.PLAN:
+                await journal.move(entry.index, Planned())
+                await self._enter(rooms, item)
+            case Start.SUBMIT:
+                await self._enter(rooms, item)
+
+    def _given(self, item: _Item, entry: Entry) -> Outcome:
+        generation = generation_of(entry.generation or "{}")
+        outcome = item.outcome(generation, paths=self._paths(entry.files))
+        return _named(outcome, entry)
+
+    def _paths(self, names: Iterable[str]) -> tuple[Path, ...]:
+        output = self._options.output
+        if output is None:
+            return ()
+        return tuple(output / "images" / name for name in names)
 
     def _enough(self) -> bool:
         most = self._options.max_jobs
-        return self._stopping or (
-            most is not None and self._asked_jobs >= most
+        return (
+            most is not None
+            and self._asked_jobs >= most
+            and self._journal is None
         )
 
     def _within_bounds(self, spec: TextToImage) -> bool:
-        most = self._options.max_images
+        """
+        Whether one more may be asked for; counts it if so.
+        """
+        options = self._options
         images = self._asked_images + (spec.samples or 1)
-        if most is not None and images > most:
+        jobs = self._asked_jobs + 1
+        if (options.max_jobs is not None and jobs > options.max_jobs) or (
+            options.max_images is not None and images > options.max_images
+        ):
             return False
-        self._asked_jobs += 1
-        self._asked_images = images
+        self._asked_jobs, self._asked_images = jobs, images
         return True
 
     async def _enter(self, rooms: Rooms, item: _Item) -> None:
         """
         See an item into the line; a batch holds one place there at a time.
         """
-        self._inside += 1
         submission = self._submission(rooms, item)
-        task = rooms.jobs.loop.create_task(self._see_through(rooms, item))
-        self._tasks[task] = item
-        task.add_done_callback(self._seen)
+        self._spawn(rooms, item, self._see_through(rooms, item))
         await asyncio.wait({submission.entered})
 
     def _submission(self, rooms: Rooms, item: _Item) -> Submission:
@@ -503,9 +822,111 @@ class Batch:
         )
         return item.submission
 
+    def _spawn(
+        self,
+        rooms: Rooms,
+        item: _Item,
+        work: Coroutine[object, object, Outcome | None],
+    ) -> None:
+        async def see() -> None:
+            self._give(item, await work)
+
+        task = rooms.jobs.loop.create_task(see())
+        self._tasks[task] = item
+        task.add_done_callback(self._seen)
+
+    def _seen(self, task: asyncio.Task[None]) -> None:
+        item = self._tasks.pop(task)
+        self._resumed.pop(item.index, None)
+        if not task.cancelled() and task.exception() is not None:
+            _log.critical(
+                "an item of a batch died of a bug", exc_info=task.exception()
+            )
+            self._give(item, None)
+        self._wake()
+
+    # What an earlier run left
+
+    async def _resume_all(self, rooms: Rooms) -> None:
+        """
+        Take up what was accepted: it ran when it was last seen.
+        """
+        async for entry in self._left({State.ACCEPTED}):
+            self._resume(rooms, self._old(entry), entry)
+
+    async def _finish_left(self, rooms: Rooms) -> None:
+        """
+        Save what is done and has left the input.
+        """
+        if self._options.output is None:
+            return
+        async for entry in self._left({State.DONE}):
+            item = self._old(entry)
+            if entry.index not in self._resumed:
+                outcome = await self._save(rooms, item, entry)
+                self._give(item, outcome)
+
+    async def _left(self, states: set[State]) -> AsyncGenerator[Entry, None]:
+        last = -1
+        while self._journal is not None:
+            page = await self._journal.entries(
+                states, after=last, limit=_CHUNK, unseen=True
+            )
+            for entry in page:
+                last = entry.index
+                yield entry
+            if not page:
+                return
+
+    def _old(self, entry: Entry) -> _Item:
+        with warnings.catch_warnings():
+            # It was told when the item was first asked for.
+            warnings.simplefilter("ignore")
+            spec = read_spec(json.loads(entry.spec))
+        item = _Item(None, entry.index, spec, entry.key)
+        if self._journal is not None:
+            item.record = _Written(self, self._journal, entry.index)
+        return item
+
+    def _resume(self, rooms: Rooms, item: _Item, entry: Entry) -> None:
+        # The client may watch it still, for a batch that was left.
+        item.job = rooms.jobs.find(entry.job_id or "")
+        if item.job is None:
+            item.job = taken_up(
+                rooms.submits.home,
+                item.spec,
+                entry.job_id or "",
+                track_id=entry.track_id,
+                fetch_result=entry.fetch_result,
+                eta=entry.eta,
+                seed=entry.seed,
+                expected_urls=entry.expected_urls,
+                meta=entry.meta,
+            )
+            rooms.jobs.resume(item.job)
+        self._resumed[entry.index] = item
+        self._spawn(rooms, item, self._see_through(rooms, item))
+
+    async def _save(
+        self, rooms: Rooms, item: _Item, entry: Entry
+    ) -> Outcome | None:
+        generation = generation_of(entry.generation or "{}")
+        item.job = taken_up(
+            rooms.submits.home,
+            item.spec,
+            str(generation.id),
+            track_id=generation.track_id,
+            fetch_result=entry.fetch_result,
+            eta=None,
+            seed=generation.seed,
+            expected_urls=entry.expected_urls,
+            meta=generation.meta_json,
+        )
+        return await self._kept(rooms, item, generation)
+
     # From the line to an outcome
 
-    async def _see_through(self, rooms: Rooms, item: _Item) -> None:
+    async def _see_through(self, rooms: Rooms, item: _Item) -> Outcome | None:
         tries = 0
         while True:
             outcome = await self._outcome(rooms, item)
@@ -516,23 +937,27 @@ class Batch:
                 and not self._stopping
             )
             if not again:
-                break
+                return outcome
             tries += 1
+            await item.record.planned()
             self._submission(rooms, item)
-        self._give(item, outcome)
 
     async def _outcome(self, rooms: Rooms, item: _Item) -> Outcome | None:
-        submission = item.submission
-        if submission is None:
-            return None
         try:
-            item.job = await rooms.submits.wait(submission, None)
+            if item.submission is not None:
+                item.job = await rooms.submits.wait(item.submission, None)
+            if item.job is None:
+                return None
             generation = await item.job.result()
         except ModelsLabError as error:
+            if item.job is not None and isinstance(
+                error, GenerationFailedError | JobNotFoundError
+            ):
+                await item.record.failed(error)
             self._after(rooms, item, error)
-            if item.asked:
-                return item.outcome(error=error)
-            return None
+            return item.outcome(error=error) if item.asked else None
+        if isinstance(item.record, _Written):
+            await item.record.done(generation)
         return await self._kept(rooms, item, generation)
 
     async def _kept(
@@ -546,10 +971,14 @@ class Batch:
             return item.outcome(generation)
 
         async def fresh() -> Pictures:
-            if item.job is None:
+            job = item.job
+            if job is None or job.id is None:
                 return generation
-            await item.job.refresh()
-            return await item.job.result()
+            again = job_of(job.handle, rooms.submits.home, job.endpoint)
+            links = await again.result(rooms.jobs.waits.late_link)
+            if isinstance(item.record, _Written):
+                await item.record.done(links)
+            return links
 
         try:
             saved = await rooms.files.store(
@@ -563,7 +992,10 @@ class Batch:
             if isinstance(error.__cause__, OSError):
                 self.stop(error)
             return item.outcome(error=error)
-        return item.outcome(generation, paths=tuple(one.path for one in saved))
+        paths = tuple(one.path for one in saved)
+        if isinstance(item.record, _Written):
+            await item.record.stored(tuple(path.name for path in paths))
+        return item.outcome(generation, paths=paths)
 
     def _after(self, rooms: Rooms, item: _Item, error: ModelsLabError) -> None:
         """
@@ -571,32 +1003,34 @@ class Batch:
         """
         brake = self._brake
         now = rooms.jobs.loop.time()
-        if isinstance(error, AuthenticationError | PaymentRequiredError):
+        if isinstance(
+            error, AuthenticationError | PaymentRequiredError | JournalError
+        ):
             self.stop(error)
         elif brake is not None and brake.spent(now):
             self.stop(brake.error)
         elif not item.asked and not isinstance(error, ClientClosedError):
             self.stop(error)
 
-    def _seen(self, task: asyncio.Task[None]) -> None:
-        item = self._tasks.pop(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.critical(
-                "an item of a batch died of a bug", exc_info=task.exception()
-            )
-            self._give(item, None)
-        self._wake()
+    # To whoever reads
 
-    def _give(self, item: _Item, outcome: Outcome | None) -> None:
+    def _give(
+        self, item: _Item, outcome: Outcome | None, *, fresh: bool = True
+    ) -> None:
+        if item.position is None:
+            self._elsewhere += outcome is not None and outcome.error is None
+            return
         if outcome is None:
             self._unasked += 1
         elif outcome.error is None:
             self._done += 1
+            self._fresh += fresh
             self._images += len(outcome.unwrap().images)
         else:
             self._failed += 1
+            self._fresh += fresh
             most = self._options.max_failures
-            if most is not None and self._failed >= most:
+            if fresh and most is not None and self._failed >= most:
                 self.stop(outcome.error)
         if not self._options.ordered:
             self._put(item.position, outcome)
@@ -618,15 +1052,8 @@ class Batch:
             self._news.set_result(None)
 
 
-async def _pull(
-    specs: Iterable[TextToImage] | AsyncIterable[TextToImage],
-) -> AsyncGenerator[TextToImage, None]:
+def _named(outcome: Outcome, entry: Entry) -> Outcome:
     """
-    Any iterable as an async one.
+    The outcome of an item that was not asked for in this run.
     """
-    if isinstance(specs, AsyncIterable):
-        async for spec in specs:
-            yield spec
-    else:
-        for spec in specs:
-            yield spec
+    return attrs.evolve(outcome, track_id=entry.track_id, job_id=entry.job_id)

@@ -21,17 +21,15 @@ from ssl import SSLContext
 from types import TracebackType
 from typing import Self
 
-import aiohttp
 import anyio
 import attrs
-
-from yarl import URL
 
 from ._batch import Batch, BatchOptions
 from ._files import Files
 from ._jobs import Counts, Job, Jobs, Line, job_of, named
+from ._ledger import Journal
 from ._polling import PollSchedule
-from ._pool import ApiKey, SessionPool
+from ._pool import ApiKey, SessionPool, TraceConfig, origin_of
 from ._retrying import Door, RetryBudget, RetryPolicy, Waits
 from ._slots import Slots
 from ._submits import Submits
@@ -107,6 +105,8 @@ class _Rooms:
     files: Files
     batches: set[Batch]
     max_downloads: int
+    origin: str
+    run: str | None
 
 
 class ModelsLab:
@@ -168,7 +168,7 @@ class ModelsLab:
         doorbell: object = None,
         proxy: str | None = None,
         ssl: SSLContext | None = None,
-        trace_configs: Sequence[aiohttp.TraceConfig] = (),
+        trace_configs: Sequence[TraceConfig] = (),
         waits: Waits = Waits(),  # noqa: B008 - frozen
     ) -> None:
         self._rooms: _Rooms | None = None
@@ -203,7 +203,7 @@ class ModelsLab:
         self._trace_configs = tuple(trace_configs)
         self._waits = waits
         #: What a journal is bound to; the shell's simulator has another name.
-        self._origin = str(URL(self._base_url).origin())
+        self._origin = origin_of(self._base_url)
         self._run_id: str | None = None
 
     def __repr__(self) -> str:
@@ -374,6 +374,8 @@ class ModelsLab:
             Files(pool.open_file, waits),
             set(),
             self._max_downloads,
+            self._origin,
+            self._run_id,
         )
 
     def _jobs_here(self) -> Jobs:
@@ -564,7 +566,7 @@ class ModelsLab:
         specs: Iterable[TextToImage] | AsyncIterable[TextToImage],
         *,
         output: str | os.PathLike[str] | None = None,
-        journal: str | os.PathLike[str] | None = None,
+        journal: str | os.PathLike[str] | Journal | None = None,
         items: Iterable[str] | None = None,
         ordered: bool = False,
         priority: int = _BATCH,
@@ -656,12 +658,7 @@ def _faults(
         )
     elif not (isinstance(api_key, str) or callable(api_key)):
         yield "api_key: a text, or a function that gives one"
-    try:
-        url = URL(base_url)
-        right = url.scheme in {"http", "https"} and bool(url.host)
-    except ValueError:
-        right = False
-    if not right:
+    if not origin_of(base_url):
         yield f"base_url: an http(s) address, not {base_url!r}"
     if slots is not None and not _whole(slots):
         yield f"slots: a whole number from 1, or None, not {slots!r}"

@@ -1034,6 +1034,36 @@ class Jobs:
             await asyncio.wait(tasks)
 
 
+def taken_up(
+    home: Home,
+    spec: TextToImage,
+    job_id: str,
+    *,
+    track_id: str | None,
+    fetch_result: str | None,
+    eta: float | None,
+    seed: int | None,
+    expected_urls: tuple[str, ...],
+    meta: bytes,
+) -> Job:
+    """
+    A job as it was written down when the service accepted it.
+    """
+    return Job(
+        home,
+        spec.endpoint,
+        job_id,
+        track_id,
+        spec,
+        eta=eta,
+        expected_urls=expected_urls,
+        fetch_result=fetch_result,
+        seed=seed,
+        meta=meta,
+        guess=eta,
+    )
+
+
 def named(jobs: Iterable[Job]) -> str:
     """
     Jobs by what takes them up again: handles, or track_ids where none is.
@@ -1046,19 +1076,32 @@ def named(jobs: Iterable[Job]) -> str:
     )
 
 
-def _generation(job: Job, told: Success) -> Generation:
+def generation(
+    told: Success,
+    job_id: str | None,
+    track_id: str | None,
+    *,
+    seed: int | None = None,
+    meta: bytes = b"{}",
+) -> Generation:
     """
-    A fetch reply lacks seed, meta and time: they come from the submit's.
+    A fetch reply lacks seed and meta: they come from the submit's.
     """
     return Generation(
-        id=job.id,
-        track_id=job.track_id,
+        id=job_id,
+        track_id=track_id,
         images=told.images,
-        seed=job._seed if told.seed is None else told.seed,
+        seed=seed if told.seed is None else told.seed,
         generation_time=told.generation_time,
         nsfw=told.nsfw,
-        meta_json=job._meta if told.meta_json == b"{}" else told.meta_json,
+        meta_json=meta if told.meta_json == b"{}" else told.meta_json,
         raw_json=told.raw_json,
+    )
+
+
+def _generation(job: Job, told: Success) -> Generation:
+    return generation(
+        told, job.id, job.track_id, seed=job._seed, meta=job._meta
     )
 
 

@@ -31,6 +31,7 @@ import aiohttp
 import anyio
 import attrs
 
+from aiohttp import TraceConfig
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
@@ -81,6 +82,18 @@ class ApiKey:
             "https://modelslab.com/dashboard/api-keys and set "
             "MODELSLAB_API_KEY"
         )
+
+    def snapshot(self) -> ApiKey:
+        """
+        The key as it is now, for good.
+        """
+        return ApiKey(self.reveal())
+
+    def same(self, other: ApiKey | None) -> bool:
+        """
+        Whether both are the same key now.
+        """
+        return other is not None and self.reveal() == other.reveal()
 
 
 class _Keyed(aiohttp.Payload):
@@ -184,7 +197,7 @@ class SessionPool:
     user_agent: str = "modelslab-async"
     proxy: str | None = attrs.field(default=None, repr=False)
     ssl: SSLContext | bool = True
-    trace_configs: Sequence[aiohttp.TraceConfig] = ()
+    trace_configs: Sequence[TraceConfig] = ()
     _sessions: list[aiohttp.ClientSession] = attrs.field(
         factory=list, init=False, repr=False
     )
@@ -304,7 +317,7 @@ class SessionPool:
         limit: float | None,
     ) -> Reply | Unsent | Cut:
         # One look: a key that rotates must not change while it is written.
-        body = _Keyed(call.body, ApiKey(self.key.reveal()))
+        body = _Keyed(call.body, self.key.snapshot())
         begun = False
         reached = anyio.fail_after(limit) if limit else nullcontext()
         try:
@@ -354,6 +367,7 @@ class SessionPool:
             retry_after=headers.get("Retry-After"),
             date=headers.get("Date"),
             rate_reset=headers.get("X-RateLimit-Reset"),
+            rate_remaining=headers.get("X-RateLimit-Remaining"),
         )
 
     def _scrubbed(self, body: bytes) -> bytes:
@@ -438,6 +452,18 @@ class SessionPool:
             # The proxy resolves names: only literals can be checked here.
             _check_literal(url)
         return _Guard(anywhere=ours or self.proxy is not None)
+
+
+def origin_of(base_url: str) -> str:
+    """
+    Scheme, host and port of an API; empty if it is no http address.
+    """
+    try:
+        url = URL(base_url)
+        right = url.scheme in {"http", "https"} and bool(url.host)
+        return str(url.origin()) if right else ""
+    except ValueError:
+        return ""
 
 
 def _check_literal(url: URL) -> None:

@@ -84,6 +84,11 @@ class Record(Protocol):
         It left, and no verdict came.
         """
 
+    async def failed(self, error: ModelsLabError) -> None:
+        """
+        It was refused for what it is.
+        """
+
 
 class _Unwritten:
     """
@@ -97,6 +102,8 @@ class _Unwritten:
     async def planned(self) -> None: ...
 
     async def unknown(self, error: OutcomeUnknownError) -> None: ...
+
+    async def failed(self, error: ModelsLabError) -> None: ...
 
 
 UNWRITTEN: Record = _Unwritten()
@@ -412,7 +419,9 @@ class Submits:
                     _excerpt(heard),
                 )
             case _:
-                raise self._final(one, heard)
+                final = self._final(one, heard)
+                await one.record.failed(final)
+                raise final
         self._tell(one, CallRetried(one.track_id, row.name, one.tries, pause))
         return pause
 
