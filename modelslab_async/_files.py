@@ -482,9 +482,9 @@ class _Source:
     generation: Generation
     fresh: Callable[[], Awaitable[Generation]] | None
     _lock: asyncio.Lock = attrs.field(factory=asyncio.Lock, repr=False)
-    _fresh: dict[int, Image] = attrs.field(factory=dict)
+    _found: dict[int, Image] = attrs.field(factory=dict, init=False)
     #: Why a picture is not among the fresh ones; None: nobody has asked yet.
-    _missing: str | None = None
+    _missing: str | None = attrs.field(default=None, init=False)
 
     async def again(self, image: Image, error: DownloadError) -> Image:
         """
@@ -497,13 +497,13 @@ class _Source:
             if self._missing is None and self.fresh is not None:
                 try:
                     self.generation = await self.fresh()
-                    self._fresh = {
+                    self._found = {
                         one.index: one for one in self.generation.images
                     }
                     self._missing = "not among the fresh links"
                 except ModelsLabError as exc:
                     self._missing = f"no fresh links: {exc}"
-        found = self._fresh.get(image.index)
+        found = self._found.get(image.index)
         if found is None:
             # A cause of fresh()'s may be a TimeoutError, so an OSError: that
             # would look like the disk.
