@@ -26,12 +26,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from ssl import SSLContext
+from typing import TypeAlias
 
 import aiohttp
 import anyio
 import attrs
 
-from aiohttp import TraceConfig
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
@@ -39,6 +39,9 @@ from ._retrying import Cut, Unsent, Waits
 from ._wire import Call, Reply
 from .errors import ConfigurationError, TransportError, UnsafeUrlError
 
+
+#: Said again, so that no other room imports aiohttp.
+TraceConfig: TypeAlias = aiohttp.TraceConfig
 
 #: Idle seconds of a submit's connection: shorter than any server's.
 _KEEP_SUBMIT = 4.0
