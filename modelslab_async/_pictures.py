@@ -309,7 +309,7 @@ def _exactly(data: memoryview, at: int, length: int) -> memoryview:
 # Pictures in text.
 
 _DATA_URI = re.compile(rb"\s*\"?data:[^,]{0,200};base64,", re.IGNORECASE)
-_TEXT = re.compile(rb"[A-Za-z0-9+/_\-\s]*[=\s\"]*")
+_TEXT = re.compile(rb"[\s\"]*[A-Za-z0-9+/_\-\s]*[=\s\"]*")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 #: Line ends and a prefix on top of 4 letters for 3 bytes.
 _SLACK = 1 << 20
@@ -343,7 +343,7 @@ def decode(data: Bytes, *, cap_bytes: int) -> bytes | None:
     if _TEXT.fullmatch(data, start) is None:
         return None
     found = _bytes(_letters(data[start:]))
-    return found if len(found) <= cap_bytes else None
+    return found if 0 < len(found) <= cap_bytes else None
 
 
 def _letters(data: Bytes) -> bytes:

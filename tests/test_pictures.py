@@ -1,0 +1,316 @@
+"""
+What a picture is, and whether all of it came.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import random
+import struct
+import zlib
+
+import pytest
+
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from modelslab_async._pictures import (
+    Faulty,
+    Kind,
+    Whole,
+    decode,
+    examine,
+    kind_of,
+    text_cap,
+)
+
+
+def drawn(form: str, mode: str = "RGB", **options: object) -> bytes:
+    """
+    A small picture with something on it, as Pillow writes it.
+    """
+    dots = random.Random(7).randbytes(24 * 16 * 3)
+    picture = Image.frombytes("RGB", (24, 16), dots).convert(mode)
+    file = io.BytesIO()
+    picture.save(file, form, **options)
+    return file.getvalue()
+
+
+def thumbnail_inside() -> bytes:
+    """
+    A JPEG that holds another, whole one in a segment at its start.
+    """
+    outer, inner = drawn("JPEG"), drawn("JPEG")
+    segment = b"\xff\xe1" + struct.pack(">H", len(inner) + 8) + b"Exif\0\0"
+    return outer[:2] + segment + inner + outer[2:]
+
+
+def animated(form: str) -> bytes:
+    """
+    Two frames.
+    """
+    frames = [Image.new("RGB", (24, 16), colour) for colour in ("red", "blue")]
+    file = io.BytesIO()
+    frames[0].save(file, form, save_all=True, append_images=frames[1:])
+    return file.getvalue()
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """
+    A chunk of a PNG.
+    """
+    return (
+        struct.pack(">I", len(data))
+        + kind
+        + data
+        + struct.pack(">I", zlib.crc32(kind + data))
+    )
+
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+HEADER = chunk(b"IHDR", struct.pack(">IIBBBBB", 24, 16, 8, 2, 0, 0, 0))
+END = chunk(b"IEND", b"")
+
+PNG, JPEG, WEBP, GIF = map(drawn, ("PNG", "JPEG", "WEBP", "GIF"))
+PICTURES = {
+    "png": (PNG, Kind.PNG),
+    "png with alpha": (drawn("PNG", "RGBA"), Kind.PNG),
+    "animated png": (animated("PNG"), Kind.PNG),
+    "jpeg": (JPEG, Kind.JPEG),
+    "progressive jpeg": (drawn("JPEG", progressive=True), Kind.JPEG),
+    "grey jpeg": (drawn("JPEG", "L"), Kind.JPEG),
+    "jpeg with restarts": (
+        drawn("JPEG", restart_marker_blocks=1),
+        Kind.JPEG,
+    ),
+    "jpeg with a comment": (drawn("JPEG", comment=b"\xff\xd9"), Kind.JPEG),
+    "jpeg with a thumbnail": (thumbnail_inside(), Kind.JPEG),
+    "webp": (WEBP, Kind.WEBP),
+    "lossless webp": (drawn("WEBP", lossless=True), Kind.WEBP),
+    "webp with alpha": (drawn("WEBP", "RGBA"), Kind.WEBP),
+    "webp with exif": (drawn("WEBP", exif=b"Exif\0\0II*\0"), Kind.WEBP),
+    "animated webp": (animated("WEBP"), Kind.WEBP),
+    "gif": (GIF, Kind.GIF),
+    "animated gif": (animated("GIF"), Kind.GIF),
+}
+each_picture = pytest.mark.parametrize(
+    ("data", "kind"), PICTURES.values(), ids=PICTURES.keys()
+)
+
+
+@each_picture
+def test_whole(data: bytes, kind: Kind) -> None:
+    """
+    What Pillow writes is whole, and its kind and size are read rightly.
+    """
+    verdict = examine(data)
+
+    assert verdict == Whole(kind, 24, 16)
+
+
+@each_picture
+def test_cut_anywhere(data: bytes, kind: Kind) -> None:
+    """
+    Cut at any byte, a picture is never taken for a whole one.
+    """
+    taken = [
+        at for at in range(len(data)) if isinstance(examine(data[:at]), Whole)
+    ]
+
+    assert taken == []
+
+
+@each_picture
+def test_bytes_after_the_end(data: bytes, kind: Kind) -> None:
+    """
+    Bytes after the picture's end do no harm.
+    """
+    assert examine(data + b"\0\xff\xd9\r\n") == Whole(kind, 24, 16)
+
+
+@each_picture
+def test_any_bytes_type(data: bytes, kind: Kind) -> None:
+    """
+    A view into a mapped file is read like bytes.
+    """
+    assert examine(memoryview(data)) == examine(bytearray(data))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason", "passing"),
+    [
+        (b"", "an empty file", True),
+        (b"\n <!DOCTYPE HTML><p>", "an HTML page, not a picture", True),
+        (b"\xef\xbb\xbf<html>", "an HTML page, not a picture", True),
+        (b"<Error><Code>", "an XML or HTML page, not a picture", True),
+        (b'{"status": 404}', "JSON, not a picture", True),
+        (b"Not Found\r\n", "text, not a picture", True),
+        (b"\x89PNG", "a picture cut before its end (4 bytes)", True),
+        (b"\xff", "a picture cut before its end (1 bytes)", True),
+        (b"RIFF\x10\0", "a picture cut before its end (6 bytes)", True),
+        (b"%PDF\0\1\2\3\4", "no picture: begins with 25 50 44 46", False),
+        (PNG[:-1], f"a PNG cut before its end ({len(PNG) - 1} bytes)", True),
+        (
+            PNG[:60] + b"\0\1\2" + PNG[63:],
+            "a broken PNG: wrong checksum",
+            True,
+        ),
+        (SIGNATURE + END, "a broken PNG: it has no header", True),
+        (SIGNATURE + HEADER + END, "a broken PNG: it has no pixels", True),
+        (SIGNATURE + HEADER + bytes(12), "a broken PNG: no chunk", True),
+        (
+            SIGNATURE
+            + chunk(b"IHDR", bytes(13))
+            + chunk(b"IDAT", b"")
+            + chunk(b"IEND", b""),
+            "a PNG without width or height",
+            False,
+        ),
+        (b"\xff\xd8\xff\xd9", "a broken JPEG: it has no pixels", True),
+        (b"\xff\xd8\xff\xe0\0\2\0\0", "a broken JPEG: no segment", True),
+        (b"\xff\xd8\xff\xd8\0\2\0\0", "a broken JPEG: no segment", True),
+        (b"RIFF\x04\0\0\0WEBP", "a broken WEBP: it has no pixels", True),
+        (
+            b"RIFF\x0c\0\0\0WEBPVP8 \x01\0\0\0",
+            "a broken WEBP: no chunk",
+            True,
+        ),
+        (
+            b"RIFF\x16\0\0\0WEBPANMF\x0a\0\0\0" + bytes(10),
+            "a broken WEBP: an animation without a canvas",
+            True,
+        ),
+        (b"GIF89a\1\0\1\0\0\0\0;", "a broken GIF: it has no pixels", True),
+        (b"GIF89a\1\0\1\0\0\0\0?", "a broken GIF: no block", True),
+    ],
+)
+def test_says_what_it_is(data: bytes, reason: str, passing: bool) -> None:
+    """
+    What is no picture is named in words, with whether it may become one.
+    """
+    verdict = examine(data)
+
+    assert isinstance(verdict, Faulty)
+    assert verdict.reason.startswith(reason)
+    assert verdict.passing is passing
+
+
+def test_fillings_between_segments() -> None:
+    """
+    Filling bytes and lone markers between a JPEG's segments are allowed.
+    """
+    filled = JPEG[:2] + b"\xff\xff\xff\x01\xff" + JPEG[2:]
+
+    assert examine(filled) == Whole(Kind.JPEG, 24, 16)
+
+
+def test_endless_parts_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A file of nothing but parts does not keep us walking.
+    """
+    monkeypatch.setattr("modelslab_async._pictures._MOST_PARTS", 100)
+    text = chunk(b"tEXt", b"")
+
+    ends = [
+        examine(SIGNATURE + HEADER + text * 200),
+        examine(b"\xff\xd8" + b"\xff\x01" * 200),
+        examine(GIF[:-1] + b"!\xfe\0" * 200),
+    ]
+
+    assert [end.reason for end in ends if isinstance(end, Faulty)] == [
+        f"a broken {kind}: too many parts" for kind in ("PNG", "JPEG", "GIF")
+    ]
+
+
+@given(
+    st.sampled_from([b"", *(data[:24] for data, _ in PICTURES.values())]),
+    st.binary(max_size=200),
+)
+def test_any_bytes_get_a_verdict(head: bytes, tail: bytes) -> None:
+    """
+    No bytes raise, however they begin.
+    """
+    assert isinstance(examine(head + tail), Whole | Faulty)
+    assert decode(head + tail, cap_bytes=100) is None
+
+
+@given(
+    st.sampled_from([data for data, _ in PICTURES.values()]),
+    st.data(),
+)
+def test_wrong_bytes_get_a_verdict(data: bytes, dice: st.DataObject) -> None:
+    """
+    A picture with wrong bytes in it raises nothing.
+    """
+    at = dice.draw(st.integers(0, len(data)))
+    wrong = dice.draw(st.binary(min_size=1, max_size=8))
+
+    verdict = examine(data[:at] + wrong + data[at + len(wrong) :])
+
+    assert isinstance(verdict, Whole | Faulty)
+
+
+PLAIN = base64.b64encode(PNG)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN,
+        PLAIN.rstrip(b"="),
+        base64.encodebytes(PNG),
+        base64.encodebytes(PNG).replace(b"\n", b"\r\n"),
+        base64.urlsafe_b64encode(PNG),
+        b'"' + PLAIN + b'"\n',
+        b"data:image/png;base64," + PLAIN,
+        b"\nDATA:image/jpeg;charset=x;BASE64, " + PLAIN,
+    ],
+)
+def test_text_of_a_picture(text: bytes) -> None:
+    """
+    Base64 is read plain, in lines, in quotes and as a data URI.
+    """
+    assert decode(text, cap_bytes=len(PNG)) == PNG
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PNG,
+        b"",
+        b"<!DOCTYPE html>",
+        base64.b64encode(b"no picture at all"),
+        PLAIN + b"<p>",
+        b"data:image/png," + PNG,
+        b"a",
+        PLAIN + b"a",
+    ],
+)
+def test_no_text_of_a_picture(text: bytes) -> None:
+    """
+    What is not base64 of a picture all through is left alone.
+    """
+    assert decode(text, cap_bytes=1 << 20) is None
+
+
+def test_texts_are_capped_before_they_are_decoded() -> None:
+    """
+    A text of more than the cap is not decoded, one byte less is.
+    """
+    assert decode(PLAIN, cap_bytes=len(PNG) - 1) is None
+    assert decode(PLAIN.ljust(text_cap(len(PNG))), cap_bytes=len(PNG)) == PNG
+    assert (
+        decode(PLAIN.ljust(text_cap(len(PNG)) + 1), cap_bytes=len(PNG)) is None
+    )
+
+
+def test_kinds_by_their_magic_bytes() -> None:
+    """
+    A kind is told by 12 bytes, and its value is the extension.
+    """
+    heads = [data[:12] for data in (PNG, JPEG, WEBP, GIF)]
+
+    assert [kind_of(head) for head in heads] == ["png", "jpg", "webp", "gif"]
+    assert kind_of(b"RIFF\0\0\0\0WAVE") is None
