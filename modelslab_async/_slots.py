@@ -15,8 +15,8 @@ What a refusal teaches:
   line that none of them can see.
 - It names nothing: the limit is what we hold. It grows by 1 for each job
   accepted until the first refusal, then by 1 for each 10 x limit. What we
-  held before, more than once, stands in for a cap: up to there the limit
-  grows as below one.
+  held before, more than once, stands in for a cap, and so do the 5 of the
+  smallest plan: up to there the limit grows as below one.
 
 The line closes on a refusal, and each finished job of ours opens it for one
 probe: waiting out the service's ``retry_after: 30`` costs four fifths of the
@@ -35,6 +35,8 @@ import heapq
 import attrs
 
 
+#: The smallest plan's slots (rate-limits page of the service's docs).
+FEWEST = 5
 BACK_OFF = 0.9
 
 
@@ -131,11 +133,11 @@ class Slots:
     _running: int = attrs.field(default=0, init=False)
     _accepted: int = attrs.field(default=0, init=False)
     _proofs: dict[int, int] = attrs.field(factory=dict, init=False)
-    _proven: int = attrs.field(default=0, init=False)
+    _proven: int = attrs.field(default=FEWEST, init=False)
 
     @_limit.default
     def _start(self) -> float:
-        return 5.0 if self.slots is None else float(self.slots)
+        return float(FEWEST if self.slots is None else self.slots)
 
     @property
     def limit(self) -> int:
@@ -230,8 +232,6 @@ class Slots:
             self._probe = None
         self._prove(self._running, 1)
 
-        # More than we thought possible may have been accepted together.
-        self._limit = self._top(max(self._limit, self._running))
         if self.cap is None and self.held >= self.limit:
             self._accepted += 1
             if not self._round or self._accepted >= 10 * self.limit:
@@ -357,5 +357,5 @@ class Slots:
         self._proofs[count] = max(-20, min(20, proofs))
         if self._proofs[count] > 0:
             self._proven = max(self._proven, count)
-        while self._proven and self._proofs.get(self._proven, 0) <= 0:
+        while self._proven > FEWEST and self._proofs.get(self._proven, 0) <= 0:
             self._proven -= 1

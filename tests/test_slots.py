@@ -285,7 +285,8 @@ class TestLimit:
         assert after_round == 9
         assert slots._limit == pytest.approx(9.0 + 4 * 0.5 / 9.0, abs=0.01)
 
-    def test_never_below_one(self) -> None:
+    @pytest.mark.parametrize("named", [None, 5])
+    def test_never_below_one(self, named: int | None) -> None:
         """
         However often we are refused, one may always try.
         """
@@ -296,7 +297,7 @@ class TestLimit:
         for _ in range(100):
             now += 31.0
             for place in fill(slots, now):
-                slots.refused(place, now, named=5, dice=0.999)
+                slots.refused(place, now, named=named, dice=0.999)
 
         assert slots.limit == 1
 
@@ -314,6 +315,25 @@ class TestLimit:
 
         assert while_full is None
         assert len(fill(slots)) == 1
+
+    def test_adopted_in_leaps(self) -> None:
+        """
+        What adopted jobs seemed to prove, refusals disprove.
+        """
+        slots = Slots()
+        first, second = crowd(slots, 2)
+        fill(slots)
+        for _ in range(8):
+            slots.adopt(0.0)
+
+        slots.accepted(first, 0.0)
+        slots.refused(second, 0.0, named=None, dice=0.5)
+        believed = slots._known()
+        for _ in range(2):
+            slots._prove(9, -1)
+
+        assert believed == 9
+        assert slots._known() == 5
 
 
 class TestClosedLine:
@@ -419,6 +439,24 @@ class TestClosedLine:
         slots.refused(place, 0.0, named=None, dice=1.0)
 
         assert slots.wake(0.0) == pytest.approx(0.3)
+
+    def test_above_the_limit(self) -> None:
+        """
+        When time has passed, one goes above a limit that was higher before,
+        and the next only when that one was accepted.
+        """
+        slots, places = busy(5)
+        for place in fill(slots):
+            slots.refused(place, 0.0, named=None, dice=0.5)
+        for place in places[2:]:
+            slots.release(place, 0.0)
+        slots._limit = 2.0
+
+        early, probes = fill(slots, 15.0), fill(slots, 16.0)
+        slots.accepted(probes[0], 16.0)
+        then = fill(slots, 16.0)
+
+        assert (len(early), len(probes), len(then)) == (0, 1, 1)
 
     @pytest.mark.parametrize("waiting", [0, 3])
     def test_nothing_to_wake_for(self, waiting: int) -> None:
@@ -551,6 +589,31 @@ class TestAccount:
 
         back = [when for when in account.full if when > 400]
         assert back[0] < 431
+
+    def test_nothing_left_at_first(self) -> None:
+        """
+        Five slots that others held when we came are ours within 30 s of
+        their leaving, though no refusal ever named a number.
+        """
+        account = Account(
+            Slots(), 5, 1000, named=False, others=lambda now: 5 * (now < 60)
+        )
+
+        account.run(until=120)
+
+        assert account.full[0] < 91
+
+    def test_jobs_that_have_ended_unnoticed(self) -> None:
+        """
+        A sixth job, accepted because one of five had ended unnoticed, does
+        not make us believe in six slots.
+        """
+        account = Account(Slots(), 5, 1000, named=False)
+
+        account.run()
+
+        assert account.slots._known() == 5
+        assert len(account.refused) <= 50
 
     @pytest.mark.parametrize("named", [True, False])
     def test_large_account(self, named: bool) -> None:
