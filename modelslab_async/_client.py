@@ -342,6 +342,7 @@ class ModelsLab:
             ageing=waits.ageing,
             shortest=waits.reopen_first,
             longest=waits.reopen_most,
+            patience=waits.probe,
         )
         line = Line(slots, Door(waits.account), audience)
         jobs = Jobs(

@@ -80,10 +80,11 @@ class Waits:
     #: How long leaving waits for submits under way.
     leave: float = 10.0
     #: The line for slots: a place gains 1 for each of these; jitter of a
-    #: closed line while we hold nothing.
+    #: closed line; how long an unanswered probe keeps it closed.
     ageing: float = 5.0
     reopen_first: float = 1.0
     reopen_most: float = 30.0
+    probe: float = 5.0
 
     def faster(self, times: float) -> Waits:
         """
