@@ -13,7 +13,6 @@ once, whatever the input says; all else when its item is pulled.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import logging
 import os
@@ -24,6 +23,7 @@ from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
+    Awaitable,
     Callable,
     Coroutine,
     Generator,
@@ -419,7 +419,8 @@ class Batch:
         return [outcome for _, outcome in found]
 
     async def _take(self) -> tuple[int, Outcome]:
-        await self._begin()
+        if not self._over:
+            await self._begin()
         while not self._ready:
             if self._finished:
                 await self._end()
@@ -655,30 +656,24 @@ class Batch:
         are looked up in a journal, as many as there is room for.
         """
         most = 1 if self._journal is None else _CHUNK
-        specs = self._specs
-        if isinstance(specs, AsyncIterable):
-            several, one = None, aiter(specs)
-        else:
-            several, one = iter(specs), None
+        source = _source(self._specs)
         while self._broken is None:
             space = min(most, await self._room(rooms))
             found: list[_Item] = []
             try:
-                if one is not None:
-                    async for spec in one:
-                        found.append(self._item(spec))
-                        break
-                elif several is not None:
-                    for spec in itertools.islice(several, space):
-                        found.append(self._item(spec))  # noqa: PERF401
-            except ModelsLabError:
-                raise
+                while len(found) < space:
+                    spec = source()
+                    if isinstance(spec, Awaitable):
+                        spec, space = await spec, 1
+                    found.append(self._item(spec))
+            except (StopIteration, StopAsyncIteration):
+                if not found:
+                    return
             except Exception as exc:  # noqa: BLE001
                 # The caller's own; it comes out after what was paid for.
                 self._broken = exc
-            if not found:
-                return
-            yield found
+            if found:
+                yield found
 
     def _item(self, spec: TextToImage) -> _Item:
         if not isinstance(spec, TextToImage):
@@ -1050,6 +1045,17 @@ class Batch:
     def _wake(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
+
+
+def _source(
+    specs: Iterable[TextToImage] | AsyncIterable[TextToImage],
+) -> Callable[[], TextToImage | Awaitable[TextToImage]]:
+    """
+    What gives the next of any iterable, at once or in a while.
+    """
+    if isinstance(specs, AsyncIterable):
+        return aiter(specs).__anext__
+    return iter(specs).__next__
 
 
 def _named(outcome: Outcome, entry: Entry) -> Outcome:

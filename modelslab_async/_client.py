@@ -5,7 +5,6 @@ Here lives `ModelsLab`: it owns the rooms, and opens and closes them.
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import logging
 import os
 import warnings
@@ -332,7 +331,6 @@ class ModelsLab:
             waits=waits,
             max_downloads=self._max_downloads,
             trusted_hosts=self._trusted_hosts,
-            user_agent=f"modelslab-async/{_version()}",
             proxy=self._proxy,
             ssl=self._ssl or True,
             trace_configs=self._trace_configs,
@@ -638,10 +636,6 @@ class ModelsLab:
 
 def _left(timeout: float | None, started: float, now: float) -> float | None:
     return None if timeout is None else max(0.0, timeout - (now - started))
-
-
-def _version() -> str:
-    return importlib.metadata.version("modelslab-async")
 
 
 def _faults(

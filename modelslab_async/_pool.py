@@ -40,6 +40,8 @@ from ._wire import Call, Reply
 from .errors import ConfigurationError, TransportError, UnsafeUrlError
 
 
+VERSION = "0.1.0"
+
 #: Said again, so that no other room imports aiohttp.
 TraceConfig: TypeAlias = aiohttp.TraceConfig
 
@@ -197,7 +199,6 @@ class SessionPool:
     waits: Waits
     max_downloads: int = 16
     trusted_hosts: Sequence[str] = ()
-    user_agent: str = "modelslab-async"
     proxy: str | None = attrs.field(default=None, repr=False)
     ssl: SSLContext | bool = True
     trace_configs: Sequence[TraceConfig] = ()
@@ -266,7 +267,7 @@ class SessionPool:
     ) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
             connector=connector,
-            headers=headers | {"User-Agent": self.user_agent},
+            headers=headers | {"User-Agent": f"modelslab-async/{VERSION}"},
             cookie_jar=aiohttp.DummyCookieJar(),
             # No *total*: after a stalled loop it throws away an answer that
             # has already come (measured, 15 of 15).
