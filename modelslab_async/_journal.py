@@ -797,11 +797,15 @@ def _checked(path: Path) -> Iterator[sqlite3.Connection]:
             if error.errno in {errno.EACCES, errno.EAGAIN}:
                 raise _locked(path) from None
             raise
-        _check_header(path, file.read(100))
+        header = file.read(100)
+        _check_header(path, header)
         wal, shm = _beside(path, "-wal"), _beside(path, "-shm")
         lasting = shm.exists()
         # Without a log to be read, SQLite need not make a file to share.
         quiet = not wal.exists() or wal.stat().st_size == 0
+        # With a log, the end may be in there.
+        if quiet and path.stat().st_size % _page_size(header):
+            raise _corrupt(path, "is damaged: its end is missing")
         options = "mode=ro&immutable=1" if quiet else "mode=ro"
         connection = _connect(path, options)
         try:
@@ -822,6 +826,10 @@ def _check_header(path: Path, header: bytes) -> None:
         int.from_bytes(header[68:72], "big"),
         int.from_bytes(header[60:64], "big"),
     )
+
+
+def _page_size(header: bytes) -> int:
+    return int.from_bytes(header[16:18], "big") or 4096
 
 
 def _check_version(path: Path, application: int, version: int) -> None:
