@@ -21,11 +21,9 @@ import click
 from .._wire import read_spec
 from ..answers import JSON
 from ..errors import (
-    AuthenticationError,
-    JournalError,
     ConfigurationError,
+    JournalError,
     ModelsLabError,
-    PaymentRequiredError,
     PermissionDeniedError,
     SpecError,
     SpecWarning,
@@ -33,13 +31,12 @@ from ..errors import (
 from ..simulator import Etas, Settings, Simulator, serve
 from . import _run
 from ._input import SHOWN, Check, InputError, Source
+from ._run import ACCOUNT, ALL_DONE, FAILED, INTERRUPTED, REFUSED, USAGE
 from ._screen import Screen, clean
 
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_ALL_DONE, _FAILED, _USAGE, _ACCOUNT, _INTERRUPTED = 0, 1, 2, 3, 130
-_REFUSED = (AuthenticationError, PaymentRequiredError, PermissionDeniedError)
 #: Where files go when nobody says.
 _FOLDER = "pictures"
 
@@ -64,16 +61,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
                 standalone_mode=False,
                 obj=_run.Shell(screen, tuple(arguments)),
             )
-        return found if isinstance(found, int) else _ALL_DONE
+        return found if isinstance(found, int) else ALL_DONE
     except click.ClickException as exc:
         exc.show()
-        return _USAGE
+        return USAGE
     except (click.Abort, KeyboardInterrupt):
         screen.say("interrupted; nothing was asked for")
-        return _INTERRUPTED
-    except _REFUSED as exc:
+        return INTERRUPTED
+    except (*REFUSED, PermissionDeniedError) as exc:
         screen.say(f"the account says no: {exc}")
-        return _ACCOUNT
+        return ACCOUNT
     except (
         ConfigurationError,
         InputError,
@@ -82,10 +79,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         ImportError,
     ) as exc:
         screen.say(f"{_run.program()}: {exc}")
-        return _USAGE
+        return USAGE
     except ModelsLabError as exc:
         screen.say(f"{type(exc).__name__}: {exc}")
-        return _FAILED
+        return FAILED
 
 
 @click.group(
@@ -214,7 +211,7 @@ def generate(
             ours,
             _run.Service(simulate, speed),
             spec,
-            output,
+            ours.home / output if as_json else output,
             timeout=timeout,
             as_json=as_json,
         )
@@ -299,11 +296,12 @@ def batch(
     A field `item` is your own name for a line: it ties the line to its
     pictures when you edit the file and run again.
     """
-    stdin = click.get_binary_stream("stdin")
-    with Source.open(input, stdin, model=model, kind=kind) as source:
+    with Source.open(
+        input, sys.stdin.buffer, model=model, kind=kind
+    ) as source:
         check = source.check()
         if not _passed(ours.screen, source, check):
-            return _USAGE
+            return USAGE
         if dry_run:
             ours.screen.result(
                 json.dumps(
@@ -313,7 +311,7 @@ def batch(
                 else f"would ask for {check.items} requests, "
                 f"{check.pictures} pictures"
             )
-            return _ALL_DONE
+            return ALL_DONE
         warnings.simplefilter("ignore", SpecWarning)
         return _run_now(
             _run.batch(
@@ -321,7 +319,7 @@ def batch(
                 _run.Service(simulate, speed, slots),
                 source,
                 check,
-                output,
+                ours.home / output if as_json else output,
                 as_json=as_json,
                 **choices,
             )
@@ -371,7 +369,7 @@ def fetch(
             ours,
             _run.Service(simulate, speed),
             job,
-            output,
+            ours.home / output if as_json else output,
             timeout=timeout,
             as_json=as_json,
         )
@@ -463,7 +461,7 @@ def simulate(
         raise click.UsageError(
             f"cannot listen on {host} port {port}: {clean(exc)}"
         ) from exc
-    return _ALL_DONE
+    return ALL_DONE
 
 
 @shell.command()

@@ -15,6 +15,7 @@ import shlex
 import signal
 import sys
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import islice
@@ -29,19 +30,21 @@ from .._client import ModelsLab
 from .._retrying import Waits
 from ..answers import JSON
 from ..errors import (
-    ApiError,
     AuthenticationError,
+    JobUnfinishedError,
     ModelsLabError,
     OutcomeUnknownError,
     PaymentRequiredError,
 )
 from ..simulator import Simulator
 from ..specs import TextToImage
-from ._input import Check, InputError, Row, Source
-from ._screen import Look, Screen, duration, excerpt
+from ._input import Check, Row, Source
+from ._screen import Look, Screen, excerpt
 
 
 ALL_DONE, FAILED, USAGE, ACCOUNT, INTERRUPTED = 0, 1, 2, 3, 130
+#: The account says no.
+REFUSED = (AuthenticationError, PaymentRequiredError)
 
 #: Seconds that SIGTERM leaves for what is paid for.
 _TERM = 30.0
@@ -68,13 +71,16 @@ class Shell:
 
     screen: Screen
     arguments: tuple[str, ...]
+    #: The working directory; asked for before there is a loop to hold up.
+    home: Path = attrs.field(factory=Path.cwd)
 
-    def again(self) -> str:
+    def go_on(self) -> str:
         """
-        The command that goes on.
+        The same command, which takes up what it left.
         """
         kept = [each for each in self.arguments if each not in _ONCE]
-        return f"{program()} {shlex.join(kept)}"
+        with_input = ", with the same input" if "-" in kept else ""
+        return f"go on with: {program()} {shlex.join(kept)}{with_input}"
 
 
 @attrs.frozen
@@ -262,7 +268,7 @@ async def _saved(
                     "job_id": generation.id,
                     "track_id": generation.track_id,
                     "seed": generation.seed,
-                    "paths": [str(path.absolute()) for path in paths],
+                    "paths": [str(path) for path in paths],
                 }
             )
         )
@@ -273,6 +279,66 @@ async def _saved(
 
 
 # A batch
+
+
+class _Specs:
+    """
+    What a source asks for, read off the loop, with its rows' keys in step.
+    """
+
+    def __init__(self, source: Source, check: Check) -> None:
+        self._source = source
+        self._total = check.items
+        self._keys: deque[str | None] = deque()
+
+    def __len__(self) -> int:
+        return self._total
+
+    async def __aiter__(self) -> AsyncIterator[TextToImage]:
+        rows = self._source.rows()
+        while some := await anyio.to_thread.run_sync(_some, rows):
+            for row in some:
+                self._keys.append(row.item)
+                yield row.spec
+
+    def keys(self) -> Iterator[str | None]:
+        """
+        The key of each spec, once it has been given.
+        """
+        while True:
+            yield self._keys.popleft()
+
+
+def _some(rows: Iterator[Row]) -> list[Row]:
+    return list(islice(rows, _ROWS))
+
+
+@attrs.define
+class _Tally:
+    """
+    What came of a batch: counts, and who has to be looked for.
+    """
+
+    done: int = 0
+    failed: int = 0
+    images: int = 0
+    unknown: list[str] = attrs.field(factory=list)
+    #: Paid for, and not finished yet.
+    unfinished: int = 0
+
+    def count(self, outcome: Outcome) -> None:
+        """
+        One more.
+        """
+        self.images += len(outcome.paths)
+        if outcome.error is None:
+            self.done += 1
+            return
+        self.failed += 1
+        if isinstance(outcome.error, OutcomeUnknownError):
+            self.unknown.append(outcome.error.track_id or "?")
+        elif isinstance(outcome.error, JobUnfinishedError):
+            self.unfinished += 1
 
 
 async def batch(
@@ -288,7 +354,115 @@ async def batch(
     """
     Ask for every row of *source*; say how it goes, and what came of it.
     """
-    raise NotImplementedError
+    screen, tally = ours.screen, _Tally()
+    specs = _Specs(source, check)
+    async with (
+        service.lab() as lab,
+        lab.batch(
+            specs,
+            output=output,
+            items=specs.keys() if check.keyed else None,
+            **choices,
+        ) as running,
+    ):
+        interrupts = Interrupts(ours, running.stop, ours.go_on)
+        with interrupts.watched(), screen.bars(check.items):
+            looking = asyncio.create_task(_look(screen, lab, running, check))
+            try:
+                async for outcome in running:
+                    tally.count(outcome)
+                    _tell(screen, outcome, as_json=as_json)
+                    if screen.unread:
+                        running.stop()
+            finally:
+                looking.cancel()
+        stopped = running.stopped
+    screen.say(_summary(tally, check, output, ours.home))
+    if interrupts.told or screen.unread:
+        screen.say(ours.go_on())
+        return INTERRUPTED
+    if stopped is not None:
+        screen.say(f"stopped early: {stopped}")
+        screen.say(ours.go_on())
+        return ACCOUNT if isinstance(stopped, REFUSED) else FAILED
+    return ALL_DONE if tally.done == check.items else FAILED
+
+
+async def _look(
+    screen: Screen, lab: ModelsLab, running: Batch, check: Check
+) -> None:
+    while True:
+        await asyncio.sleep(screen.pause)
+        now, stats = running.progress, lab.stats()
+        screen.show(
+            Look(
+                total=check.items,
+                done=now.done,
+                failed=now.failed,
+                in_flight=now.in_flight,
+                waiting=max(
+                    0, check.items - now.done - now.failed - now.in_flight
+                ),
+                slots=(stats.slots_held, stats.slots),
+                rate=now.rate,
+                left=now.time_left,
+            )
+        )
+
+
+def _tell(screen: Screen, outcome: Outcome, *, as_json: bool) -> None:
+    if outcome.error is not None:
+        name = outcome.item or excerpt(outcome.spec.prompt)
+        screen.say(
+            f"failed: {name}: {type(outcome.error).__name__}: {outcome.error}"
+        )
+    if as_json:
+        screen.result(json.dumps(_facts(outcome)))
+        return
+    for path in outcome.paths:
+        screen.result(str(path))
+
+
+def _facts(outcome: Outcome) -> dict[str, JSON]:
+    error = outcome.error
+    generation = outcome.generation
+    return {
+        "index": outcome.index,
+        "item": outcome.item,
+        "prompt": outcome.spec.prompt,
+        "model_id": outcome.spec.model_id,
+        "track_id": outcome.track_id,
+        "job_id": outcome.job_id,
+        "seed": None if generation is None else generation.seed,
+        "paths": [str(path) for path in outcome.paths],
+        "error": None
+        if error is None
+        else {"type": type(error).__name__, "message": str(error)},
+    }
+
+
+def _summary(tally: _Tally, check: Check, output: Path, home: Path) -> str:
+    ended = tally.done + tally.failed
+    lines = [
+        f"{tally.done} of {check.items} done, {tally.failed} failed"
+        + (f", {check.items - ended} not asked for" * (ended < check.items))
+    ]
+    if tally.unfinished:
+        lines.append(
+            f"{tally.unfinished} are paid for and not finished; "
+            "run again to fetch them"
+        )
+    if tally.unknown:
+        lines.append(
+            f"{len(tally.unknown)} unknown: sent, and no answer came; they "
+            "may run and be billed, so they are not sent again unless you "
+            "say --resubmit-unknown; look for them in your account by their "
+            "track_id:"
+        )
+        lines += [f"  {track_id}" for track_id in tally.unknown]
+    lines.append(f"pictures: {home / output / 'images'} ({tally.images})")
+    lines.append(f"to look at: {home / output / 'index.html'}")
+    return "\n".join(lines)
 
 
 def status(ours: Shell, folder: Path, *, as_json: bool) -> int:

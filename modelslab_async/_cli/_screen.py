@@ -105,7 +105,10 @@ class _ToScreen(logging.Handler):
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._screen.say(f"{record.levelname.lower()}: {record.getMessage()}")
+        said = f"{record.levelname.lower()}: {record.getMessage()}"
+        if record.exc_info and record.exc_info[1] is not None:
+            said += f" ({record.exc_info[1]!r})"
+        self._screen.say(said)
 
 
 @attrs.define(eq=False)

@@ -1,0 +1,623 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import attrs
+import click
+import pytest
+
+from PIL import Image as Picture
+
+from modelslab_async import __main__
+from modelslab_async._cli import run, shell
+from modelslab_async.simulator import KeyState, Settings, Simulator
+
+
+@attrs.frozen
+class Ran:
+    """
+    What a command came to.
+    """
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def objects(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.lines]
+
+
+Type = Callable[..., Ran]
+
+
+@pytest.fixture
+def modelslab_settings() -> Settings:
+    """
+    As fast as a client with its own long waits can see.
+    """
+    return Settings(speed=100, pictures="plain")
+
+
+@pytest.fixture
+def type_(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Type:
+    """
+    Type a command, in a folder of its own.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def type_(*words: str, stdin: bytes = b"") -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = run(words)
+        printed = capsys.readouterr()
+        return Ran(code, printed.out, printed.err)
+
+    return type_
+
+
+@pytest.fixture
+def service(
+    modelslab_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> Simulator:
+    """
+    A service that takes keys, as the shell knows it.
+    """
+    monkeypatch.setenv("MODELSLAB_BASE_URL", modelslab_simulator.url)
+    monkeypatch.setenv("MODELSLAB_API_KEY", "s3cret")
+    return modelslab_simulator
+
+
+def _prompts(tmp_path: Path, *prompts: str) -> str:
+    path = tmp_path / "prompts.txt"
+    path.write_text("\n".join(prompts))
+    return path.name
+
+
+# The door
+
+
+def test_without_its_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Where click is missing, one line says what to install.
+    """
+    for name in list(sys.modules):
+        if name.startswith("modelslab_async._cli"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "click", None)
+
+    code = __main__.main()
+
+    said = capsys.readouterr().err
+    assert code == 2
+    assert said.count("\n") == 1
+    assert 'pip install "modelslab-async[cli]"' in said
+
+
+@pytest.mark.parametrize("command", ["", *shell.commands])
+def test_help(type_: Type, command: str) -> None:
+    """
+    Every command, and every option of it, says what it is for.
+    """
+    ran = type_(*command.split(), "--help")
+
+    options = shell.commands[command].params if command else []
+    assert ran.code == 0
+    assert ran.out.startswith("Usage: ")
+    assert all(
+        option.help for option in options if isinstance(option, click.Option)
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["draw"],
+        ["generate"],
+        ["generate", "a cat", "--width", "wide"],
+        ["generate", "a cat", "--set", "vae"],
+        ["generate", "a cat", "--set", "key=s3cret"],
+        ["batch", "nowhere.txt"],
+        ["batch", "p.txt", "--slots", "0"],
+        ["status", "nowhere"],
+        ["simulate", "--set", "speed=-1"],
+        ["simulate", "--set", "sped=1"],
+        ["generate", "a cat", "--simulate", "--seed", "-1"],
+        ["generate", " ", "--simulate"],
+    ],
+)
+def test_wrong_usage(type_: Type, words: Sequence[str]) -> None:
+    """
+    What cannot be is exit code 2, said on stderr, without a traceback.
+    """
+    ran = type_(*words)
+
+    assert ran.code == 2
+    assert ran.out == ""
+    assert ran.err
+    assert "Traceback" not in ran.err
+    assert "s3cret" not in ran.err
+
+
+def test_no_key(type_: Type) -> None:
+    """
+    Without a key the shell says where to get one.
+    """
+    ran = type_("generate", "a cat")
+
+    assert ran.code == 2
+    assert "https://modelslab.com/dashboard/api-keys" in ran.err
+
+
+# generate and fetch
+
+
+def test_generate_simulated(type_: Type) -> None:
+    """
+    A picture comes out without key or network, and stdout is its path.
+    """
+    ran = type_(
+        *("generate", "a cat", "--simulate", "--speed", "100"),
+        *("--width", "256", "--height", "320", "-o", "out"),
+    )
+
+    assert ran.code == 0, ran.err
+    (path,) = ran.lines
+    with Picture.open(path) as picture:
+        assert picture.size == (256, 320)
+
+
+def test_generate_asks_what_was_said(type_: Type, service: Simulator) -> None:
+    """
+    Every option reaches the service as the field that it stands for.
+    """
+    ran = type_(
+        *("generate", "a cat", "-m", "sdxl", "-n", "2", "--seed", "7"),
+        *("--steps", "20", "--guidance", "7", "--negative", "dogs", "--json"),
+        *("--set", "scheduler=DDIMScheduler", "--set", "clip_skip=2"),
+    )
+
+    (entry,) = service.books.entries
+    asked = {
+        "model_id": "sdxl",
+        "samples": 2,
+        "seed": 7,
+        "clip_skip": 2,
+        "num_inference_steps": 20,
+        "negative_prompt": "dogs",
+        "scheduler": "DDIMScheduler",
+        "guidance_scale": 7.0,
+    }
+    (told,) = ran.objects
+    assert ran.code == 0, ran.err
+    assert entry.spec.items() >= asked.items()
+    assert told["seed"] == 7
+    assert len(told["paths"]) == 2  # type: ignore[arg-type]
+    assert told["track_id"] == entry.track_id
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"keys": {}}, 3),
+        ({"keys": {"s3cret": KeyState.NO_CREDIT}}, 3),
+        ({"keys": {"s3cret": KeyState.PREMIUM_ONLY}}, 3),
+        ({"failing": "cat"}, 1),
+        ({"unknown_models": {"flux"}}, 1),
+    ],
+)
+def test_generate_refused(
+    type_: Type, service: Simulator, settings: dict[str, object], code: int
+) -> None:
+    """
+    An account that may not is 3; a job that fails is 1.
+    """
+    service.change(profile="documented", **settings)
+
+    ran = type_("generate", "a cat")
+
+    assert ran.code == code
+    assert ran.out == ""
+    assert "s3cret" not in ran.err
+
+
+def test_words_of_the_service(type_: Type, service: Simulator) -> None:
+    """
+    What the service says can neither colour a terminal nor be markup.
+    """
+    service.change(failing="cat")
+    prompt = "a cat \x1b[31m\u202e [red]x[/red] :cat:"
+
+    ran = type_("batch", "-", stdin=prompt.encode())
+
+    assert ran.code == 1
+    assert "\x1b" not in ran.err
+    assert "\u202e" not in ran.err
+    assert "[red]x[/red] :cat:" in ran.err
+
+
+def test_timeout_says_how_to_go_on(type_: Type, service: Simulator) -> None:
+    """
+    Out of patience, the shell names the command that fetches the job.
+    """
+    service.change(latency=500.0)
+
+    ran = type_("generate", "a cat", "--timeout", "1", "-o", "my out")
+
+    (job_id,) = service.books.jobs
+    assert ran.code == 1
+    assert f"fetch {job_id} -o 'my out'" in ran.err
+
+
+def test_fetch(type_: Type, service: Simulator) -> None:
+    """
+    A job is fetched by its id, by another process.
+    """
+    service.change(latency=150.0)
+    type_("generate", "a cat", "--timeout", "0.5")
+    (job_id,) = service.books.jobs
+
+    ran = type_("fetch", str(job_id), "-o", "out", "--json")
+
+    (told,) = ran.objects
+    assert ran.code == 0, ran.err
+    assert told["job_id"] == str(job_id)
+    assert len(service.books.accepted) == 1
+
+
+@pytest.mark.parametrize(("job", "code"), [("1", 1), ("no such id", 2)])
+def test_fetch_unknown(type_: Type, job: str, code: int) -> None:
+    """
+    An id that nobody knows is a failure, what is no id wrong usage.
+    """
+    ran = type_("fetch", job, "--simulate", "--speed", "1000")
+
+    assert ran.code == code
+    assert ran.out == ""
+
+
+# batch
+
+
+def test_batch_simulated(type_: Type, tmp_path: Path) -> None:
+    """
+    A batch prints the paths of its pictures, and where to look at them.
+    """
+    name = _prompts(tmp_path, "a cat", "a dog", "# no bird", "a fish")
+
+    ran = type_("batch", name, "--simulate", "--speed", "100", "-o", "out")
+
+    assert ran.code == 0, ran.err
+    assert len(ran.lines) == 3
+    for line in ran.lines:
+        with Picture.open(line) as picture:
+            picture.load()
+    assert "3 of 3 done, 0 failed" in ran.err
+    assert str(tmp_path / "out" / "index.html") in ran.err
+    assert (tmp_path / "out" / "index.html").exists()
+
+
+def test_batch_json(type_: Type, service: Simulator) -> None:
+    """
+    With --json every outcome is a line, failures too.
+    """
+    service.change(failing="dog")
+    lines = b'{"prompt": "a cat", "item": "c"}\n{"prompt": "a dog", "item": 7}'
+
+    ran = type_("batch", "-", "--json", stdin=lines)
+
+    told = {each["item"]: each for each in ran.objects}
+    assert ran.code == 1
+    assert told["c"]["error"] is None
+    assert told["7"]["paths"] == []
+    error = told["7"]["error"]
+    assert isinstance(error, dict)
+    assert error["type"] == "GenerationFailedError"
+
+
+def test_some_lines_have_names(type_: Type, service: Simulator) -> None:
+    """
+    Lines with a name of one's own can stand beside lines without.
+    """
+    lines = b'{"prompt": "a cat", "item": "c"}\n{"prompt": "a dog"}\n'
+
+    ran = type_("batch", "-", "--json", stdin=lines)
+
+    assert ran.code == 0, ran.err
+    assert {each["item"] for each in ran.objects} == {"c", None}
+
+
+def test_batch_again(type_: Type, service: Simulator, tmp_path: Path) -> None:
+    """
+    The same batch again asks for what is missing, and prints all.
+    """
+    service.change(failing="dog")
+    name = _prompts(tmp_path, "a cat", "a dog")
+    first = type_("batch", name, "-o", "out")
+    service.change(failing=None)
+
+    second = type_("batch", name, "-o", "out", "--resubmit-failed")
+
+    assert (first.code, second.code) == (1, 0), second.err
+    assert len(second.lines) == 2
+    assert len(service.books.accepted) == 3
+
+
+def test_faults_before_anything(
+    type_: Type, service: Simulator, tmp_path: Path
+) -> None:
+    """
+    One bad line among many, and nothing is asked for.
+    """
+    (tmp_path / "p.jsonl").write_text(
+        '{"prompt": "a cat"}\n' + '{"prompt": "", "seed": -1}\n' * 30
+    )
+
+    ran = type_("batch", "p.jsonl")
+
+    assert ran.code == 2
+    assert ran.err.count("p.jsonl:2: ") == 2
+    assert "p.jsonl: 60 faults, 20 shown; nothing was asked for" in ran.err
+    assert service.books.entries == []
+
+
+def test_one_fault(type_: Type) -> None:
+    """
+    A single fault is not said in the plural.
+    """
+    ran = type_("batch", "-", stdin=b'{"prompt": ""}')
+
+    assert "stdin: 1 fault; nothing was asked for" in ran.err
+
+
+def test_notes(type_: Type, service: Simulator) -> None:
+    """
+    What some models do not take is noted, counted, and asked for.
+    """
+    lines = b'{"prompt": "a cat", "width": 1488}\n' * 21
+
+    ran = type_("batch", "-", "--dry-run", stdin=lines)
+
+    assert ran.code == 0
+    assert ran.err.count("note: width") == 20
+    assert "21 notes, 20 shown" in ran.err
+
+
+def test_empty_input(type_: Type) -> None:
+    """
+    An input that asks for nothing is wrong.
+    """
+    ran = type_("batch", "-", stdin=b"# later\n")
+
+    assert ran.code == 2
+    assert "nothing to ask for" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "would ask for 2 requests, 5 pictures\n"),
+        (["--json"], '{"requests": 2, "pictures": 5}\n'),
+    ],
+)
+def test_dry_run(type_: Type, words: Sequence[str], said: str) -> None:
+    """
+    A dry run says what it would cost, needs no key, and asks nothing.
+    """
+    lines = b'{"prompt": "a"}\n{"prompt": "b", "samples": 4}\n'
+
+    ran = type_("batch", "-", "--dry-run", *words, stdin=lines)
+
+    assert ran.code == 0
+    assert ran.out == said
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [({"keys": {}}, 3), ({"unknown_models": ["flux"]}, 1)],
+)
+def test_batch_refused(
+    type_: Type,
+    service: Simulator,
+    tmp_path: Path,
+    settings: dict[str, object],
+    code: int,
+) -> None:
+    """
+    A batch whose account is refused says so with 3, and how to go on.
+    """
+    service.change(profile="documented", **settings)
+    name = _prompts(tmp_path, "a cat", "a dog")
+
+    ran = type_("batch", name, "-o", "out")
+
+    assert ran.code == code, ran.err
+    assert ("go on with: " in ran.err) is (code == 3)
+
+
+def test_unknown_are_named(type_: Type, service: Simulator) -> None:
+    """
+    Who cannot know whether it paid is told what to look for.
+    """
+    service.next("submit", _torn())
+
+    ran = type_("batch", "-", stdin=b"a cat")
+
+    (entry,) = service.books.entries
+    assert ran.code == 1
+    assert "1 unknown" in ran.err
+    assert str(entry.track_id) in ran.err
+
+
+def _torn() -> object:
+    from modelslab_async.simulator import Fault
+
+    return Fault.TORN
+
+
+def test_plain_progress(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Away from a terminal progress is lines, with slots and time left.
+    """
+    monkeypatch.setattr("modelslab_async._cli._screen._LINES", 0.1)
+
+    ran = type_("batch", "-", "--simulate", "--speed", "10", stdin=b"a\nb\nc")
+
+    assert re.search(
+        r"^\d done, 0 failed, \d in flight, ", ran.err, re.MULTILINE
+    )
+    assert " of 5 slots" in ran.err
+
+
+# Interrupts, in a process of their own
+
+
+def _start(*words: str, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "modelslab_async", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+    )
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt(
+    service: Simulator, tmp_path: Path, which: signal.Signals, type_: Type
+) -> None:
+    """
+    The first interrupt asks for nothing more and saves what is paid for;
+    the command that it prints finishes the rest.
+    """
+    service.change(latency=50.0)
+    name = _prompts(tmp_path, *map(str, range(20)))
+    batch = ("batch", name, "-o", "out")
+
+    with _start(*batch, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(which)
+        out, err = process.communicate(timeout=30)
+    paid = len(service.books.accepted)
+    again = type_(*batch)
+
+    assert process.returncode == 130
+    assert 5 <= paid < 20
+    assert len((first + out).splitlines()) == paid
+    assert "go on with: " in err
+    assert "batch prompts.txt -o out" in err
+    assert again.code == 0, again.err
+    assert len(service.books.accepted) == 20
+    assert not service.books.alike
+
+
+def test_interrupt_twice(
+    service: Simulator, tmp_path: Path, type_: Type
+) -> None:
+    """
+    The second interrupt leaves at once, and nothing is paid for twice after.
+    """
+    service.change(latency=300.0, hold=0.0)
+    name = _prompts(tmp_path, *map(str, range(5)))
+    batch = ("batch", name, "-o", "out")
+
+    with _start(*batch, cwd=tmp_path) as process:
+        assert process.stderr is not None
+        while len(service.books.accepted) < 5:
+            pass
+        process.send_signal(signal.SIGINT)
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=2)
+    again = type_(*batch)
+
+    assert process.returncode == 130
+    assert "left; go on with: " in err
+    assert again.code in {0, 1}, again.err
+    assert len(service.books.accepted) == 5
+
+
+def test_interrupt_of_one(service: Simulator, tmp_path: Path) -> None:
+    """
+    An interrupted generation is waited for and saved, as it is paid for.
+    """
+    service.change(latency=100.0)
+
+    with _start("generate", "a cat", cwd=tmp_path) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert (tmp_path / out.strip()).exists()
+
+
+def test_interrupt_in_line(service: Simulator, tmp_path: Path) -> None:
+    """
+    A generation that still waits for a slot is given up at once.
+    """
+    service.change(latency=3000.0)
+    service.occupy("s3cret", 5)
+
+    with _start("generate", "a cat", cwd=tmp_path) as process:
+        while not service.books.entries:
+            pass
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+
+    assert process.returncode == 130
+    assert "nothing was asked for" in err
+    assert service.books.accepted == []
+
+
+# simulate
+
+
+def test_simulate(tmp_path: Path) -> None:
+    """
+    The simulator says its URL first, plays what it is told, and ends with 0.
+    """
+    with _start(
+        *("simulate", "--slots", "2", "--etas", "absent"),
+        *("--set", "pictures=plain", "--speed", "50"),
+        cwd=tmp_path,
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/api/v6\n", url)
+    assert process.returncode == 0
+
+
+def test_simulate_where_nobody_can(type_: Type, service: Simulator) -> None:
+    """
+    A port that is taken is wrong usage.
+    """
+    port = service.origin.rpartition(":")[2]
+
+    ran = type_("simulate", "--port", port)
+
+    assert ran.code == 2
+    assert f"port {port}" in ran.err
