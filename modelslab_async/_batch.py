@@ -45,6 +45,7 @@ from ._ledger import (
     Entry,
     Failed,
     Identity,
+    IllegalMove,
     Journal,
     Planned,
     Start,
@@ -367,7 +368,7 @@ class Batch:
         self._done = self._failed = self._images = self._fresh = 0
         self._elsewhere = 0
         self._asked_jobs = self._asked_images = 0
-        self._unasked = 0
+        self._full = False
         self._started = 0.0
 
     def __repr__(self) -> str:
@@ -423,6 +424,10 @@ class Batch:
             await self._begin()
         while not self._ready:
             if self._finished:
+                if self._early:
+                    # Those between were not asked for.
+                    self._flush()
+                    continue
                 await self._end()
                 broken, self._broken = self._broken, None
                 if broken is not None:
@@ -599,6 +604,9 @@ class Batch:
                 await written.journal.move(written.index, step)
             except JournalError:
                 continue
+            except IllegalMove:
+                # The job has ended meanwhile, and that was written.
+                pass
             return
 
     async def _end(self) -> None:
@@ -610,10 +618,10 @@ class Batch:
         self._over = True
         if self._rooms is not None:
             self._rooms.batches.discard(self)
-        if self._unasked or self.stopped is not None:
+        if self.stopped is not None:
             _log.warning(
                 "the batch stopped early, its outcomes are not all: %s",
-                self.stopped or "it was left",
+                self.stopped,
             )
         await self._shut()
         self._wake()
@@ -639,7 +647,7 @@ class Batch:
             try:
                 async for items in source:
                     await self._sort(rooms, items)
-                    if self._stopping or self._enough():
+                    if self._stopping or self._full:
                         return
             finally:
                 await source.aclose()
@@ -647,8 +655,12 @@ class Batch:
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
-        except ModelsLabError as error:
+        except ClientClosedError as error:
             self.stop(error)
+        except Exception as exc:  # noqa: BLE001
+            # A journal that does not fit, or a bug: the reader gets it.
+            self._broken = exc
+            self.stop(exc if isinstance(exc, ModelsLabError) else None)
 
     async def _pull(self, rooms: Rooms) -> AsyncGenerator[list[_Item], None]:
         """
@@ -714,10 +726,10 @@ class Batch:
         journal = self._journal
         if journal is None:
             for item in items:
-                if self._stopping or not self._within_bounds(item.spec):
-                    self._give(item, None)
-                else:
+                if not self._stopping and self._within_bounds(item.spec):
                     await self._enter(rooms, item)
+                else:
+                    self._give(item, None)
             return
         entries = await journal.plan(
             [
@@ -737,12 +749,12 @@ class Batch:
         Do with an item what its entry in the journal asks for.
         """
         options = self._options
-        if entry.state in {State.SUBMITTING, State.ACCEPTED}:
-            # Snapshots are of the moment they were taken.
-            resumed = self._resumed.get(entry.index)
-            if resumed is not None:
-                resumed.position, resumed.key = item.position, item.key
-                return
+        resumed = self._resumed.get(entry.index)
+        if resumed is not None:
+            resumed.position, resumed.key = item.position, item.key
+            return
+        if entry.state in {State.ACCEPTED, State.DONE}:
+            # It may have gone on since it was looked up.
             entry = await journal.get(entry.index)
         match on_start(
             entry,
@@ -759,7 +771,9 @@ class Batch:
                 self._resume(rooms, item, entry)
             case Start.DOWNLOAD:
                 self._spawn(rooms, item, self._save(rooms, item, entry))
-            case _ if self._stopping or not self._within_bounds(item.spec):
+            case _ if self._stopping or self._full:
+                self._give(item, None)
+            case _ if not self._within_bounds(item.spec):
                 self._give(item, None)
             case Start.PLAN:
                 await journal.move(entry.index, Planned())
@@ -778,14 +792,6 @@ class Batch:
             return ()
         return tuple(output / "images" / name for name in names)
 
-    def _enough(self) -> bool:
-        most = self._options.max_jobs
-        return (
-            most is not None
-            and self._asked_jobs >= most
-            and self._journal is None
-        )
-
     def _within_bounds(self, spec: TextToImage) -> bool:
         """
         Whether one more may be asked for; counts it if so.
@@ -796,6 +802,7 @@ class Batch:
         if (options.max_jobs is not None and jobs > options.max_jobs) or (
             options.max_images is not None and images > options.max_images
         ):
+            self._full = True
             return False
         self._asked_jobs, self._asked_images = jobs, images
         return True
@@ -824,7 +831,9 @@ class Batch:
         work: Coroutine[object, object, Outcome | None],
     ) -> None:
         async def see() -> None:
-            self._give(item, await work)
+            outcome = await work
+            self._resumed.pop(item.index, None)
+            self._give(item, outcome)
 
         task = rooms.jobs.loop.create_task(see())
         self._tasks[task] = item
@@ -834,9 +843,9 @@ class Batch:
         item = self._tasks.pop(task)
         self._resumed.pop(item.index, None)
         if not task.cancelled() and task.exception() is not None:
-            _log.critical(
-                "an item of a batch died of a bug", exc_info=task.exception()
-            )
+            bug = task.exception()
+            _log.critical("an item of a batch died of a bug", exc_info=bug)
+            self._broken = self._broken or bug
             self._give(item, None)
         self._wake()
 
@@ -906,17 +915,18 @@ class Batch:
         self, rooms: Rooms, item: _Item, entry: Entry
     ) -> Outcome | None:
         generation = generation_of(entry.generation or "{}")
-        item.job = taken_up(
-            rooms.submits.home,
-            item.spec,
-            str(generation.id),
-            track_id=generation.track_id,
-            fetch_result=entry.fetch_result,
-            eta=None,
-            seed=generation.seed,
-            expected_urls=entry.expected_urls,
-            meta=generation.meta_json,
-        )
+        if generation.id is not None:
+            item.job = taken_up(
+                rooms.submits.home,
+                item.spec,
+                generation.id,
+                track_id=generation.track_id,
+                fetch_result=entry.fetch_result,
+                eta=None,
+                seed=generation.seed,
+                expected_urls=entry.expected_urls,
+                meta=generation.meta_json,
+            )
         return await self._kept(rooms, item, generation)
 
     # From the line to an outcome
@@ -965,12 +975,19 @@ class Batch:
         if output is None:
             return item.outcome(generation)
 
+        gone = False
+
         async def fresh() -> Pictures:
+            nonlocal gone
             job = item.job
             if job is None or job.id is None:
                 return generation
             again = job_of(job.handle, rooms.submits.home, job.endpoint)
-            links = await again.result(rooms.jobs.waits.late_link)
+            try:
+                links = await again.result(rooms.jobs.waits.late_link)
+            except (GenerationFailedError, JobNotFoundError):
+                gone = True
+                raise
             if isinstance(item.record, _Written):
                 await item.record.done(links)
             return links
@@ -986,6 +1003,8 @@ class Batch:
         except DownloadError as error:
             if isinstance(error.__cause__, OSError):
                 self.stop(error)
+            elif gone:
+                await item.record.failed(error)
             return item.outcome(error=error)
         paths = tuple(one.path for one in saved)
         if isinstance(item.record, _Written):
@@ -1016,7 +1035,7 @@ class Batch:
             self._elsewhere += outcome is not None and outcome.error is None
             return
         if outcome is None:
-            self._unasked += 1
+            pass
         elif outcome.error is None:
             self._done += 1
             self._fresh += fresh
@@ -1034,6 +1053,11 @@ class Batch:
         while self._next in self._early:
             self._put(self._next, self._early.pop(self._next))
             self._next += 1
+
+    def _flush(self) -> None:
+        early, self._early = self._early, {}
+        for position in sorted(early):
+            self._put(position, early[position])
 
     def _put(self, position: int, outcome: Outcome | None) -> None:
         if outcome is None:
