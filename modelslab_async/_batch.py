@@ -171,7 +171,7 @@ class BatchOptions:
 
     output: Path | None
     journal: str | os.PathLike[str] | Journal | None
-    items: Iterable[str] | None
+    items: Iterable[str | None] | None
     ordered: bool
     priority: int
     max_failures: int | None
@@ -572,6 +572,8 @@ class Batch:
         path = options.journal
         if path is None and options.output is not None:
             path = options.output / "journal.sqlite"
+        if options.output is not None:
+            await _make(options.output)
         if not isinstance(path, str | os.PathLike):
             return path
         # Here, for the sake of those who only want a picture or two.
@@ -694,9 +696,11 @@ class Batch:
             )
         key = None
         if self._keys is not None:
-            key = next(self._keys, None)
-            if key is None:
-                raise ConfigurationError("items: fewer than there are specs")
+            try:
+                key = next(self._keys)
+            except StopIteration:
+                reason = "items: fewer than there are specs"
+                raise ConfigurationError(reason) from None
         item = _Item(self._pulled, self._pulled, spec, key)
         self._pulled += 1
         self._inside += 1
@@ -996,7 +1000,7 @@ class Batch:
             saved = await rooms.files.store(
                 generation,
                 output / "images",
-                f"{item.index:06d}-{generation.seed or 0}",
+                _stem(item, generation),
                 fresh=fresh,
                 overwrite=True,
             )
@@ -1087,3 +1091,19 @@ def _named(outcome: Outcome, entry: Entry) -> Outcome:
     The outcome of an item that was not asked for in this run.
     """
     return attrs.evolve(outcome, track_id=entry.track_id, job_id=entry.job_id)
+
+
+def _stem(item: _Item, generation: Pictures) -> str:
+    seed = item.spec.seed if generation.seed is None else generation.seed
+    return f"{item.index:06d}-{'x' if seed is None else seed}"
+
+
+async def _make(folder: Path) -> None:
+    """
+    Make a folder that only its owner looks into: prompts are private.
+    """
+    try:
+        await anyio.Path(folder).mkdir(0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        reason = f"the folder {folder} cannot be made: {exc.strerror}"
+        raise JournalError("unwritable", reason) from exc

@@ -566,7 +566,7 @@ class ModelsLab:
         *,
         output: str | os.PathLike[str] | None = None,
         journal: str | os.PathLike[str] | Journal | None = None,
-        items: Iterable[str] | None = None,
+        items: Iterable[str | None] | None = None,
         ordered: bool = False,
         priority: int = _BATCH,
         max_failures: int | None = None,
@@ -591,7 +591,8 @@ class ModelsLab:
 
             journal: A journal's path, without files.
 
-            items: Keys of one's own for the items, in the same order.
+            items: Keys of one's own for the items, in the same order; None
+                for an item that has none.
 
             ordered: Outcomes in input order.
 
