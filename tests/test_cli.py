@@ -18,7 +18,7 @@ from PIL import Image as Picture
 
 from modelslab_async import __main__
 from modelslab_async._cli import run, shell
-from modelslab_async.simulator import KeyState, Settings, Simulator
+from modelslab_async.simulator import Fault, KeyState, Settings, Simulator
 
 
 @attrs.frozen
@@ -456,7 +456,7 @@ def test_unknown_are_named(type_: Type, service: Simulator) -> None:
     """
     Who cannot know whether it paid is told what to look for.
     """
-    service.next("submit", _torn())
+    service.next("submit", Fault.TORN)
 
     ran = type_("batch", "-", stdin=b"a cat")
 
@@ -464,12 +464,6 @@ def test_unknown_are_named(type_: Type, service: Simulator) -> None:
     assert ran.code == 1
     assert "1 unknown" in ran.err
     assert str(entry.track_id) in ran.err
-
-
-def _torn() -> object:
-    from modelslab_async.simulator import Fault
-
-    return Fault.TORN
 
 
 def test_plain_progress(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:

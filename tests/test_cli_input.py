@@ -4,13 +4,14 @@ import io
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelslab_async._cli._input import SHOWN, InputError, Source
+from modelslab_async._cli._input import SHOWN, InputError, Kind, Source
 
 
 Give = Callable[..., Source]
@@ -273,8 +274,8 @@ def test_gone_meanwhile(give: Give, tmp_path: Path) -> None:
         list(source.rows())
 
 
-@given(st.binary(max_size=200), st.sampled_from(["txt", "jsonl", "csv"]))
-def test_any_bytes(content: bytes, kind: str) -> None:
+@given(st.binary(max_size=200), st.sampled_from(get_args(Kind)))
+def test_any_bytes(content: bytes, kind: Kind) -> None:
     """
     Whatever the bytes, a check ends with items or faults, and what it
     counted is what is read.
@@ -283,7 +284,7 @@ def test_any_bytes(content: bytes, kind: str) -> None:
         "-",
         io.BytesIO(content),
         model="flux",
-        kind=kind,  # type: ignore[arg-type] - as click gives it
+        kind=kind,
     ) as source:
         check = source.check()
         readable = [] if check.faults else list(source.rows())

@@ -14,7 +14,7 @@ import warnings
 
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
@@ -36,6 +36,15 @@ from ._screen import Screen, clean
 
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class _Option(Protocol):
+    """
+    What gives a command an option.
+    """
+
+    def __call__(self, command: _Command, /) -> _Command: ...
+
 
 #: Where files go when nobody says.
 _FOLDER = "pictures"
@@ -100,8 +109,8 @@ def shell() -> None:
     """
 
 
-def _options(*options: Callable[[_Command], _Command]) -> Any:
-    def put(command: _Command) -> _Command:
+def _options(*options: _Option) -> _Option:
+    def put(command: _Command, /) -> _Command:
         for option in reversed(options):
             command = option(command)
         return command
@@ -144,7 +153,7 @@ _timeout = click.option(
 )
 
 
-def _field(name: str, help: str, **more: Any) -> Any:  # noqa: A002
+def _field(name: str, help: str, **more: Any) -> _Option:  # noqa: A002
     return click.option(f"--{name}", help=help, **more)
 
 
@@ -172,6 +181,7 @@ def _field(name: str, help: str, **more: Any) -> Any:  # noqa: A002
 @click.pass_obj
 def generate(
     ours: _run.Shell,
+    /,
     prompt: str,
     model: str,
     output: Path,
@@ -277,6 +287,7 @@ def _value(text: str) -> JSON:
 @click.pass_obj
 def batch(
     ours: _run.Shell,
+    /,
     input: str,  # noqa: A002
     model: str,
     output: Path,
@@ -354,6 +365,7 @@ def _passed(screen: Screen, source: Source, check: Check) -> bool:
 @click.pass_obj
 def fetch(
     ours: _run.Shell,
+    /,
     job: str,
     output: Path,
     timeout: float | None,
@@ -427,6 +439,7 @@ def fetch(
 @click.pass_obj
 def simulate(
     ours: _run.Shell,
+    /,
     port: int,
     host: str,
     more: tuple[str, ...],
@@ -472,7 +485,7 @@ def simulate(
 )
 @_json
 @click.pass_obj
-def status(ours: _run.Shell, folder: Path, as_json: bool) -> int:
+def status(ours: _run.Shell, /, folder: Path, as_json: bool) -> int:
     """
     Say what the batch in DIR is doing, or has done.
     """
