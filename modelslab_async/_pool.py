@@ -23,7 +23,7 @@ import math
 import socket
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from ssl import SSLContext
 from typing import TypeAlias
@@ -542,12 +542,21 @@ def _drop(connector: aiohttp.BaseConnector) -> None:
     """
     Close a connector's transports without its loop.
     """
-    # aiohttp has no public way to do this once the loop is closed.
+    # Neither aiohttp nor asyncio has a public way once the loop is closed:
+    # `abort` marks a transport as closing and fails to tell the loop, then
+    # `_call_connection_lost` closes the socket.
     for waiting in connector._conns.values():  # noqa: SLF001
         for protocol, _ in waiting:
             transport = protocol.transport
-            found = transport and transport.get_extra_info("socket")
-            if found is not None:
-                found.close()
+            if transport is None:
+                continue
+            with suppress(RuntimeError):
+                transport.abort()
+            tls = getattr(transport, "_ssl_protocol", None)
+            lower = transport if tls is None else tls._transport  # noqa: SLF001
+            lost = getattr(lower, "_call_connection_lost", None)
+            if lost is not None:
+                with suppress(RuntimeError):
+                    lost(None)
     connector._conns.clear()  # noqa: SLF001
     connector._closed = True  # noqa: SLF001
