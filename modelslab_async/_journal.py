@@ -48,6 +48,7 @@ from ._ledger import (
     Entry,
     Identity,
     Item,
+    Secret,
     State,
     Step,
     after,
@@ -118,6 +119,12 @@ PRAGMA journal_mode = WAL;
 
 #: What SQLite raises where the file is full, damaged or gone.
 _OF_THE_FILE = {sqlite3.OperationalError, sqlite3.DatabaseError}
+
+_OF_OTHERS = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+}
 
 _FIELDS = tuple(field.name for field in attrs.fields(Entry))
 _COLUMNS = ", ".join(f'"{name}"' for name in _FIELDS)
@@ -217,7 +224,7 @@ class SqliteJournal:
     ) -> None:
         await self._do("begin", lambda book: book.begin(identity, new_key))
 
-    async def rotated(self, key: str) -> None:
+    async def rotated(self, key: Secret | str) -> None:
         await self._do("rotated", lambda book: book.rotated(key))
 
     async def plan(self, items: Sequence[Item]) -> Sequence[Entry]:
@@ -491,7 +498,7 @@ class _Book:
         self._note("run", str(run))
         self._run = run
 
-    def rotated(self, key: str) -> None:
+    def rotated(self, key: Secret | str) -> None:
         salt = bytes.fromhex(self._meta()["salt"])
         self._note("key", fingerprint(salt, key))
 
@@ -735,10 +742,11 @@ def _owned(path: Path) -> Iterator[sqlite3.Connection]:
         if not path.exists():
             _create(path)
         with _claimed(path):
+            for place in (path.parent, path):
+                if not os.access(place, os.W_OK):
+                    raise _unwritable(path, f"{place} is read-only")
             with _checked(path):
-                for place in (path.parent, path):
-                    if not os.access(place, os.W_OK):
-                        raise _unwritable(path, f"{place} is read-only")
+                pass
             connection = _connect(path, "mode=rw")
             try:
                 connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -856,8 +864,9 @@ def _check_whole(path: Path, connection: sqlite3.Connection) -> None:
             name for (name,) in connection.execute("SELECT name FROM meta")
         }
     except sqlite3.Error as error:
-        if _code(error) == sqlite3.SQLITE_BUSY:
-            raise _locked(path) from None
+        # The folder, or another's lock, is no fault of the file.
+        if _code(error) in _OF_OTHERS:
+            raise
         raise _corrupt(path, f"is damaged ({error})") from error
     if verdict != "ok" or not {"salt", "run"} <= found:
         raise _corrupt(path, "is damaged")
@@ -979,5 +988,5 @@ def _corrupt(path: Path, what: str) -> JournalError:
 
 def _unwritable(path: Path, why: str) -> JournalError:
     return JournalError(
-        "unwritable", f"the journal {path} cannot be written: {why}"
+        "unwritable", f"the journal {path} cannot be used: {why}"
     )

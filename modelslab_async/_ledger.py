@@ -193,6 +193,14 @@ def on_start(
 # What is written down.
 
 
+class Secret(Protocol):
+    """
+    An API key that tracebacks don't show: no frame here holds its text.
+    """
+
+    def reveal(self) -> str: ...
+
+
 @attrs.frozen
 class Identity:
     """
@@ -207,7 +215,7 @@ class Identity:
     """
 
     origin: str
-    key: str = attrs.field(default="", repr=False)
+    key: Secret | str = attrs.field(default="", repr=False)
     run: str | None = None
 
 
@@ -467,13 +475,17 @@ def killed(entry: Entry) -> Unknown:
 # Whose it is.
 
 
-def fingerprint(salt: bytes, key: str) -> str:
+def fingerprint(salt: bytes, key: Secret | str) -> str:
     """
     A text that tells keys apart and does not give them away.
     """
     # Half a character is no part of a key, but is no reason to fail either.
     hashed = hashlib.blake2b(
-        key.encode("utf-8", "surrogatepass"), salt=salt, digest_size=20
+        (key if isinstance(key, str) else key.reveal()).encode(
+            "utf-8", "surrogatepass"
+        ),
+        salt=salt,
+        digest_size=20,
     )
     return hashed.hexdigest()
 
@@ -560,7 +572,7 @@ class Journal(Protocol):
             JournalError: `mismatch`, see `check_identity`; nothing changed.
         """
 
-    async def rotated(self, key: str) -> None:
+    async def rotated(self, key: Secret | str) -> None:
         """
         Write down that the account's key is another one from now on.
         """

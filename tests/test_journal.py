@@ -16,6 +16,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import traceback
 import warnings
 
 from collections.abc import Callable, Iterator
@@ -263,6 +264,18 @@ class TestFile:
         assert list(contents(folder)) == ["journal.sqlite"]
 
 
+@attrs.frozen
+class Hidden:
+    """
+    A key behind a call.
+    """
+
+    text: str = attrs.field(repr=False)
+
+    def reveal(self) -> str:
+        return self.text
+
+
 def _foreign(path: Path) -> None:
     path.unlink()
     with contextlib.closing(sqlite3.connect(path)) as other:
@@ -294,6 +307,22 @@ def _replaced(path: Path, body: bytes) -> None:
 
 @pytest.mark.asyncio
 class TestRefused:
+    async def test_no_frame_shows_the_key(self, closed: Path) -> None:
+        """
+        A key that does not fit is in no traceback, with all its locals.
+        """
+        journal = await SqliteJournal.open(closed)
+        secret = Hidden("secret-key")
+
+        with pytest.raises(JournalError) as caught:
+            await journal.begin(Identity(US.origin, secret))
+        shown = traceback.TracebackException.from_exception(
+            caught.value, capture_locals=True
+        )
+        await journal.aclose()
+
+        assert "secret-key" not in "".join(shown.format())
+
     @pytest.mark.parametrize(
         ("spoil", "reason"),
         [
