@@ -483,13 +483,14 @@ def test_plain_progress(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
 # Interrupts, in a process of their own
 
 
-def _start(*words: str, cwd: Path) -> subprocess.Popen[str]:
+def _start(*words: str, cwd: Path) -> subprocess.Popen[bytes]:
+    # Unbuffered: what a line leaves over is still there to read.
     return subprocess.Popen(
         [sys.executable, "-m", "modelslab_async", *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        bufsize=0,
         cwd=cwd,
     )
 
@@ -517,8 +518,8 @@ def test_interrupt(
     assert process.returncode == 130
     assert 5 <= paid < 20
     assert len((first + out).splitlines()) == paid
-    assert "go on with: " in err
-    assert "batch prompts.txt -o out" in err
+    assert b"go on with: " in err
+    assert b"batch prompts.txt -o out" in err
     assert again.code == 0, again.err
     assert len(service.books.accepted) == 20
     assert not service.books.alike
@@ -545,7 +546,7 @@ def test_interrupt_twice(
     again = type_(*batch)
 
     assert process.returncode == 130
-    assert "left; go on with: " in err
+    assert b"left; go on with: " in err
     assert again.code in {0, 1}, again.err
     assert len(service.books.accepted) == 5
 
@@ -563,7 +564,7 @@ def test_interrupt_of_one(service: Simulator, tmp_path: Path) -> None:
         out, _ = process.communicate(timeout=30)
 
     assert process.returncode == 130
-    assert (tmp_path / out.strip()).exists()
+    assert (tmp_path / out.decode().strip()).exists()
 
 
 def test_interrupt_in_line(service: Simulator, tmp_path: Path) -> None:
@@ -580,7 +581,7 @@ def test_interrupt_in_line(service: Simulator, tmp_path: Path) -> None:
         _, err = process.communicate(timeout=10)
 
     assert process.returncode == 130
-    assert "nothing was asked for" in err
+    assert b"nothing was asked for" in err
     assert service.books.accepted == []
 
 
@@ -601,7 +602,7 @@ def test_simulate(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=10)
 
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/api/v6\n", url)
+    assert re.fullmatch(rb"http://127\.0\.0\.1:\d+/api/v6\n", url)
     assert process.returncode == 0
 
 
