@@ -598,13 +598,15 @@ def _details(
         ("item", "item"),
         ("id", "job"),
         ("track_id", "track id"),
-        ("accepted_at", "accepted"),
-        ("finished_at", "finished"),
         ("file", "file"),
     ):
         value = row.get(name)
         if value is not None:
             yield word, value
+    for name in ("accepted", "finished"):
+        date = row.get(f"{name}_at")
+        if isinstance(date, str):
+            yield name, f"{date[:19].replace('T', ' ')} UTC"
 
 
 def _ratio(rows: Iterable[Mapping[str, JSON]]) -> str:
@@ -678,7 +680,7 @@ a:focus-visible { outline: 2px solid var(--ink); outline-offset: 3px; }
 .failed { margin: -8px 0 28px; }
 summary { color: var(--bad); cursor: pointer; width: max-content; }
 .failed ul { margin: 12px 0 0; padding: 0; list-style: none; display: grid;
-  gap: 14px 22px;
+  gap: 14px 22px; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 360px), 1fr)); }
 .failed li { padding-left: 14px; border-left: 2px solid var(--bad);
   overflow-wrap: anywhere; }
