@@ -554,7 +554,7 @@ class Batch:
             if self._journal is not None:
                 self._key = rooms.pool.key.snapshot()
                 await self._journal.begin(
-                    Identity(rooms.origin, self._key.reveal(), rooms.run),
+                    Identity(rooms.origin, self._key, rooms.run),
                     new_key=options.new_key,
                 )
         except BaseException:
@@ -589,7 +589,7 @@ class Batch:
         rooms = self._rooms
         if rooms is not None and not rooms.pool.key.same(self._key):
             self._key = rooms.pool.key.snapshot()
-            await journal.rotated(self._key.reveal())
+            await journal.rotated(self._key)
 
     def write_later(self, written: _Written, step: Step) -> None:
         """
