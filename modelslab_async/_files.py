@@ -614,8 +614,13 @@ class _Part:
         if not self.opened:
             self._open()
         self.used = True
-        for chunk in chunks:
-            _write(self._fd, chunk)
+        try:
+            for chunk in chunks:
+                _write(self._fd, chunk)
+        except OSError as exc:
+            # A write's own error does not say where.
+            exc.filename = str(self.directory)
+            raise
 
     def settle(
         self, chunks: Sequence[bytes], url: str | None
