@@ -4,6 +4,7 @@ import io
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -478,6 +479,92 @@ def test_plain_progress(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
         r"^\d done, 0 failed, \d in flight, ", ran.err, re.MULTILINE
     )
     assert " of 5 slots" in ran.err
+
+
+# status
+
+
+def test_status_of_what_was(
+    type_: Type, service: Simulator, tmp_path: Path
+) -> None:
+    """
+    After a batch its folder says how many are in which state, and which are
+    unknown.
+    """
+    service.change(failing="dog")
+    service.next("submit", Fault.TORN, prompt="bird")
+    type_("batch", _prompts(tmp_path, "cat", "dog", "bird"), "-o", "out")
+    (lost,) = (e for e in service.books.entries if "bird" in str(e.spec))
+
+    ran = type_("status", "out")
+    told = type_("status", "out", "--json")
+
+    assert ran.code == told.code == 0
+    assert ran.lines == [
+        "not running",
+        "1 saved",
+        "1 unknown: sent, and no answer came",
+        "1 failed",
+        f"  unknown: {lost.track_id}",
+    ]
+    assert told.objects[0]["unknown"] == [lost.track_id]
+    assert told.objects[0]["running"] is False
+
+
+def test_status_of_what_is(
+    type_: Type, service: Simulator, tmp_path: Path
+) -> None:
+    """
+    While a batch runs its folder says how it goes.
+    """
+    service.change(latency=150.0)
+    name = _prompts(tmp_path, "cat", "dog")
+
+    with _start("batch", name, "-o", "out", cwd=tmp_path) as process:
+        while not (tmp_path / "out" / "status.json").exists():
+            assert process.poll() is None
+        ran = type_("status", "out")
+        told = type_("status", "out", "--json")
+        process.communicate(timeout=30)
+
+    assert ran.code == told.code == 0
+    assert ran.lines[0] == "running"
+    assert len(ran.lines) > 1
+    assert told.objects[0]["running"] is True
+
+
+def test_status_of_links_that_age(
+    type_: Type, service: Simulator, tmp_path: Path
+) -> None:
+    """
+    What was paid for a day ago and not saved is warned of.
+    """
+    service.change(latency=300.0, hold=0.0)
+    name = _prompts(tmp_path, "cat")
+    with _start("batch", name, "-o", "out", cwd=tmp_path) as process:
+        while not service.books.polls:
+            pass
+        process.kill()
+
+    young = type_("status", "out")
+    with sqlite3.connect(tmp_path / "out" / "journal.sqlite") as journal:
+        journal.execute("UPDATE item SET accepted_at = accepted_at - 90000")
+    journal.close()
+    old = type_("status", "out")
+
+    assert "1 paid for, and not finished yet" in young.lines
+    assert "links may be gone" not in young.out
+    assert "asked for 25 h 00 min ago; its links may be gone" in old.out
+
+
+def test_status_of_nothing(type_: Type, tmp_path: Path) -> None:
+    """
+    A folder without a batch is wrong usage.
+    """
+    ran = type_("status", str(tmp_path))
+
+    assert ran.code == 2
+    assert "no such file" in ran.err
 
 
 # Interrupts, in a process of their own

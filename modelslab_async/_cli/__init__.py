@@ -33,6 +33,7 @@ from . import _run
 from ._input import SHOWN, Check, InputError, Source
 from ._run import ACCOUNT, ALL_DONE, FAILED, INTERRUPTED, REFUSED, USAGE
 from ._screen import Screen, clean
+from ._status import status as report
 
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -489,7 +490,7 @@ def status(ours: _run.Shell, /, folder: Path, as_json: bool) -> int:
     """
     Say what the batch in DIR is doing, or has done.
     """
-    return _run.status(ours, folder, as_json=as_json)
+    return report(ours.screen, folder, as_json=as_json)
 
 
 def _run_now(work: Coroutine[None, None, int]) -> int:

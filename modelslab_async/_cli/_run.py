@@ -463,10 +463,3 @@ def _summary(tally: _Tally, check: Check, output: Path, home: Path) -> str:
     lines.append(f"pictures: {home / output / 'images'} ({tally.images})")
     lines.append(f"to look at: {home / output / 'index.html'}")
     return "\n".join(lines)
-
-
-def status(ours: Shell, folder: Path, *, as_json: bool) -> int:
-    """
-    Say what the batch in *folder* is doing, or has done.
-    """
-    raise NotImplementedError

@@ -139,8 +139,9 @@ class Screen:
 
     def result(self, text: str) -> None:
         """
-        Print a result on stdout.
+        Print a result, one line, on stdout.
         """
+        text = clean(text)
         if self._bars is not None and sys.stdout.isatty():
             # The same terminal: above the bars, not through them.
             self._err.print(text, soft_wrap=True)
