@@ -41,6 +41,8 @@ T = TypeVar("T")
 
 #: Pictures on a page.
 PAGE = 1000
+#: Of these, so many are loaded before anybody scrolls.
+_AT_ONCE = 40
 #: Failures that are listed; the others are counted.
 _MOST_FAILURES = 1000
 
@@ -500,8 +502,8 @@ def _page(
         yield from _failed(first)
     if rows:
         yield "<main>\n"
-        for row in rows:
-            yield from _figure(row)
+        for place, row in enumerate(rows):
+            yield from _figure(row, lazy=place >= _AT_ONCE)
         yield "</main>\n"
     else:
         yield '<p class="none">No pictures yet.</p>\n'
@@ -548,7 +550,7 @@ def _failed(first: _First) -> Iterator[str]:
     yield "</details>\n"
 
 
-def _figure(row: Mapping[str, JSON]) -> Iterator[str]:
+def _figure(row: Mapping[str, JSON], *, lazy: bool) -> Iterator[str]:
     found = row.get("spec")
     spec = found if isinstance(found, dict) else {}
     link = _text(row.get("file"))
@@ -558,8 +560,9 @@ def _figure(row: Mapping[str, JSON]) -> Iterator[str]:
     if isinstance(width, int) and isinstance(height, int):
         size = f' width="{width}" height="{height}"'
     yield (
-        f'<figure><a href="{link}"><img src="{link}"{size} loading="lazy" '
-        f'decoding="async" alt="{_text(prompt)}"></a>\n'
+        f'<figure><a href="{link}"><img src="{link}"{size} '
+        f'loading="{"lazy" if lazy else "eager"}" '
+        f'alt="{_text(prompt)}"></a>\n'
         f'<figcaption><p class="prompt" dir="auto">{_text(prompt)}</p>'
         '<p class="facts">'
     )

@@ -434,10 +434,19 @@ async def test_a_picture_is_told(folder: Path) -> None:
         "src": "images/000004-9-0.png",
         "width": "512",
         "height": "768",
-        "loading": "lazy",
-        "decoding": "async",
+        "loading": "eager",
         "alt": "cat 4",
     }
+
+
+async def test_pictures_further_down_wait(folder: Path) -> None:
+    """
+    Only the pictures that one sees first are loaded at once.
+    """
+    page = await shown(folder, *map(picture, range(42)))
+
+    loading = page.all("img", "loading")
+    assert loading == ["eager"] * 40 + ["lazy"] * 2 + [None]
 
 
 async def test_pictures_without_facts(folder: Path) -> None:
