@@ -37,7 +37,7 @@ from typing import Protocol, Self
 import anyio
 import attrs
 
-from ._files import Files
+from ._files import Files, SavedFile
 from ._jobs import Job, Jobs, Line, generation, job_of, named, taken_up
 from ._ledger import (
     Accepted,
@@ -61,10 +61,11 @@ from ._ledger import (
 from ._ledger import Item as Wanted
 from ._pool import ApiKey, SessionPool
 from ._retrying import Brake
+from ._shelf import Shelf, make
 from ._submits import UNWRITTEN, Record, Submission, Submits
 from ._wire import identity, read_spec, spec_json
+from .answers import JSON, Processing, Success
 from .answers import Generation as Pictures
-from .answers import Processing, Success
 from .errors import (
     AuthenticationError,
     ClientClosedError,
@@ -86,6 +87,8 @@ _log = logging.getLogger("modelslab_async")
 _CHUNK = 500
 #: Seconds between tries of a write that must not be lost.
 _INSIST = 1.0
+#: Seconds between looks at status and page; they have pauses of their own.
+_LOOK = 1.0
 
 
 @attrs.frozen
@@ -308,17 +311,19 @@ class _Written:
     async def done(self, generation: Pictures) -> None:
         await self._move(Done(generation, time.time()))
 
-    async def stored(self, files: tuple[str, ...]) -> None:
-        await self._move(Stored(files, time.time()))
+    async def stored(self, saved: tuple[SavedFile, ...]) -> Entry | None:
+        names = tuple(one.path.name for one in saved)
+        return await self._move(Stored(names, time.time()))
 
-    async def _move(self, step: Step) -> None:
+    async def _move(self, step: Step) -> Entry | None:
         """
         What is not written is found out again by the next start.
         """
         try:
-            await self.journal.move(self.index, step)
+            return await self.journal.move(self.index, step)
         except JournalError as error:
             self.batch.stop(error)
+            return None
 
 
 class Batch:
@@ -346,6 +351,8 @@ class Batch:
         self._journal: Journal | None = None
         #: Ours to close, where it is not the caller's.
         self._opened_journal: Journal | None = None
+        self._shelf: Shelf | None = None
+        self._keeper: asyncio.Task[None] | None = None
         self._key: ApiKey | None = None
         self._feeder: asyncio.Task[None] | None = None
         self._tasks: dict[asyncio.Task[None], _Item] = {}
@@ -557,6 +564,8 @@ class Batch:
                     Identity(rooms.origin, self._key, rooms.run),
                     new_key=options.new_key,
                 )
+            if options.output is not None:
+                self._shelf = await Shelf.open(options.output, rooms.files)
         except BaseException:
             await self._shut()
             self._over = True
@@ -567,13 +576,54 @@ class Batch:
         self._brake = Brake(rooms.jobs.waits)
         self._feeder = rooms.jobs.loop.create_task(self._feed(rooms))
         self._feeder.add_done_callback(lambda _: self._wake())
+        if self._shelf is not None:
+            self._keeper = rooms.jobs.loop.create_task(self._keep(self._shelf))
+
+    async def _keep(self, shelf: Shelf) -> None:
+        """
+        Let those who look at the folder see how it goes.
+        """
+        while True:
+            await self._refresh(shelf)
+            await asyncio.sleep(_LOOK)
+
+    async def _refresh(self, shelf: Shelf, *, final: bool = False) -> None:
+        try:
+            await shelf.refresh(await self._facts(), final=final)
+        except (DownloadError, JournalError) as error:
+            # Pictures are kept where they can be; a page can be made anew.
+            _log.warning("%s", error)
+
+    async def _facts(self) -> dict[str, JSON]:
+        """
+        What ``status.json`` says.
+        """
+        facts: dict[str, JSON] = attrs.asdict(self.progress)
+        facts["running"] = not self._over
+        facts["pid"] = os.getpid()
+        facts["at"] = time.time()
+        facts["stopped"] = None if self.stopped is None else str(self.stopped)
+        if self._rooms is not None:
+            facts["slots"] = self._rooms.line.slots.limit
+            facts["slots_held"] = self._rooms.line.slots.held
+        if self._journal is not None:
+            counts = await self._journal.counts()
+            facts["states"] = {
+                state.name.lower(): number for state, number in counts.items()
+            }
+            oldest = await self._journal.oldest()
+            if oldest is not None:
+                facts["oldest_age"] = time.time() - oldest
+            page = await self._journal.entries({State.UNKNOWN}, limit=_CHUNK)
+            facts["unknown"] = [entry.track_id for entry in page]
+        return facts
 
     async def _journal_of(self, options: BatchOptions) -> Journal | None:
         path = options.journal
         if path is None and options.output is not None:
             path = options.output / "journal.sqlite"
         if options.output is not None:
-            await _make(options.output)
+            await make(options.output)
         if not isinstance(path, str | os.PathLike):
             return path
         # Here, for the sake of those who only want a picture or two.
@@ -629,11 +679,16 @@ class Batch:
         self._wake()
 
     async def _shut(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper})
         if self._writes:
             # What is paid and not written down has one more chance.
             await asyncio.wait(self._writes, timeout=2 * _INSIST)
             for write in tuple(self._writes):
                 write.cancel()
+        if self._shelf is not None:
+            await self._refresh(self._shelf, final=True)
         if self._opened_journal is not None:
             await self._opened_journal.aclose()
 
@@ -767,6 +822,8 @@ class Batch:
             resubmit_failed=options.resubmit_failed,
         ):
             case Start.GIVE:
+                if self._shelf is not None:
+                    await self._shelf.mend(entry)
                 self._give(item, self._given(item, entry), fresh=False)
             case Start.REPORT:
                 outcome = item.outcome(error=error_of(entry.error))
@@ -787,14 +844,9 @@ class Batch:
 
     def _given(self, item: _Item, entry: Entry) -> Outcome:
         generation = generation_of(entry.generation or "{}")
-        outcome = item.outcome(generation, paths=self._paths(entry.files))
-        return _named(outcome, entry)
-
-    def _paths(self, names: Iterable[str]) -> tuple[Path, ...]:
-        output = self._options.output
-        if output is None:
-            return ()
-        return tuple(output / "images" / name for name in names)
+        shelf = self._shelf
+        paths = () if shelf is None else shelf.paths(entry.files)
+        return _named(item.outcome(generation, paths=paths), entry)
 
     def _within_bounds(self, spec: TextToImage) -> bool:
         """
@@ -975,8 +1027,8 @@ class Batch:
         """
         Save the pictures, where the batch does.
         """
-        output = self._options.output
-        if output is None:
+        shelf = self._shelf
+        if shelf is None:
             return item.outcome(generation)
 
         gone = False
@@ -997,13 +1049,13 @@ class Batch:
             return links
 
         try:
-            saved = await rooms.files.store(
-                generation,
-                output / "images",
-                _stem(item, generation),
-                fresh=fresh,
-                overwrite=True,
+            saved = await shelf.keep(
+                generation, _stem(item, generation), fresh
             )
+            if isinstance(item.record, _Written):
+                entry = await item.record.stored(saved)
+                if entry is not None:
+                    await shelf.tell(entry, saved)
         except DownloadError as error:
             if isinstance(error.__cause__, OSError):
                 self.stop(error)
@@ -1011,8 +1063,6 @@ class Batch:
                 await item.record.failed(error)
             return item.outcome(error=error)
         paths = tuple(one.path for one in saved)
-        if isinstance(item.record, _Written):
-            await item.record.stored(tuple(path.name for path in paths))
         return item.outcome(generation, paths=paths)
 
     def _after(self, rooms: Rooms, item: _Item, error: ModelsLabError) -> None:
@@ -1047,6 +1097,15 @@ class Batch:
         else:
             self._failed += 1
             self._fresh += fresh
+            if self._shelf is not None:
+                self._shelf.failed(
+                    outcome.index,
+                    spec_json(outcome.spec),
+                    outcome.error,
+                    outcome.item,
+                    outcome.job_id,
+                    outcome.track_id,
+                )
             most = self._options.max_failures
             if fresh and most is not None and self._failed >= most:
                 self.stop(outcome.error)
@@ -1096,14 +1155,3 @@ def _named(outcome: Outcome, entry: Entry) -> Outcome:
 def _stem(item: _Item, generation: Pictures) -> str:
     seed = item.spec.seed if generation.seed is None else generation.seed
     return f"{item.index:06d}-{'x' if seed is None else seed}"
-
-
-async def _make(folder: Path) -> None:
-    """
-    Make a folder that only its owner looks into: prompts are private.
-    """
-    try:
-        await anyio.Path(folder).mkdir(0o700, parents=True, exist_ok=True)
-    except OSError as exc:
-        reason = f"the folder {folder} cannot be made: {exc.strerror}"
-        raise JournalError("unwritable", reason) from exc
