@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attrs
@@ -57,17 +58,11 @@ def _blocks() -> list[Block]:
 
 
 BLOCKS = _blocks()
-PYTHON = [block for block in BLOCKS if block.language == "python"]
 TESTS = [
     block
-    for block in PYTHON
-    if re.search(r"def test_|pytest_plugins", block.text)
-]
-SHELL = [
-    block
     for block in BLOCKS
-    if block.language in {"sh", "console"}
-    and re.search(r"^(\$ )?modelslab-async", block.text, re.MULTILINE)
+    if block.language == "python"
+    and re.search(r"def test_|pytest_plugins", block.text)
 ]
 
 
@@ -93,17 +88,39 @@ def _at_home(
     monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
 
 
-@pytest.mark.parametrize(
-    "block", [block for block in PYTHON if block not in TESTS], ids=str
-)
-def test_python(block: Block, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page(page: Path) -> None:
     """
-    A Python snippet runs as it stands, from nothing.
+    Who follows a page from top to bottom, in an empty folder, gets what it
+    says, numbers apart.
     """
-    script = tmp_path / "snippet.py"
-    script.write_text("\n" * (block.line - 1) + block.text)
+    for block in BLOCKS:
+        if block.page == page and block not in TESTS:
+            _FOLLOW.get(block.language, _read_only)(block)
 
+
+def _read_only(block: Block) -> None:
+    assert block.language in {"", "json", "text"}, block
+
+
+def _follow_python(block: Block) -> None:
+    script = Path("snippet.py")
+    script.write_text("\n" * (block.line - 1) + block.text)
     runpy.run_path(str(script), run_name="__main__")
+
+
+def _follow_shell(block: Block) -> None:
+    printed = "".join(map(_run, _commands(block)))
+    shown = _outputs(block) if block.language == "console" else []
+    lacks = set(map(_shape, shown)) - set(map(_shape, printed.splitlines()))
+    assert not lacks, f"{block}\n{printed}"
+
+
+_FOLLOW: Mapping[str, Callable[[Block], None]] = {
+    "python": _follow_python,
+    "sh": _follow_shell,
+    "console": _follow_shell,
+}
 
 
 def test_python_tests(tmp_path: Path) -> None:
@@ -123,20 +140,6 @@ def test_python_tests(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("block", SHELL, ids=str)
-def test_shell(block: Block) -> None:
-    """
-    A command runs as it stands, and prints what the page says that it does,
-    numbers apart.
-    """
-    printed = ""
-    for command in _commands(block):
-        printed += _run(command)
-
-    shown = [] if block.language == "sh" else _outputs(block)
-    assert set(map(_shape, shown)) <= set(map(_shape, printed.splitlines()))
 
 
 def _commands(block: Block) -> list[str]:
@@ -213,7 +216,7 @@ def test_another_process(
     """
     (script,) = (
         block.text
-        for block in PYTHON
+        for block in BLOCKS
         if block.page.name == "README.md" and "ModelsLab()" in block.text
     )
     with subprocess.Popen(
