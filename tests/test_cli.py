@@ -361,6 +361,41 @@ def test_batch_again(type_: Type, service: Simulator, tmp_path: Path) -> None:
     assert len(service.books.accepted) == 3
 
 
+def test_batch_simulated_again(type_: Type, tmp_path: Path) -> None:
+    """
+    What a simulator left unfinished when it ended is asked of the next one.
+    """
+    name = _prompts(tmp_path, *map(str, range(10)))
+    batch = ("batch", name, "--simulate", "-o", "out", "--speed")
+    with _start(*batch, "2", cwd=tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+
+    cut = type_("status", "out")
+    ran = type_(*batch, "100", "--resubmit-unknown")
+
+    assert "paid for, and not finished yet" in cut.out
+    assert ran.code == 0, ran.err
+    assert len(ran.lines) == 10
+
+
+def test_simulated_folder_for_real(
+    type_: Type, service: Simulator, tmp_path: Path
+) -> None:
+    """
+    Pictures of a simulator are not taken for the service's.
+    """
+    name = _prompts(tmp_path, "a cat")
+    type_("batch", name, "--simulate", "--speed", "100", "-o", "out")
+
+    ran = type_("batch", name, "-o", "out")
+
+    assert ran.code == 2
+    assert "another folder" in ran.err
+    assert service.books.entries == []
+
+
 def test_faults_before_anything(
     type_: Type, service: Simulator, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import shlex
 import signal
 import sys
@@ -102,16 +103,20 @@ class Service:
             async with ModelsLab(slots=self.slots) as lab:
                 yield lab
             return
-        async with (
-            Simulator(speed=self.speed, slots=self.slots or 5) as simulator,
-            ModelsLab(
+        async with Simulator(
+            speed=self.speed, slots=self.slots or 5
+        ) as simulator:
+            lab = ModelsLab(
                 "simulated",
                 base_url=simulator.url,
                 slots=self.slots,
                 waits=Waits().faster(self.speed),
-            ) as lab,
-        ):
-            yield lab
+            )
+            # Its jobs end with it, and its port is another each time.
+            lab._origin = "simulator"  # noqa: SLF001
+            lab._run_id = secrets.token_hex(8)  # noqa: SLF001
+            async with lab:
+                yield lab
 
 
 @attrs.define
