@@ -6,8 +6,9 @@ It idles no slot of the account, and loses no job that was paid for.
 
 from __future__ import annotations
 
-from . import errors, events
-from ._batch import Batch, BatchProgress, Outcome
+from typing import TYPE_CHECKING
+
+from . import errors
 from ._client import ModelsLab, Stats
 from ._jobs import Job
 from ._polling import PollSchedule
@@ -20,6 +21,10 @@ from .specs import (
     Scheduler,
     TextToImage,
 )
+
+
+if TYPE_CHECKING:
+    from ._batch import Batch, BatchProgress, Outcome
 
 
 __all__ = [
@@ -41,5 +46,16 @@ __all__ = [
     "Stats",
     "TextToImage",
     "errors",
-    "events",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """
+    What only batches need is imported when it is first named.
+    """
+    if name in {"Batch", "BatchProgress", "Outcome"}:
+        from . import _batch
+
+        return getattr(_batch, name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

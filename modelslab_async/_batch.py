@@ -1063,6 +1063,10 @@ class Batch:
                 await item.record.failed(error)
             return item.outcome(error=error)
         paths = tuple(one.path for one in saved)
+        for path in paths:
+            rooms.jobs.audience.saved(
+                generation.track_id, generation.id, str(path)
+            )
         return item.outcome(generation, paths=paths)
 
     def _after(self, rooms: Rooms, item: _Item, error: ModelsLabError) -> None:

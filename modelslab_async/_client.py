@@ -18,15 +18,12 @@ from collections.abc import (
 from pathlib import Path
 from ssl import SSLContext
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import anyio
 import attrs
 
-from ._batch import Batch, BatchOptions
-from ._files import Files
 from ._jobs import Counts, Job, Jobs, Line, job_of, named
-from ._ledger import Journal
 from ._polling import PollSchedule
 from ._pool import ApiKey, SessionPool, TraceConfig, origin_of
 from ._retrying import Door, RetryBudget, RetryPolicy, Waits
@@ -41,6 +38,14 @@ from .errors import (
 )
 from .events import Audience, Observer
 from .specs import Endpoint, TextToImage
+
+
+if TYPE_CHECKING:
+    # Only where they are needed: who imports us for a picture or two should
+    # not wait for what makes batches durable.
+    from ._batch import Batch
+    from ._files import Files
+    from ._ledger import Journal
 
 
 _log = logging.getLogger("modelslab_async")
@@ -101,11 +106,22 @@ class _Rooms:
     line: Line
     jobs: Jobs
     submits: Submits
-    files: Files
-    batches: set[Batch]
     max_downloads: int
     origin: str
     run: str | None
+    batches: set[Batch] = attrs.field(factory=set)
+    _files: Files | None = None
+
+    @property
+    def files(self) -> Files:
+        """
+        The way to disk, made when it is first gone.
+        """
+        if self._files is None:
+            from ._files import Files
+
+            self._files = Files(self.pool.open_file, self.jobs.waits)
+        return self._files
 
 
 class ModelsLab:
@@ -370,8 +386,6 @@ class ModelsLab:
             line,
             jobs,
             submits,
-            Files(pool.open_file, waits),
-            set(),
             self._max_downloads,
             self._origin,
             self._run_id,
@@ -520,8 +534,8 @@ class ModelsLab:
 
             directory: Made where it is missing.
 
-            overwrite: Replace what is there; else a picture that is there,
-                whole, is kept.
+            overwrite: Replace what is there; else the same picture is kept,
+                and another one of that name is an error.
 
         Raises:
             DownloadError: What could not be had, with the *paths* that could.
@@ -538,6 +552,10 @@ class ModelsLab:
             fresh=fresh if generation.id is not None else None,
             overwrite=overwrite,
         )
+        for one in saved:
+            rooms.jobs.audience.saved(
+                generation.track_id, generation.id, str(one.path)
+            )
         return tuple(one.path for one in saved)
 
     async def save(self, image: Image, path: str | os.PathLike[str]) -> Path:
@@ -616,6 +634,8 @@ class ModelsLab:
 
             JournalError: When it is entered: the journal cannot be used.
         """
+        from ._batch import Batch, BatchOptions
+
         return Batch(
             self._open,
             specs,

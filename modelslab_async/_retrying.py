@@ -86,9 +86,15 @@ class Waits:
     reopen_most: float = 30.0
     probe: float = 5.0
 
-    def faster(self, times: float) -> Waits:
+    def faster(self, times: float, *, silence: float = 0.0) -> Waits:
         """
         All waits divided by *times*, for a simulator that runs as fast.
+
+        Args:
+            times: Above 0.
+
+            silence: Seconds that the network may be silent all the same: a
+                simulator that runs faster draws its pictures no faster.
 
         Raises:
             ConfigurationError: *times* is no number above 0.
@@ -102,7 +108,20 @@ class Waits:
             else wait / times
             for name, wait in attrs.asdict(self, recurse=False).items()
         }
+        for name in _SILENCES:
+            waits[name] = max(waits[name], min(silence, getattr(self, name)))
         return Waits(**waits | {"speed": self.speed * times})
+
+
+#: How long the network, and a machine under load, may take.
+_SILENCES = (
+    "connect",
+    "poll",
+    "submit_read",
+    "submit",
+    "file_read",
+    "late_link",
+)
 
 
 @attrs.frozen

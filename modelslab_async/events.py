@@ -153,3 +153,12 @@ class Audience:
             except Exception:  # noqa: BLE001 - a watcher breaks no run
                 self.observers.remove(observer)
                 _log.exception("an observer raised, and is switched off")
+
+    def saved(
+        self, track_id: str | None, job_id: str | None, path: str
+    ) -> None:
+        """
+        Tell of a picture on disk.
+        """
+        if self.observers:
+            self.tell(FileSaved(track_id, job_id, path))
