@@ -64,7 +64,7 @@ def modelslab(modelslab_simulator: Simulator) -> Iterator[ModelsLab]:
     lab = ModelsLab(
         "simulated",
         base_url=modelslab_simulator.url,
-        waits=Waits().faster(speed),
+        waits=Waits().faster(speed, silence=5.0),
     )
     yield lab
     # The test's loop may be closed by now: nothing can be awaited there.

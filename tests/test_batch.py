@@ -284,7 +284,7 @@ async def test_failed_jobs_are_bought_again_only_if_told(
     from modelslab_async import RetryPolicy
 
     simulator.change(failures=1.0)
-    waits = Waits().faster(SPEED)
+    waits = Waits().faster(SPEED, silence=5.0)
     retry = RetryPolicy(resubmit_failed=times)
 
     async with ModelsLab(

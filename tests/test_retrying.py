@@ -200,6 +200,17 @@ def test_faster_divides_every_wait() -> None:
     assert waits.loading == (1, 3, 6, 12)
 
 
+def test_the_network_is_given_its_time() -> None:
+    """
+    However fast the simulator, silence is taken for silence after 5 s only,
+    and what is not silence is divided all the same.
+    """
+    waits = Waits().faster(1000, silence=5)
+
+    assert (waits.poll, waits.submit, waits.file_read) == (5, 5, 5)
+    assert waits.account == pytest.approx(0.03)
+
+
 @pytest.mark.parametrize("times", [0, -1, math.inf, math.nan])
 def test_a_speed_that_cannot_be_is_refused(times: float) -> None:
     """

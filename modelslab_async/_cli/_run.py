@@ -110,7 +110,7 @@ class Service:
                 "simulated",
                 base_url=simulator.url,
                 slots=self.slots,
-                waits=Waits().faster(self.speed),
+                waits=Waits().faster(self.speed, silence=5.0),
             )
             # Its jobs end with it, and its port is another each time.
             lab._origin = "simulator"  # noqa: SLF001
