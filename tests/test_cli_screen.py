@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import io
+import logging
+import sys
+
+import pytest
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from modelslab_async._cli._screen import (
+    Look,
+    Screen,
+    clean,
+    duration,
+    excerpt,
+)
+
+
+class Terminal(io.StringIO):
+    """
+    A terminal that remembers all that was written to it.
+    """
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal() -> Terminal:
+    """
+    What a person would look at.
+    """
+    return Terminal()
+
+
+@pytest.fixture
+def screen(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Screen:
+    """
+    A screen on that terminal.
+    """
+    monkeypatch.setenv("TERM", "xterm")
+    return Screen(
+        Console(
+            file=terminal,
+            width=200,
+            markup=False,
+            highlight=False,
+            emoji=False,
+            force_terminal=True,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31mb\x07c", "a [31mb c"),
+        ("a\u202eb\u200bc\u2028d\x9be\ud800f", "a b c d e f"),
+        ("日本語 é 🦊", "日本語 é 🦊"),
+        (None, "None"),
+    ],
+)
+def test_clean(text: object, shown: str) -> None:
+    """
+    Nothing is left that a terminal would obey, and letters stay letters.
+    """
+    assert clean(text) == shown
+
+
+@given(st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"])))
+def test_nothing_to_obey(text: str) -> None:
+    """
+    Of what steers a terminal, or the direction of a text, nothing is left.
+    """
+    assert clean(text) == " " * len(text)
+
+
+def test_excerpt() -> None:
+    """
+    A long text is cut, and shows that it is.
+    """
+    assert excerpt("x" * 100, 10) == "xxxxxxxxx…"
+    assert excerpt("short") == "short"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (61, "1 min 01 s"),
+        (3599.6, "1 h 00 min"),
+        (90_000, "25 h 00 min"),
+    ],
+)
+def test_duration(seconds: float, said: str) -> None:
+    """
+    Seconds are said as people say them.
+    """
+    assert duration(seconds) == said
+
+
+def test_look_says_what_is_known() -> None:
+    """
+    What nobody knows yet is left out.
+    """
+    assert str(Look(9, 1, 2, 3, 4)) == (
+        "1 done, 2 failed, 3 in flight, 4 waiting"
+    )
+    assert str(Look(9, 1, 2, 3, 4, (3, 5), 0.5, 90.0)).endswith(
+        ", 3 of 5 slots, 30.0 a minute, 1 min 30 s left"
+    )
+
+
+def test_bars(screen: Screen, terminal: Terminal) -> None:
+    """
+    A terminal gets bars with how many of how many.
+    """
+    with screen.bars(12):
+        screen.show(Look(12, 3, 1, 5, 3, (5, 5)))
+
+    shown = terminal.getvalue()
+    assert "4/12" in shown
+    assert "5 of 5 slots" in shown
+
+
+def test_results_above_bars(
+    screen: Screen,
+    terminal: Terminal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Where results and bars share a terminal, they do not run through each
+    other, and a long result is not broken.
+    """
+    monkeypatch.setattr(sys, "stdout", terminal)
+    path = "x" * 300
+
+    with screen.bars(1):
+        screen.result(path)
+
+    assert path in terminal.getvalue()
+
+
+def test_results_apart_from_bars(
+    screen: Screen,
+    terminal: Terminal,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """
+    Results that go elsewhere are not on the terminal.
+    """
+    with screen.bars(1):
+        screen.result("out/1.png")
+
+    assert capsys.readouterr().out == "out/1.png\n"
+    assert "out/1.png" not in terminal.getvalue()
+
+
+def test_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Whoever stops reading our results is noticed.
+    """
+
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Closed())
+    screen = Screen()
+
+    screen.result("out/1.png")
+
+    assert screen.unread
+
+
+def test_logs(screen: Screen, terminal: Terminal) -> None:
+    """
+    The library's warnings are shown, with the bug where there is one; what
+    is only of interest is not.
+    """
+    log = logging.getLogger("modelslab_async")
+
+    with screen.logs():
+        log.info("a job was accepted")
+        log.warning("left [bold]%s[/bold]\x1b", "42")
+        log.critical("died", exc_info=ValueError("of a bug"))
+
+    assert terminal.getvalue().splitlines() == [
+        "warning: left [bold]42[/bold] ",
+        "critical: died (ValueError('of a bug'))",
+    ]
