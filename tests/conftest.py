@@ -97,6 +97,8 @@ async def lab(simulator: Simulator) -> AsyncIterator[ModelsLab]:
     A client of `simulator`, as fast.
     """
     async with ModelsLab(
-        "a-key", base_url=simulator.url, waits=Waits().faster(SPEED, silence=5.0)
+        "a-key",
+        base_url=simulator.url,
+        waits=Waits().faster(SPEED, silence=5.0),
     ) as client:
         yield client
