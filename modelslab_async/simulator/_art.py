@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from PIL import Image, ImageColor, ImageDraw, ImageFilter, ImageFont
 
-from .drawing import Subject
+from ._subject import Subject
 
 
 _RGB = tuple[int, int, int]

@@ -16,7 +16,7 @@ from asking import BRIEF, asking
 from PIL import Image
 
 from modelslab_async.simulator import drawing
-from modelslab_async.simulator.drawing import Subject
+from modelslab_async.simulator._subject import Subject
 
 
 pytestmark = pytest.mark.asyncio
