@@ -46,6 +46,7 @@ from ._faults import (
     play,
 )
 from ._settings import Etas, KeyState, Latency, Matcher, Settings, matches
+from ._subject import Subject
 
 
 _DAY = 86_400.0
@@ -736,9 +737,9 @@ class Simulator:
 
     # -- Files
 
-    def _subject(self, job: _Job, index: int) -> drawing.Subject:
+    def _subject(self, job: _Job, index: int) -> Subject:
         ask = job.ask
-        return drawing.Subject(
+        return Subject(
             prompt=ask.prompt,
             negative_prompt=ask.negative_prompt or "",
             model_id=ask.model_id or "",
@@ -749,12 +750,12 @@ class Simulator:
             hidden=ask.safety_checker_type if job.hidden else None,
         )
 
-    def _file_name(self, job: _Job, subject: drawing.Subject) -> str:
+    def _file_name(self, job: _Job, subject: Subject) -> str:
         if job.ask.base64:
             return f"{job.uuid}-{subject.index}.base64"
         return f"{subject.index}-{job.uuid}.{subject.extension}"
 
-    async def _picture(self, subject: drawing.Subject) -> bytes:
+    async def _picture(self, subject: Subject) -> bytes:
         """
         The bytes of a picture, drawn when first asked for.
         """
@@ -812,7 +813,7 @@ class Simulator:
             return False
         return age >= self._lived(self.settings.late_links)
 
-    async def _file_reply(self, job: _Job, subject: drawing.Subject) -> Reply:
+    async def _file_reply(self, job: _Job, subject: Subject) -> Reply:
         picture = await self._picture(subject)
         if job.ask.base64:
             uri = self.settings.base64.endswith("uri")
