@@ -748,7 +748,8 @@ class Jobs:
         End polls that hang: one look at the oldest, instead of a timer each.
         """
         for task, (started, _) in tuple(self._asking.items()):
-            if now - started < self.waits.poll:
+            # The timer's own sum: a difference may round to less, and spin.
+            if now < started + self.waits.poll:
                 break
             task.cancel()
 

@@ -1,0 +1,305 @@
+"""
+The poll loop by itself, in virtual time: many jobs, stalls, and polls that
+hang.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import selectors
+
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any, TypeVar, cast
+
+import attrs
+import pytest
+
+from modelslab_async import PollSchedule, TextToImage
+from modelslab_async._jobs import Counts, Job, Jobs, Line
+from modelslab_async._pool import POLLS, SessionPool
+from modelslab_async._retrying import Cut, Door, RetryBudget, Waits
+from modelslab_async._slots import Slots
+from modelslab_async._wire import Call, Reply
+from modelslab_async.answers import JobState, Processing
+from modelslab_async.events import Audience
+
+
+T = TypeVar("T")
+
+BASE = "https://modelslab.com/api/v6"
+SPEC = TextToImage("a cat", model_id="flux")
+RUNNING = Reply(200, b'{"status": "processing", "output": ""}')
+DONE = Reply(200, b'{"status": "success", "output": ["https://cdn/0.png"]}')
+
+
+class Jumps(selectors.SelectSelector):
+    """
+    Does not wait: the clock jumps to when the wait would be over.
+    """
+
+    now = 1000.0
+
+    def select(
+        self, timeout: float | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("all wait, and nothing will happen")
+        self.now += max(0.0, timeout)
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """
+    An event loop on such a clock.
+    """
+
+    def __init__(self) -> None:
+        self.clock = Jumps()
+        super().__init__(self.clock)
+
+    def time(self) -> float:
+        return self.clock.now
+
+    def stall(self, seconds: float) -> None:
+        """
+        Pass time while the loop does nothing.
+        """
+        self.clock.now += seconds
+
+
+@attrs.define
+class Network:
+    """
+    Answers every poll after *exchange* seconds, and notes it.
+
+    Attributes:
+        asked: When each poll came, and for which job.
+
+        most: Polls at once, at most.
+
+        hang: Jobs whose next poll is never answered.
+
+        done: Jobs that have ended.
+    """
+
+    exchange: float = 0.02
+    base_url: str = BASE
+    asked: list[tuple[float, str]] = attrs.field(factory=list)
+    hang: set[str] = attrs.field(factory=set)
+    done: set[str] = attrs.field(factory=set)
+    now: int = 0
+    most: int = 0
+
+    async def poll(self, call: Call) -> Reply | Cut:
+        job_id = call.url.rpartition("/")[2]
+        loop = asyncio.get_running_loop()
+        self.asked.append((loop.time(), job_id))
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            if job_id in self.hang:
+                self.hang.remove(job_id)
+                await loop.create_future()
+            await asyncio.sleep(self.exchange)
+        finally:
+            self.now -= 1
+        return DONE if job_id in self.done else RUNNING
+
+    def count(self, since: float, until: float) -> int:
+        return sum(since <= at < until for at, _ in self.asked)
+
+
+def rooms(network: Network, schedule: PollSchedule) -> Jobs:
+    return Jobs(
+        cast("SessionPool", network),
+        Line(Slots(slots=10**6), Door(30.0), Audience()),
+        schedule,
+        RetryBudget(100),
+        Waits(),
+        Audience(),
+        Counts(),
+        1800.0,
+    )
+
+
+def accepted(jobs: Jobs, count: int) -> list[Job]:
+    """
+    So many jobs, all accepted now.
+    """
+    found = []
+    for number in range(count):
+        job = Job(lambda: jobs, SPEC.endpoint, None, str(number), SPEC)
+        place = jobs.line.join(0)
+        jobs.line.slots.admit(jobs.loop.time())
+        jobs.begin(job, place)
+        jobs.line.accepted(place)
+        jobs.accept(job, Processing(200, str(1000 + number), 5.0))
+        found.append(job)
+    return found
+
+
+async def closed(jobs: Jobs) -> None:
+    jobs.close()
+    await jobs.join()
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
+
+
+def test_a_budget_slows_all_jobs_evenly() -> None:
+    """
+    Where 200 jobs want more polls than there are, each gets its share, at
+    the budget's rate.
+    """
+
+    async def main() -> tuple[Network, float]:
+        network = Network()
+        jobs = rooms(network, PollSchedule(budget=10))
+        accepted(jobs, 200)
+        await asyncio.sleep(600)
+        await closed(jobs)
+        return network, jobs.loop.time()
+
+    network, end = run(main())
+    rate = network.count(end - 500, end) / 500
+    each = Counter(job_id for at, job_id in network.asked if at >= end - 500)
+
+    assert 9.5 <= rate <= 10.1
+    assert len(each) == 200
+    assert max(each.values()) - min(each.values()) <= 3
+
+
+def test_a_stalled_loop_does_not_ask_for_all_at_once() -> None:
+    """
+    When a loop that stood still goes on, half a second's budget of polls may
+    go at once, not all that have come due.
+    """
+
+    async def main() -> tuple[Network, float]:
+        network = Network()
+        jobs = rooms(network, PollSchedule(budget=20))
+        accepted(jobs, 500)
+        await asyncio.sleep(60)
+        loop = cast("VirtualLoop", jobs.loop)
+        loop.stall(120)
+        now = loop.time()
+        await asyncio.sleep(5)
+        await closed(jobs)
+        return network, now
+
+    network, now = run(main())
+
+    assert network.count(now, now + 0.001) <= 10
+    assert 90 <= network.count(now, now + 5) <= 111
+
+
+def test_polls_at_once_are_bounded_without_a_budget() -> None:
+    """
+    However many are due, no more polls are under way than the pool carries.
+    """
+
+    async def main() -> Network:
+        network = Network()
+        jobs = rooms(network, PollSchedule(budget=float("inf")))
+        accepted(jobs, 100)
+        await asyncio.sleep(10)
+        await closed(jobs)
+        return network
+
+    network = run(main())
+
+    assert network.most == POLLS
+
+
+def test_a_poll_that_hangs_is_ended_and_asked_again() -> None:
+    """
+    A poll without an answer is ended after 30 s, and its job is asked for
+    again; the others do not wait for it.
+    """
+
+    async def main() -> tuple[Network, Job, float]:
+        network = Network(hang={"1000"}, done={"1000"})
+        jobs = rooms(network, PollSchedule())
+        job, *_ = accepted(jobs, 3)
+        began = jobs.loop.time()
+        await job.result()
+        took = jobs.loop.time() - began
+        await closed(jobs)
+        return network, job, took
+
+    network, job, took = run(main())
+    first, second = (at for at, job_id in network.asked if job_id == "1000")
+    others = sum(first < at < second for at, _ in network.asked)
+
+    assert job.state is JobState.SUCCEEDED
+    assert 30.0 <= second - first <= 31.0
+    assert took < 40.0
+    assert others > 5
+
+
+def test_as_many_hanging_polls_as_there_may_be() -> None:
+    """
+    Even when every poll on the line hangs, all jobs end.
+    """
+
+    async def main() -> list[Job]:
+        network = Network(
+            hang={str(1000 + number) for number in range(40)},
+            done={str(1000 + number) for number in range(40)},
+        )
+        jobs = rooms(network, PollSchedule())
+        found = accepted(jobs, 40)
+        await asyncio.gather(*(job.result() for job in found))
+        await closed(jobs)
+        return found
+
+    found = run(main())
+
+    assert {job.state for job in found} == {JobState.SUCCEEDED}
+
+
+def test_ten_thousand_jobs_keep_one_timer() -> None:
+    """
+    A job in flight has no task and no timer of its own.
+    """
+
+    async def main() -> tuple[int, int]:
+        network = Network()
+        jobs = rooms(network, PollSchedule())
+        accepted(jobs, 10_000)
+        await asyncio.sleep(5)
+        tasks = len(asyncio.all_tasks())
+        timers = len(jobs.loop._scheduled)  # type: ignore[attr-defined]  # asyncio has no public count
+        await closed(jobs)
+        return tasks, timers
+
+    tasks, timers = run(main())
+
+    assert tasks <= POLLS + 2
+    assert timers <= 2 * POLLS + 2
+
+
+@pytest.mark.parametrize("seconds", [0.25, 3.0])
+def test_a_fixed_schedule_is_kept(seconds: float) -> None:
+    """
+    `PollSchedule.fixed` asks by the clock, whatever has been learnt.
+    """
+
+    async def main() -> Network:
+        network = Network(exchange=0.0)
+        jobs = rooms(network, PollSchedule.fixed(seconds))
+        accepted(jobs, 1)
+        await asyncio.sleep(20 * seconds)
+        await closed(jobs)
+        return network
+
+    network = run(main())
+    times = [at for at, _ in network.asked]
+    pauses = [after - before for before, after in itertools.pairwise(times)]
+
+    assert pauses == pytest.approx([seconds] * len(pauses), abs=0.01)
+    assert len(pauses) >= 17
