@@ -834,8 +834,8 @@ class Jobs:
                 )
             case AfterPoll.NOT_FOUND, _:
                 self._not_found(job, now)
-            case AfterPoll.ACCOUNT, Refusal():
-                error = refused(heard)
+            case AfterPoll.ACCOUNT, Refusal() | Unreadable():
+                error = no(heard)
                 self.line.shut(error)
                 self._say(job, error)
                 self._plan(job, now, self.waits.account)
@@ -1063,6 +1063,17 @@ def taken_up(
         meta=meta,
         guess=eta,
     )
+
+
+def no(heard: Refusal | Unreadable) -> ApiError:
+    """
+    The one error class of a no, in words or in a bare HTTP code.
+    """
+    if isinstance(heard, Unreadable):
+        heard = Refusal(
+            heard.http, None, heard.excerpt, retry_after=heard.retry_after
+        )
+    return refused(heard)
 
 
 def named(jobs: Iterable[Job]) -> str:

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import attrs
 
-from ._jobs import Counts, Home, Job, Jobs, Line, afresh
+from ._jobs import Counts, Home, Job, Jobs, Line, afresh, no
 from ._pool import SessionPool
 from ._retrying import (
     AfterSubmit,
@@ -34,7 +34,7 @@ from ._retrying import (
     backoff,
 )
 from ._slots import Place
-from ._wire import Reply, decode, encode, refused
+from ._wire import Reply, decode, encode
 from .answers import Processing, Refusal, Success, Told, Unreadable
 from .errors import (
     ApiError,
@@ -281,8 +281,8 @@ class Submits:
 
     async def _run(self, one: Submission) -> Job:
         one.began = self.jobs.loop.time()
-        if (no := self.line.closed()) is not None:
-            raise afresh(no)
+        if (shut := self.line.closed()) is not None:
+            raise afresh(shut)
         place = self.line.join(one.priority)
         try:
             while True:
@@ -296,8 +296,8 @@ class Submits:
                     pause = again
                 if pause > 0:
                     await asyncio.sleep(pause)
-                if (no := self.line.closed()) is not None:
-                    raise afresh(no)
+                if (shut := self.line.closed()) is not None:
+                    raise afresh(shut)
                 if one.unknowns:
                     # The old place stays with the request that may run.
                     place = self.line.join(one.priority)
@@ -405,7 +405,7 @@ class Submits:
             case AfterSubmit.BAN, Refusal() | Unreadable():
                 pause = self._ban(one, heard)
             case AfterSubmit.ACCOUNT, Refusal() | Unreadable():
-                error = _no(heard)
+                error = no(heard)
                 self.line.shut(error)
                 raise error
             case AfterSubmit.LOADING, Refusal():
@@ -443,7 +443,7 @@ class Submits:
     def _same_request(self, one: Submission, heard: Refusal) -> float:
         one.same += 1
         if one.brake is None and one.same > 1:
-            raise _no(heard)
+            raise no(heard)
         return heard.retry_after or self.waits.same_request
 
     def _ban(self, one: Submission, heard: Refusal | Unreadable) -> float:
@@ -451,7 +451,7 @@ class Submits:
         one.banned += pause
         if one.brake is None:
             if one.banned > self.waits.ban_call:
-                raise _no(heard)
+                raise no(heard)
         else:
             pause = min(pause, self.waits.ban_batch)
             one.brake.hold(self.jobs.loop.time() + pause)
@@ -494,7 +494,7 @@ class Submits:
                 json.loads(heard.raw_json),
             )
         elif isinstance(heard, Refusal | Unreadable):
-            error = _no(heard)
+            error = no(heard)
         else:
             error = InvalidRequestError(_http(heard), _excerpt(heard))
         self._brake(one, Trouble.REFUSED, error, str(error))
@@ -570,18 +570,6 @@ def _given_up(one: Submission) -> ModelsLabError:
 def _done(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _no(heard: Refusal | Unreadable) -> ApiError:
-    """
-    The one error class of a no, in words or in a bare HTTP code.
-    """
-    if isinstance(heard, Refusal):
-        return refused(heard)
-    no = Refusal(
-        heard.http, None, heard.excerpt, retry_after=heard.retry_after
-    )
-    return refused(no)
 
 
 def _http(heard: Told | Unsent | Cut) -> int:
