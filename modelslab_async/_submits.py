@@ -37,7 +37,6 @@ from ._slots import Place
 from ._wire import Reply, decode, encode
 from .answers import Processing, Refusal, Success, Told, Unreadable
 from .errors import (
-    ApiError,
     ClientClosedError,
     GenerationFailedError,
     InvalidRequestError,
