@@ -103,7 +103,7 @@ def test_broken_settings(
         """
     )
 
-    ran = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    ran = pytester.runpytest_inprocess("-p", "no:asyncio")
 
     ran.assert_outcomes(errors=1)
     ran.stdout.fnmatch_lines(["*OSError*"])
