@@ -1,0 +1,98 @@
+"""
+kill -9 at any moment: by the books of the service, no paid job is lost, and
+none is bought twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from killing import Service, audit, cut, run, service
+
+
+#: Jobs take 50 to 200 ms, submits 50 to 300.
+SPEED = 50.0
+SLOTS = 5
+ITEMS = 60
+
+STEPS = (
+    "begin",
+    "plan",
+    "submitting",
+    "planned",
+    "accepted",
+    "unknown",
+    "failed",
+    "done",
+    "stored",
+)
+
+
+@pytest.fixture
+def simulator_apart() -> Iterator[Service]:
+    """
+    A service in its own process: 0.1 s to a verdict, one item in ten fails.
+    """
+    with service(
+        SPEED, slots=SLOTS, hold=0.1 * SPEED, failing="3."
+    ) as running:
+        yield running
+
+
+def test_killed_at_every_step(
+    simulator_apart: Service, tmp_path: Path
+) -> None:
+    """
+    One batch is killed before and after each step of the ledger, and then
+    brought to its end: nothing is lost, nothing bought twice, and no more is
+    unknown than was cut, or never answered.
+    """
+    at = simulator_apart
+    # Refusals lead back to planned.
+    at.settings(occupy={"a-key": 1})
+
+    kills = [
+        killed_at(at, tmp_path, f"{step}:{side}")
+        for step in STEPS
+        for side in ("before", "after")
+    ]
+    last = run(at, tmp_path, ITEMS)
+    found = audit(at.books(), tmp_path)
+
+    assert all(kills)
+    assert (last.code, last.said.count("Traceback")) == (0, 0)
+    assert (found.lost, found.twice) == ((), ())
+    assert found.unknown <= SLOTS * len(kills)
+    assert sum(found.states.values()) == ITEMS
+
+
+def killed_at(at: Service, output: Path, step: str) -> bool:
+    """
+    Whether a run died at *step*; one answer of it is lost on the way.
+    """
+    at.next("submit", "reset-after")
+    return run(at, output, ITEMS, crash=step).killed
+
+
+def test_killed_after_some_outcomes(
+    simulator_apart: Service, tmp_path: Path
+) -> None:
+    """
+    Killed at some moment, with submits under way, and started again, a batch
+    leaves exactly those unknown that were cut, and all else on disk.
+    """
+    at = simulator_apart
+
+    kills = [run(at, tmp_path, ITEMS, lines=lines) for lines in (2, 9, 23)]
+    submits = cut(tmp_path)
+    last = run(at, tmp_path, ITEMS)
+    found = audit(at.books(), tmp_path)
+
+    assert [one.killed for one in kills] == [True] * 3
+    assert (found.lost, found.twice) == ((), ())
+    assert found.unknown == submits <= 3 * SLOTS
+    assert last.code == 0
+    assert len(last.lines) == 1 + ITEMS
