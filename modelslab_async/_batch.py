@@ -34,11 +34,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-import anyio
 import attrs
 
 from ._files import Files, SavedFile
-from ._jobs import Job, Jobs, Line, generation, job_of, named, taken_up
+from ._jobs import (
+    Job,
+    Jobs,
+    Line,
+    generation,
+    job_of,
+    named,
+    taken_up,
+    to_its_end,
+)
 from ._ledger import (
     Accepted,
     Done,
@@ -348,6 +356,7 @@ class Batch:
         self._total = len(specs) if isinstance(specs, Sized) else None
         self._keys = None if options.items is None else iter(options.items)
         self._opening: asyncio.Future[None] | None = None
+        self._leaving: asyncio.Future[None] | None = None
         self._journal: Journal | None = None
         #: Ours to close, where it is not the caller's.
         self._opened_journal: Journal | None = None
@@ -387,7 +396,12 @@ class Batch:
     # For whoever reads
 
     async def __aenter__(self) -> Self:
-        await self._begin()
+        try:
+            await self._begin()
+        except BaseException:
+            # Nobody will leave what was not entered.
+            await self.aclose()
+            raise
         return self
 
     async def __aexit__(
@@ -435,7 +449,7 @@ class Batch:
                     # Those between were not asked for.
                     self._flush()
                     continue
-                await self._end()
+                await self.aclose()
                 broken, self._broken = self._broken, None
                 if broken is not None:
                     raise broken
@@ -500,36 +514,34 @@ class Batch:
         One WARNING names each paid, unfinished job; the client goes on
         watching them, and a journal takes them up again.  May be called again.
         """
+        if self._leaving is None:
+            self._leaving = asyncio.ensure_future(self._leave())
+        await to_its_end(self._leaving)
+
+    async def _leave(self) -> None:
+        if self._opening is not None:
+            await asyncio.wait({self._opening})
         rooms = self._rooms
         if self._over or rooms is None:
             self._over = True
             return
         self.stop()
-        cancelled: asyncio.CancelledError | None = None
-        with anyio.CancelScope(shield=True):
-            try:
-                await self._submits_end(rooms.jobs.waits.leave)
-            except asyncio.CancelledError as exc:
-                cancelled = exc
-            left = [
-                item.job
-                for item in self._tasks.values()
-                if item.job is not None and item.job.state == "processing"
-            ]
-            tasks = [task for task in (self._feeder, *self._tasks) if task]
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                await asyncio.wait(tasks)
-            if left:
-                _log.warning(
-                    "left a batch with %d unfinished: %s",
-                    len(left),
-                    named(left),
-                )
-            await self._end()
-        if cancelled is not None:
-            raise cancelled
+        await self._submits_end(rooms.jobs.waits.leave)
+        left = [
+            item.job
+            for item in self._tasks.values()
+            if item.job is not None and item.job.state == "processing"
+        ]
+        tasks = [task for task in (self._feeder, *self._tasks) if task]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        if left:
+            _log.warning(
+                "left a batch with %d unfinished: %s", len(left), named(left)
+            )
+        await self._end()
 
     async def _submits_end(self, timeout: float) -> None:
         under_way = [
@@ -549,6 +561,7 @@ class Batch:
             raise ClientClosedError("the batch is over; make a new one")
         if self._opening is None:
             rooms = self._rooms_now()
+            rooms.batches.add(self)
             self._opening = asyncio.ensure_future(self._open(rooms))
         # Whoever comes second waits for the first; a cancelled first one
         # leaves no half of a journal behind.
@@ -566,12 +579,14 @@ class Batch:
                 )
             if options.output is not None:
                 self._shelf = await Shelf.open(options.output, rooms.files)
+            if self._stopping:
+                raise ClientClosedError
         except BaseException:
-            await self._shut()
             self._over = True
+            rooms.batches.discard(self)
+            await self._shut()
             raise
         self._rooms = rooms
-        rooms.batches.add(self)
         self._started = rooms.jobs.loop.time()
         self._brake = Brake(rooms.jobs.waits)
         self._feeder = rooms.jobs.loop.create_task(self._feed(rooms))
@@ -665,8 +680,6 @@ class Batch:
         """
         All is told: write the page, close the journal.
         """
-        if self._over:
-            return
         self._over = True
         if self._rooms is not None:
             self._rooms.batches.discard(self)

@@ -20,10 +20,9 @@ from ssl import SSLContext
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import anyio
 import attrs
 
-from ._jobs import Counts, Job, Jobs, Line, job_of, named
+from ._jobs import Counts, Job, Jobs, Line, job_of, named, to_its_end
 from ._polling import PollSchedule
 from ._pool import ApiKey, SessionPool, TraceConfig, origin_of
 from ._retrying import Door, RetryBudget, RetryPolicy, Waits
@@ -272,18 +271,8 @@ class ModelsLab:
             rooms.jobs.check()
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(rooms))
-        closing = self._closing
-        cancelled: asyncio.CancelledError | None = None
         # A cancelled task still has to see its paid answers in.
-        with anyio.CancelScope(shield=True):
-            while not closing.done():
-                try:
-                    await asyncio.wait({closing})
-                except asyncio.CancelledError as exc:
-                    cancelled = exc
-        closing.result()
-        if cancelled is not None:
-            raise cancelled
+        await to_its_end(self._closing)
 
     async def _close(self, rooms: _Rooms) -> None:
         try:

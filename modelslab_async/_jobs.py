@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Generator, Iterable
 from contextvars import Context
 from typing import Protocol
 
+import anyio
 import attrs
 
 from ._polling import Bucket, Pace, PollSchedule
@@ -1074,6 +1075,23 @@ def no(heard: Refusal | Unreadable) -> ApiError:
             heard.http, None, heard.excerpt, retry_after=heard.retry_after
         )
     return refused(heard)
+
+
+async def to_its_end(task: asyncio.Future[None]) -> None:
+    """
+    Wait until *task* is done, also in a cancelled task, which hears of it
+    then.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+    task.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 def named(jobs: Iterable[Job]) -> str:
