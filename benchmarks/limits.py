@@ -2,15 +2,16 @@
 What a busy account costs: the real client against the simulator, in real
 seconds, log-normal jobs with a median of 5 s and a spread of 0.5.
 
-    python benchmarks/limits.py [--seeds N]
+    python benchmarks/limits.py [--seeds N] [TABLE …]
 
-Three tables. Busy: 60 specs at once on an account whose slots are not told
+Four tables. Busy: 60 specs at once on an account whose slots are not told
 (5, but also 3 and 15), and that says no with HTTP 429 and `retry_after: 30`,
 or with HTTP 200 with or without the number. Guest: somebody else takes 3 of
 the 5 slots and later leaves. Calls: single calls in the middle of a batch of
 500 on 5 slots.
 
-All figures are medians over the seeds; failed items are the sum.
+All figures are medians over the seeds, the worst in brackets; failed items are
+the sum.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ GUESTS: dict[str, tuple[float | None, int, float, float]] = {
     "5 s": (None, 120, 20.0, 60.0),
     "40 s": (40.0, 40, 60.0, 120.0),
 }
+#: Clients, and slots that they share.
+SHARES = ((2, 5), (4, 15))
 BATCH, EACH = 500, 10.0
 
 
@@ -131,6 +134,31 @@ def first(jobs: list[dict[str, Any]], after: float, found: Any) -> float:
     raise ValueError("never")
 
 
+async def shared(service: Service, clients: int, slots: int) -> Row:
+    """
+    Failed items, utilisation, refusals a job, and how long after the first
+    client the last one ended, as a share of the whole.
+    """
+    clock = asyncio.get_running_loop().time
+    began, ends = clock(), []
+
+    async def fill() -> int:
+        async with ModelsLab(KEY, base_url=service.url) as lab:
+            outcomes = await lab.batch(pictures(100))
+        ends.append(clock() - began)
+        return sum(outcome.error is not None for outcome in outcomes)
+
+    failed = await asyncio.gather(*(fill() for _ in range(clients)))
+    books = await service.books()
+    jobs = submitted(books)
+    return (
+        sum(failed),
+        ideal(jobs, slots) / ends[-1],
+        len(refusals(books)) / len(jobs),
+        (ends[-1] - ends[0]) / ends[-1],
+    )
+
+
 async def calls(service: Service, seed: int) -> Row:
     """
     Calls, their wait (median and 95th percentile), mean job time / slots,
@@ -160,11 +188,10 @@ async def calls(service: Service, seed: int) -> Row:
             await job
     whole = [job for job in seen if job["ended"] is not None]
     usual = statistics.mean(job["ended"] - job["accepted"] for job in whole)
-    # The first come before the account is full.
     return len(waits), *spread(waits), usual / 5, ideal(whole, 5) / took
 
 
-async def measure(seeds: int) -> dict[str, list[Row]]:
+async def measure(seeds: int, tables: list[str]) -> dict[str, list[Row]]:
     runs: list[tuple[str, dict[str, object], Any]] = []
     for seed in range(seeds):
         hold = {"seed": seed, "hold": 0.02}
@@ -179,7 +206,12 @@ async def measure(seeds: int) -> dict[str, list[Row]]:
                     settings["latency"] = takes
                 name = f"guest {words} {length}"
                 runs.append((name, settings, (guest, *plan)))
+            for clients, slots in SHARES:
+                settings = {"slots": slots, **hold, **answer}
+                name = f"shared {words} {clients} {slots}"
+                runs.append((name, settings, (shared, clients, slots)))
         runs.append(("calls", {"slots": 5, **hold}, (calls, seed)))
+    runs = [run for run in runs if run[0].split()[0] in tables]
     found: dict[str, list[Row]] = {}
 
     async def run(name: str, service: Service, work: Any) -> None:
@@ -196,62 +228,90 @@ async def measure(seeds: int) -> dict[str, list[Row]]:
     return found
 
 
-def show(found: dict[str, list[Row]]) -> None:
+def show(found: dict[str, list[Row]], tables: list[str]) -> None:
     def row(name: str) -> list[str]:
-        failed = sum(each[0] for each in found[name])
-        use, *rest = medians(found[name])[1:]
-        return [f"{failed:.0f}", f"{use:.3f}", *(f"{x:.2f}" for x in rest)]
+        """
+        Failed items; a share that is best high; others that are best low.
+        """
+        failed, use, *rest = zip(*found[name], strict=True)
+        return [
+            f"{sum(failed):.0f}",
+            f"{statistics.median(use):.3f} ({min(use):.3f})",
+            *(f"{statistics.median(x):.2f} ({max(x):.2f})" for x in rest),
+        ]
 
-    table(
-        "Busy: 60 specs, a limit that is not told",
-        [
-            *("the account says no with", "slots", "failed items"),
-            *("utilisation", "refusals", "a job, once learnt"),
-        ],
-        (
-            [words, str(slots), *row(f"busy {words} {slots}")]
-            for words in ANSWERS
-            for slots in ACCOUNTS
-        ),
-    )
-    table(
-        "Guest: somebody else takes 3 of 5 slots, and leaves",
-        [
-            *("the account says no with", "jobs of", "failed items"),
-            *("utilisation of the 2", "refusals a job"),
-            "5 in use again after (s)",
-        ],
-        (
-            [words, length, *row(f"guest {words} {length}")]
-            for words in ANSWERS
-            for length in GUESTS
-        ),
-    )
-    count, half, most, share, use = medians(found["calls"])
-    table(
-        f"Calls during a batch of {BATCH} on 5 slots",
-        [
-            *("calls", "wait (s)", "p95 (s)", "job time / slots (s)"),
-            *("ratio", "utilisation"),
-        ],
-        [
+    if "busy" in tables:
+        table(
+            "Busy: 60 specs, a limit that is not told",
             [
-                *(f"{count:.0f}", f"{half:.2f}", f"{most:.2f}"),
-                *(f"{share:.2f}", f"{half / share:.2f}", f"{use:.3f}"),
-            ]
-        ],
-    )
+                *("the account says no with", "slots", "failed items"),
+                *("utilisation", "refusals", "a job, once learnt"),
+            ],
+            (
+                [words, str(slots), *row(f"busy {words} {slots}")]
+                for words in ANSWERS
+                for slots in ACCOUNTS
+            ),
+        )
+    if "guest" in tables:
+        table(
+            "Guest: somebody else takes 3 of 5 slots, and leaves",
+            [
+                *("the account says no with", "jobs of", "failed items"),
+                *("utilisation of the 2", "refusals a job"),
+                "5 in use again after (s)",
+            ],
+            (
+                [words, length, *row(f"guest {words} {length}")]
+                for words in ANSWERS
+                for length in GUESTS
+            ),
+        )
+    if "shared" in tables:
+        table(
+            "Shared: clients that do not know of each other",
+            [
+                *("the account says no with", "clients", "slots"),
+                *("failed items", "utilisation", "refusals a job"),
+                "the first ends earlier by",
+            ],
+            (
+                [
+                    *(words, str(clients), str(slots)),
+                    *row(f"shared {words} {clients} {slots}"),
+                ]
+                for words in ANSWERS
+                for clients, slots in SHARES
+            ),
+        )
+    if "calls" in tables:
+        count, half, most, share, use = medians(found["calls"])
+        table(
+            f"Calls during a batch of {BATCH} on 5 slots",
+            [
+                *("calls", "wait (s)", "p95 (s)", "job time / slots (s)"),
+                *("ratio", "utilisation"),
+            ],
+            [
+                [
+                    *(f"{count:.0f}", f"{half:.2f}", f"{most:.2f}"),
+                    *(f"{share:.2f}", f"{half / share:.2f}", f"{use:.3f}"),
+                ]
+            ],
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", default=[])
     options = parser.parse_args()
+    tables = options.tables or ["busy", "guest", "shared", "calls"]
 
     logging.basicConfig(level=logging.ERROR)
     began = time.perf_counter()
-    found = asyncio.run(measure(options.seeds))
-    show(found)
+    found = asyncio.run(measure(options.seeds, tables))
+    show(found, tables)
     print(f"\n{options.seeds} seeds, {time.perf_counter() - began:.0f} s")
 
 
