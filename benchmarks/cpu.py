@@ -1,0 +1,205 @@
+"""
+What does a job cost the client's processor, polls included?
+
+    python benchmarks/cpu.py [--runs N]
+
+Ours against the thirty lines of aiohttp that one would write instead: the
+same requests at the same times, read and written as JSON, the service in a
+process of its own. Two shapes: 60 jobs of 0.09 s, 10 in flight, asked for
+every 0.02 s; and 200 jobs of 0.45 s at once, asked for every 0.1 s.
+
+Each run does the bare loop, ours by calls and ours by a batch, one right after
+the other. Figures are medians over the runs, of processor time (user and
+system, connections and the client's opening and closing included), and of the
+ratios within each run. To reach: 1.2 x the bare loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import math
+import statistics
+import time
+
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import attrs
+
+from polling_virtual import table
+from service import KEY, Service, services
+
+from modelslab_async import ModelsLab, PollSchedule, TextToImage
+
+
+@attrs.frozen
+class Load:
+    """
+    So many jobs, so many at once; seconds that each takes, and between polls.
+    """
+
+    jobs: int
+    together: int
+    takes: float
+    pause: float
+
+
+LOADS = {
+    "60 jobs, 10 in flight": Load(60, 10, 0.09, 0.02),
+    "200 jobs at once": Load(200, 200, 0.45, 0.1),
+}
+
+
+async def bare(service: Service, load: Load) -> int:
+    """
+    What one would write without us; how many requests it took.
+    """
+    exchanges = 0
+    gate = asyncio.Semaphore(load.together)
+
+    async def post(url: str, body: dict[str, object]) -> dict[str, object]:
+        nonlocal exchanges
+        exchanges += 1
+        async with session.post(url, json=body) as reply:
+            return await reply.json()
+
+    async def one(number: int) -> None:
+        async with gate:
+            told = await post(
+                f"{service.url}/images/text2img",
+                {
+                    "key": KEY,
+                    "prompt": f"picture {number}",
+                    "model_id": "flux",
+                    "track_id": str(number),
+                },
+            )
+            asked = {"key": KEY, "request_id": str(told["id"])}
+            url = f"{service.url}/images/fetch/{told['id']}"
+            while told["status"] == "processing":
+                await asyncio.sleep(load.pause)
+                told = await post(url, asked)
+            assert told["status"] == "success", told
+
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(one(number) for number in range(load.jobs)))
+    return exchanges
+
+
+def client(service: Service, load: Load) -> ModelsLab:
+    polling = attrs.evolve(PollSchedule.fixed(load.pause), budget=math.inf)
+    return ModelsLab(
+        KEY, base_url=service.url, slots=load.together, polling=polling
+    )
+
+
+def picture(number: int) -> TextToImage:
+    return TextToImage(f"picture {number}", model_id="flux")
+
+
+async def calls(service: Service, load: Load) -> int:
+    async with client(service, load) as lab:
+        await asyncio.gather(
+            *(lab.generate(picture(number)) for number in range(load.jobs))
+        )
+        return load.jobs + lab.stats().polls
+
+
+async def batch(service: Service, load: Load) -> int:
+    async with client(service, load) as lab:
+        outcomes = await lab.batch(map(picture, range(load.jobs)))
+        assert not any(outcome.error for outcome in outcomes)
+        return load.jobs + lab.stats().polls
+
+
+Way = Callable[[Service, Load], Awaitable[int]]
+WAYS: dict[str, Way] = {
+    "bare aiohttp": bare,
+    "generate()": calls,
+    "batch()": batch,
+}
+
+
+@attrs.frozen
+class Cost:
+    """
+    Of one job: CPU milliseconds and requests; and seconds for all of them.
+    """
+
+    work: float
+    exchanges: float
+    wall: float
+
+
+async def cost(way: Way, service: Service, load: Load) -> Cost:
+    gc.collect()
+    began, worked = time.perf_counter(), time.process_time()
+    exchanges = await way(service, load)
+    work = time.process_time() - worked
+    wall = time.perf_counter() - began
+    return Cost(1e3 * work / load.jobs, exchanges / load.jobs, wall)
+
+
+async def measure(runs: int, load: Load) -> dict[str, list[Cost]]:
+    play = {
+        "slots": 10 * load.together,
+        "latency": load.takes,
+        "hold": 0.0,
+        "etas": "constant",
+    }
+    found: dict[str, list[Cost]] = {name: [] for name in WAYS}
+    async with services([play]) as (service,):
+        # The first run only warms up.
+        for run in range(1 + runs):
+            for name, way in WAYS.items():
+                one = await cost(way, service, load)
+                if run:
+                    found[name].append(one)
+    return found
+
+
+def show(title: str, found: dict[str, list[Cost]]) -> None:
+    floor = found["bare aiohttp"]
+
+    def row(name: str) -> tuple[str, ...]:
+        costs = found[name]
+        middle = [
+            statistics.median(getattr(one, field) for one in costs)
+            for field in ("work", "exchanges", "wall")
+        ]
+        times = statistics.median(
+            one.work / other.work
+            for one, other in zip(costs, floor, strict=True)
+        )
+        work, exchanges, wall = middle
+        return (
+            name,
+            f"{work:.2f}",
+            f"{exchanges:.2f}",
+            f"{work / exchanges:.3f}",
+            f"{wall:.2f}",
+            f"{times:.2f}",
+        )
+
+    table(
+        f"Processor time of a client: {title}",
+        [
+            *("client", "CPU ms a job", "requests a job"),
+            *("CPU ms a request", "s in all", "x bare"),
+        ],
+        map(row, found),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--runs", type=int, default=11)
+    options = parser.parse_args()
+    for title, load in LOADS.items():
+        show(title, asyncio.run(measure(options.runs, load)))
+
+
+if __name__ == "__main__":
+    main()
