@@ -1066,15 +1066,17 @@ def taken_up(
     )
 
 
-def no(heard: Refusal | Unreadable) -> ApiError:
+def no(heard: Told) -> ApiError:
     """
     The one error class of a no, in words or in a bare HTTP code.
     """
-    if isinstance(heard, Unreadable):
-        heard = Refusal(
-            heard.http, None, heard.excerpt, retry_after=heard.retry_after
-        )
-    return refused(heard)
+    match heard:
+        case Refusal():
+            return refused(heard)
+        case Unreadable(http=http, excerpt=words, retry_after=told):
+            return refused(Refusal(http, None, words, retry_after=told))
+    words = "accepted without an id"
+    return refused(Refusal(heard.http, None, words, raw_json=heard.raw_json))
 
 
 async def to_its_end(task: asyncio.Future[None]) -> None:

@@ -393,6 +393,13 @@ class Submits:
             self.line.refused(place, limit)
             await one.record.planned()
             return 0.0
+        if row is AfterSubmit.ACCOUNT and not isinstance(heard, Unsent | Cut):
+            error = no(heard)
+            # First, or the slot given back would let one more in.
+            self.line.shut(error)
+            self.line.release(place)
+            await one.record.planned()
+            raise error
         self.line.release(place)
         if row is not AfterSubmit.REFUSED:
             await one.record.planned()
@@ -403,10 +410,6 @@ class Submits:
                 pause = self._same_request(one, heard)
             case AfterSubmit.BAN, Refusal() | Unreadable():
                 pause = self._ban(one, heard)
-            case AfterSubmit.ACCOUNT, Refusal() | Unreadable():
-                error = no(heard)
-                self.line.shut(error)
-                raise error
             case AfterSubmit.LOADING, Refusal():
                 pause = self._loading(one, heard)
             case AfterSubmit.UNAVAILABLE, _:
