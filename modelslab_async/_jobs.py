@@ -839,7 +839,8 @@ class Jobs:
                 error = no(heard)
                 self.line.shut(error)
                 self._say(job, error)
-                self._plan(job, now, self.waits.account)
+                if not self._late(job, now):
+                    self._plan(job, now, self.waits.account)
             case AfterPoll.AGAIN, Processing():
                 self._runs(job, heard, now)
             case _:
