@@ -13,6 +13,7 @@ once, whatever the input says; all else when its item is pulled.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -53,7 +54,6 @@ from ._ledger import (
     Entry,
     Failed,
     Identity,
-    IllegalMove,
     Journal,
     Planned,
     Start,
@@ -93,8 +93,6 @@ _log = logging.getLogger("modelslab_async")
 
 #: Items that are looked up in the journal at once.
 _CHUNK = 500
-#: Seconds between tries of a write that must not be lost.
-_INSIST = 1.0
 #: Seconds between looks at status and page; they have pauses of their own.
 _LOOK = 1.0
 
@@ -242,6 +240,18 @@ class _Item:
         """
         return self.submission is None or self.submission.asked
 
+    def put_back(self, error: ModelsLabError) -> bool:
+        """
+        Whether it was refused, and then not asked for again.
+        """
+        return (
+            isinstance(error, ClientClosedError)
+            and self.submission is not None
+            and self.submission.recalled
+            and self.submission.job.id is None
+            and not self.submission.unknowns
+        )
+
     def outcome(
         self,
         generation: Pictures | None = None,
@@ -269,12 +279,16 @@ class _Written:
     The record of one item in a journal.
 
     Once a request has left, a journal that cannot be written stops the batch
-    and loses nothing: the write is tried again until it succeeds.
+    and loses nothing: what could not be written is tried again, in its order,
+    until it succeeds.
+
+    What changes: *late*, the steps that are not written yet.
     """
 
     batch: Batch
     journal: Journal
     index: int
+    late: deque[Step] = attrs.field(factory=deque, init=False)
 
     async def submitting(self, track_id: str) -> None:
         await self.batch.see_key(self.journal)
@@ -295,17 +309,12 @@ class _Written:
                 told.expected_urls,
                 told.meta_json,
             )
-        try:
-            await self.journal.move(self.index, step)
-        except JournalError as error:
+        if await self._move(step) is None:
             _log.critical(
-                "job %s (track_id %s) is paid and cannot be written down: %s",
+                "job %s (track_id %s) is paid and cannot be written down",
                 told.id,
                 job.track_id,
-                error,
             )
-            self.batch.stop(error)
-            self.batch.write_later(self, step)
 
     async def planned(self) -> None:
         await self._move(Planned())
@@ -325,13 +334,30 @@ class _Written:
 
     async def _move(self, step: Step) -> Entry | None:
         """
-        What is not written is found out again by the next start.
+        Give None where it has to be written later.
         """
-        try:
-            return await self.journal.move(self.index, step)
-        except JournalError as error:
-            self.batch.stop(error)
-            return None
+        if not self.late:
+            try:
+                return await self.journal.move(self.index, step)
+            except ClientClosedError:
+                # The batch was left; the next start finds out.
+                return None
+            except JournalError as error:
+                self.batch.stop(error)
+                self.batch.write_later(self)
+        self.late.append(step)
+        return None
+
+    async def catch_up(self) -> None:
+        """
+        Write what is late.
+
+        Raises:
+            JournalError: It still cannot be written.
+        """
+        while self.late:
+            await self.journal.move(self.index, self.late[0])
+            self.late.popleft()
 
 
 class Batch:
@@ -504,8 +530,8 @@ class Batch:
         if self._feeder is not None:
             self._feeder.cancel()
         for item in self._tasks.values():
-            if item.submission is not None and not item.submission.sent:
-                item.submission.task.cancel()
+            if item.submission is not None:
+                item.submission.recall()
 
     async def aclose(self) -> None:
         """
@@ -656,25 +682,22 @@ class Batch:
             self._key = rooms.pool.key.snapshot()
             await journal.rotated(self._key)
 
-    def write_later(self, written: _Written, step: Step) -> None:
+    def write_later(self, written: _Written) -> None:
         """
-        Try a write again that must not be lost, until it succeeds.
+        Try writes again that must not be lost, until they succeed.
         """
-        task = asyncio.ensure_future(self._insist(written, step))
+        if self._rooms is None:
+            return
+        task = asyncio.ensure_future(self._insist(self._rooms, written))
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
 
-    async def _insist(self, written: _Written, step: Step) -> None:
-        while True:
-            await asyncio.sleep(_INSIST)
-            try:
-                await written.journal.move(written.index, step)
-            except JournalError:
-                continue
-            except IllegalMove:
-                # The job has ended meanwhile, and that was written.
-                pass
-            return
+    async def _insist(self, rooms: Rooms, written: _Written) -> None:
+        pause = rooms.jobs.waits.insist
+        while written.late:
+            await asyncio.sleep(pause)
+            with contextlib.suppress(JournalError):
+                await written.catch_up()
 
     async def _end(self) -> None:
         """
@@ -695,9 +718,11 @@ class Batch:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait({self._keeper})
-        if self._writes:
+        rooms = self._rooms
+        if rooms is not None and self._writes:
             # What is paid and not written down has one more chance.
-            await asyncio.wait(self._writes, timeout=2 * _INSIST)
+            pause = rooms.jobs.waits.insist
+            await asyncio.wait(self._writes, timeout=2 * pause)
             for write in tuple(self._writes):
                 write.cancel()
         if self._shelf is not None:
@@ -1014,6 +1039,8 @@ class Batch:
                 return outcome
             tries += 1
             await item.record.planned()
+            if self._stopping:
+                return outcome
             self._submission(rooms, item)
 
     async def _outcome(self, rooms: Rooms, item: _Item) -> Outcome | None:
@@ -1029,7 +1056,9 @@ class Batch:
             ):
                 await item.record.failed(error)
             self._after(rooms, item, error)
-            return item.outcome(error=error) if item.asked else None
+            if item.put_back(error) or not item.asked:
+                return None
+            return item.outcome(error=error)
         if isinstance(item.record, _Written):
             await item.record.done(generation)
         return await self._kept(rooms, item, generation)

@@ -77,6 +77,8 @@ class Waits:
     brake_first: float = 5.0
     brake_most: float = 30.0
     brake: float = 1800.0
+    #: Between tries of a write that must not be lost.
+    insist: float = 1.0
     #: How long leaving waits for submits under way.
     leave: float = 10.0
     #: The line for slots: a place gains 1 for each of these; jitter of a

@@ -126,6 +126,8 @@ class Submission:
         sent: It may be at the service: it can't be taken back.
 
         asked: It has left at least once, whatever came of it.
+
+        recalled: It is not sent again.
     """
 
     spec: TextToImage
@@ -136,6 +138,7 @@ class Submission:
     brake: Brake | None = None
     sent: bool = attrs.field(default=False, init=False)
     asked: bool = attrs.field(default=False, init=False)
+    recalled: bool = attrs.field(default=False, init=False)
     #: Done when it first holds a slot, or never will.
     entered: asyncio.Future[None] = attrs.field(
         factory=lambda: asyncio.get_running_loop().create_future(), init=False
@@ -153,6 +156,14 @@ class Submission:
     @property
     def track_id(self) -> str:
         return str(self.job.track_id)
+
+    def recall(self) -> None:
+        """
+        Take it out of the line, or see that it does not come back there.
+        """
+        self.recalled = True
+        if not self.sent:
+            self.task.cancel()
 
 
 @attrs.define(eq=False)
@@ -293,6 +304,8 @@ class Submits:
                     if again is None:
                         return one.job
                     pause = again
+                    if one.recalled:
+                        raise ClientClosedError("it is not asked for again")
                 if pause > 0:
                     await asyncio.sleep(pause)
                 if (shut := self.line.closed()) is not None:
