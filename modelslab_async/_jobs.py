@@ -1140,8 +1140,8 @@ def _generation(job: Job, told: Success) -> Generation:
 
 def _no_such_route(heard: Told | Unsent | Cut) -> bool:
     match heard:
-        case Refusal(http=404 | 405, word=word, topics=topics):
-            return word is None and Topic.NOT_FOUND not in topics
+        case Refusal(http=404 | 405, topics=topics):
+            return Topic.NOT_FOUND not in topics
         case Unreadable(http=404 | 405):
             return True
     return False
