@@ -427,8 +427,8 @@ class ModelsLab:
         tries = 0
         while True:
             left = _left(timeout, started, clock())
-            job = await self.submit(spec, timeout=left, priority=priority)
             try:
+                job = await self.submit(spec, timeout=left, priority=priority)
                 return await job.result(_left(timeout, started, clock()))
             except GenerationFailedError:
                 # Each is a new job to pay for: only if the user said so.
@@ -438,7 +438,7 @@ class ModelsLab:
             except JobUnfinishedError as error:
                 waited = clock() - started
                 raise JobUnfinishedError(
-                    error.job_id, error.track_id, waited
+                    error.job_id, error.track_id, waited, error.sent
                 ) from None
 
     async def submit(
