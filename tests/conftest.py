@@ -70,8 +70,10 @@ def _loop_unblocked() -> Iterator[None]:
         "modelslab_async", excluded_modules=["modelslab_async.simulator"]
     ) as blockbuster:
         for function in blockbuster.functions.values():
-            # A small file, when a client opens.
-            function.can_block_in("modelslab_async/_client.py", {"_version"})
+            # The shell may speak.
+            function.can_block_in(
+                "modelslab_async/_cli/_screen.py", {"result", "say", "show"}
+            )
         yield
 
 

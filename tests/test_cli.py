@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -82,6 +83,12 @@ def service(
     monkeypatch.setenv("MODELSLAB_BASE_URL", modelslab_simulator.url)
     monkeypatch.setenv("MODELSLAB_API_KEY", "s3cret")
     return modelslab_simulator
+
+
+def _until(happened: Callable[[], object]) -> None:
+    # Another process tells nobody: it is looked at, in steps.
+    while not happened():
+        time.sleep(0.01)
 
 
 def _prompts(tmp_path: Path, *prompts: str) -> str:
@@ -556,8 +563,7 @@ def test_status_of_what_is(
     name = _prompts(tmp_path, "cat", "dog")
 
     with _start("batch", name, "-o", "out", cwd=tmp_path) as process:
-        while not (tmp_path / "out" / "status.json").exists():
-            assert process.poll() is None
+        _until((tmp_path / "out" / "status.json").exists)
         ran = type_("status", "out")
         told = type_("status", "out", "--json")
         process.communicate(timeout=30)
@@ -577,8 +583,7 @@ def test_status_of_links_that_age(
     service.change(latency=300.0, hold=0.0)
     name = _prompts(tmp_path, "cat")
     with _start("batch", name, "-o", "out", cwd=tmp_path) as process:
-        while not service.books.polls:
-            pass
+        _until(lambda: service.books.polls)
         process.kill()
 
     young = type_("status", "out")
@@ -659,8 +664,7 @@ def test_interrupt_twice(
 
     with _start(*batch, cwd=tmp_path) as process:
         assert process.stderr is not None
-        while len(service.books.accepted) < 5:
-            pass
+        _until(lambda: len(service.books.accepted) == 5)
         process.send_signal(signal.SIGINT)
         process.stderr.readline()
         process.send_signal(signal.SIGINT)
@@ -697,8 +701,7 @@ def test_interrupt_in_line(service: Simulator, tmp_path: Path) -> None:
     service.occupy("s3cret", 5)
 
     with _start("generate", "a cat", cwd=tmp_path) as process:
-        while not service.books.entries:
-            pass
+        _until(lambda: service.books.entries)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=10)
 
