@@ -290,7 +290,6 @@ class Submits:
     # From the line to the record
 
     async def _run(self, one: Submission) -> Job:
-        one.began = self.jobs.loop.time()
         if (shut := self.line.closed()) is not None:
             raise afresh(shut)
         place = self.line.join(one.priority)
@@ -350,6 +349,8 @@ class Submits:
             await one.record.submitting(one.track_id)
             one.sent = True
             self.jobs.begin(job, place)
+            if one.tries == 0:
+                one.began = self.jobs.loop.time()
             heard = await self._send(one)
             one.asked = one.asked or not isinstance(heard, Unsent)
             if not isinstance(heard, Unsent | Cut | Refusal | Unreadable) and (
@@ -486,8 +487,8 @@ class Submits:
         one.unavailable += 1
         if one.brake is not None:
             self._brake(one, Trouble.UNREACHED, error)
-        elif not self.budget.spend() or (
-            one.unavailable >= self.policy.attempts
+        elif one.unavailable >= self.policy.attempts or (
+            not self.budget.spend()
         ):
             raise error
         pause = backoff(one.unavailable, self.waits, random.random())
