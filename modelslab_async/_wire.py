@@ -292,7 +292,6 @@ def _processing(reply: Reply, data: dict[str, JSON]) -> Processing:
         seed=_seed(data, meta),
         message=_message(data) or None,
         meta_json=_compact(meta),
-        raw_json=_compact(data),
     )
 
 
@@ -328,11 +327,14 @@ _json = json.JSONDecoder(
 )
 
 
-def _compact(data: object) -> bytes:
-    # Not through a shared encoder: this form is the fastest.
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _compact(data: dict[str, Any]) -> bytes:
+    if not data:
+        return b"{}"
     try:
-        return text.encode()
+        return _text(data).encode()
     except UnicodeEncodeError:
         # Half a character came as an escape; it goes on as one.
         return json.dumps(data, separators=(",", ":")).encode()
@@ -406,6 +408,8 @@ def _yes(value: object) -> bool | None:
 
 def _nsfw(data: dict[str, JSON]) -> bool | None:
     found = data.get("nsfw_content_detected", data.get("has_nsfw_concept"))
+    if found is None:
+        return None
     several = found if isinstance(found, list) else [found]
     said = [yes for each in several if (yes := _yes(each)) is not None]
     return any(said) if said else None
@@ -455,6 +459,8 @@ def _url(value: object) -> str | None:
 
 
 def _urls(value: JSON) -> tuple[str, ...]:
+    if not value:
+        return ()
     found = (_url(link) for link in _links(value).values())
     return tuple(dict.fromkeys(url for url in found if url is not None))
 
@@ -516,8 +522,10 @@ def _one_line(text: str) -> str:
     """
     *text* without line ends, control characters and half characters.
     """
-    text = text.encode("utf-8", "replace").decode()
-    return " ".join(_CONTROL.sub(" ", text).split())
+    if not text.isprintable():
+        text = text.encode("utf-8", "replace").decode()
+        text = _CONTROL.sub(" ", text)
+    return " ".join(text.split())
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")

@@ -195,7 +195,6 @@ class Processing:
     seed: int | None = None
     message: str | None = None
     meta_json: bytes = attrs.field(default=b"{}", repr=False)
-    raw_json: bytes = attrs.field(default=b"{}", repr=False)
 
 
 @attrs.frozen

@@ -122,10 +122,13 @@ def test_sample_told(exchange: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.parametrize("exchange", TOLD)
+@pytest.mark.parametrize(
+    "exchange",
+    [one for one in TOLD if one.values[0]["means"]["told"] != "Processing"],
+)
 def test_sample_raw(exchange: dict[str, Any]) -> None:
     """
-    Nothing of a reply is lost: its raw JSON is all of it.
+    Nothing of an answer that ends a job is lost: its raw JSON is all of it.
     """
     heard = told(exchange["body"], exchange["http"])
 
@@ -482,7 +485,7 @@ def test_eta(eta: str, seconds: float | None) -> None:
 
     assert isinstance(heard, Processing)
     assert heard.eta == seconds
-    assert json.loads(heard.raw_json)["id"] == 1
+    assert heard.id == "1"
 
 
 @pytest.mark.parametrize(
@@ -1002,8 +1005,9 @@ def test_decode_any_json(
         assert closes == (after_submit(heard) is AfterSubmit.ACCOUNT)
         assert str(error).isprintable()
         assert heard.retry_after is None or 0 <= heard.retry_after <= 86400
-    if not isinstance(heard, Unreadable):
+    if isinstance(heard, Success | Refusal):
         json.loads(heard.raw_json.decode("utf-8"))
+    if not isinstance(heard, Unreadable):
         assert heard.id is None or wire.clean_id(heard.id) == heard.id
     assert isinstance(after_poll(heard), AfterPoll)
 
