@@ -83,7 +83,9 @@ async def bare(service: Service, load: Load) -> int:
                 told = await post(url, asked)
             assert told["status"] == "success", told
 
-    async with aiohttp.ClientSession() as session:
+    # As many connections as ours: else half of the 200 would wait.
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as session:
         await asyncio.gather(*(one(number) for number in range(load.jobs)))
     return exchanges
 
