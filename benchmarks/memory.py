@@ -1,7 +1,7 @@
 """
 Does the memory of a batch grow with the number of its items?
 
-    python benchmarks/memory.py [--items N …]
+    python benchmarks/memory.py [--items FEW MANY] [HOW …]
 
 A process of its own for each figure, the simulator in another one. Jobs of
 50 ms on 20 slots, each asked for at least once; it is not about time. Memory
@@ -43,6 +43,7 @@ READERS = {
     "slowly": 0.005,
     "in order": 0.0,
     "as they come, journal": 0.0,
+    "as they come, saved": 0.0,
 }
 
 
@@ -61,6 +62,7 @@ async def read(url: str, items: int, how: str) -> dict[str, float]:
 
     with tempfile.TemporaryDirectory() as folder:
         journal = Path(folder) / "j.sqlite" if "journal" in how else None
+        output = Path(folder) / "out" if "saved" in how else None
         began = time.perf_counter()
         async with (
             ModelsLab(
@@ -71,7 +73,10 @@ async def read(url: str, items: int, how: str) -> dict[str, float]:
                 polling=POLLING,
             ) as lab,
             lab.batch(
-                specs(), ordered="order" in how, journal=journal
+                specs(),
+                ordered="order" in how,
+                journal=journal,
+                output=output,
             ) as batch,
         ):
             async for outcome in batch:
@@ -108,12 +113,13 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--items", type=int, nargs=2, default=[1_000, 30_000])
+    parser.add_argument("how", nargs="*", metavar="HOW", default=[])
     options = parser.parse_args()
     os.nice(5)
     few, many = options.items
 
     def rows() -> Iterator[list[str]]:
-        for how in READERS:
+        for how in options.how or READERS:
             small = asyncio.run(child(few, how))
             large = asyncio.run(child(many, how))
             yield [

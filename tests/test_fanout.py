@@ -187,6 +187,32 @@ def _living() -> int:
     )
 
 
+async def test_order_holds_back_no_more_than_the_room(
+    lab: ModelsLab, simulator: Simulator
+) -> None:
+    """
+    Where a first item takes for ever, those behind it are asked for only as
+    far as there is room for their outcomes.
+    """
+    simulator.change(latency=Latency.listed([1000.0, *[1.0] * 10_000]))
+    pulled: list[TextToImage] = []
+
+    def counted() -> Iterator[TextToImage]:
+        for spec in named("item", 10_000):
+            pulled.append(spec)
+            yield spec
+
+    async with lab.batch(counted(), ordered=True) as batch:
+        while batch.progress.done < 25:
+            await asyncio.sleep(0)
+        for _ in range(100):
+            await asyncio.sleep(0)
+
+    # 2 x slots + max_downloads.
+    assert len(pulled) == 26
+    assert len(simulator.books.accepted) == 26
+
+
 async def test_polls_are_asked_as_the_client_was_told(
     simulator: Simulator,
 ) -> None:
