@@ -283,15 +283,18 @@ def _success(reply: Reply, data: dict[str, JSON]) -> Success:
 
 def _processing(reply: Reply, data: dict[str, JSON]) -> Processing:
     meta = _meta(data)
+    job_id = _id(data, meta)
     return Processing(
         http=reply.status,
-        id=_id(data, meta),
+        id=job_id,
         eta=_seconds(data.get("eta")),
         fetch_result=_url(data.get("fetch_result")),
         expected_urls=_expected(data, meta),
         seed=_seed(data, meta),
         message=_message(data) or None,
         meta_json=_compact(meta),
+        # Without an id it becomes an error, which tells all of the answer.
+        raw_json=_compact(data) if job_id is None else b"{}",
     )
 
 

@@ -185,6 +185,8 @@ class Processing:
         fetch_result: Where the service says that the job can be asked for.
 
         expected_urls: Where the pictures will lie; may name fewer than asked.
+
+        raw_json: All of it, where there is no id.
     """
 
     http: int
@@ -195,6 +197,7 @@ class Processing:
     seed: int | None = None
     message: str | None = None
     meta_json: bytes = attrs.field(default=b"{}", repr=False)
+    raw_json: bytes = attrs.field(default=b"{}", repr=False)
 
 
 @attrs.frozen
