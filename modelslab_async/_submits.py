@@ -356,11 +356,14 @@ class Submits:
             if not isinstance(heard, Unsent | Cut | Refusal | Unreadable) and (
                 after_submit(heard) is AfterSubmit.ACCEPTED
             ):
-                # Nothing else is done with the answer before it is kept.
-                await one.record.accepted(heard, job)
-                kept = True
-                self.line.accepted(place)
-                self.jobs.accept(job, heard)
+                try:
+                    # Nothing else is done with the answer before it is kept.
+                    await one.record.accepted(heard, job)
+                finally:
+                    # Also where we are cancelled: its id is known.
+                    kept = True
+                    self.line.accepted(place)
+                    self.jobs.accept(job, heard)
                 self.budget.earn()
                 if one.brake is not None:
                     one.brake.good()
