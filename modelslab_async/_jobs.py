@@ -40,6 +40,7 @@ from ._retrying import (
 )
 from ._slots import Place, Slots
 from ._wire import (
+    Call,
     Reply,
     clean_id,
     decode,
@@ -278,6 +279,8 @@ class Job:
     _lost_since: float = 0.0
     _other_form: bool = False
     _other_id: bool = False
+    #: The question, made once; None when what it is made of has changed.
+    _call: Call | None = None
     _asking: bool = False
     _message: str | None = None
     _place: Place | None = None
@@ -762,7 +765,9 @@ class Jobs:
         if not self._closed:
             if task.cancelled() or bug is not None:
                 self._again(job, None)
-            self._wake()
+            if len(self._asking) == POLLS - 1:
+                # Others may have been due, and found no room.
+                self._wake()
 
     async def _ask(self, job: Job) -> None:
         try:
@@ -778,14 +783,29 @@ class Jobs:
         """
         heard = await self._fetch(job)
         if _no_such_route(heard):
-            job._other_form = not job._other_form
+            self._turn(job)
             other = await self._fetch(job)
             if not _no_such_route(other):
                 return other
-            job._other_form = not job._other_form
+            self._turn(job)
         return heard
 
+    def _turn(self, job: Job) -> None:
+        """
+        Ask for the job in the other form from now on.
+        """
+        job._other_form = not job._other_form
+        job._call = None
+
     async def _fetch(self, job: Job) -> Told | Unsent | Cut:
+        if job._call is None:
+            job._call = self._question(job)
+        self.counts.polls += 1
+        job._asked += 1
+        reply = await self.pool.poll(job._call)
+        return decode(reply) if isinstance(reply, Reply) else reply
+
+    def _question(self, job: Job) -> Call:
         base, link, job_id = self.pool.base_url, job._fetch_result, job.id
         if job_id is None:
             raise ConfigurationError("a job without an id cannot be fetched")
@@ -796,11 +816,8 @@ class Jobs:
         asked = fetch_result_id(url) or job_id
         if job._other_form:
             url = other_fetch_url(base, job.endpoint)
-        self.counts.polls += 1
-        job._asked += 1
         large = job.spec is not None and bool(job.spec.base64)
-        reply = await self.pool.poll(encode_poll(url, asked, base64=large))
-        return decode(reply) if isinstance(reply, Reply) else reply
+        return encode_poll(url, asked, base64=large)
 
     # What a poll said: the second table of `_retrying`, played out
 
@@ -906,7 +923,7 @@ class Jobs:
             return
         linked = fetch_result_id(job._fetch_result)
         if linked not in {None, job.id} and not job._other_id:
-            job._other_id = True
+            job._other_id, job._call = True, None
             self._plan(job, now, 0.0)
             return
         self._end(job, JobNotFoundError(job.id, job.track_id))
