@@ -53,6 +53,9 @@ POLLS = 16
 _SUBMITS = 256
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 3
+#: Of IPv6, all that is global but NAT64 (RFC 6052), which holds an IPv4.
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class ApiKey:
@@ -79,14 +82,22 @@ class ApiKey:
         Raises:
             ConfigurationError: There is none, or it is no text.
         """
-        key = self._give()
-        if key and not key.isspace():
-            return key.strip()
-        raise ConfigurationError(
+        key: object = None
+        reason = (
             "the API key is empty; get one at "
             "https://modelslab.com/dashboard/api-keys and set "
             "MODELSLAB_API_KEY"
         )
+        try:
+            key = self._give()
+        except Exception as exc:  # noqa: BLE001 - the caller's own
+            kind = type(exc).__name__
+            reason = f"the function that gives the API key raised {kind}"
+        if isinstance(key, str) and (stripped := key.strip()):
+            return stripped
+        # No text, yet it may be the key: not in a frame of a traceback.
+        del key
+        raise ConfigurationError(reason)
 
     def snapshot(self) -> ApiKey:
         """
@@ -321,7 +332,8 @@ class SessionPool:
         limit: float | None,
     ) -> Reply | Unsent | Cut:
         # One look: a key that rotates must not change while it is written.
-        body = _Keyed(call.body, self.key.snapshot())
+        key = self.key.snapshot()
+        body = _Keyed(call.body, key)
         begun = False
         reached = anyio.fail_after(limit) if limit else nullcontext()
         try:
@@ -333,27 +345,27 @@ class SessionPool:
                     proxy=self.proxy,
                 ) as response:
                     begun = True
-                    return await self._reply(response, call.cap_bytes)
+                    return await self._reply(response, call.cap_bytes, key)
         except aiohttp.ClientHttpProxyError as exc:
-            return Unsent(_words(exc), hopeless=exc.status == 407)
+            return Unsent(_words(exc, key), hopeless=exc.status == 407)
         except (
             aiohttp.ClientConnectorCertificateError,
             aiohttp.ServerFingerprintMismatch,
             aiohttp.InvalidURL,
         ) as exc:
-            reason, hopeless = _words(exc), True
+            reason, hopeless = _words(exc, key), True
         except (aiohttp.ClientError, OSError) as exc:
-            reason, hopeless = _words(exc), False
+            reason, hopeless = _words(exc, key), False
         except Exception as exc:  # noqa: BLE001
             # Whatever else aiohttp thinks of: after the first byte it must
             # not look like a request that was never sent.
-            reason, hopeless = _words(exc), True
+            reason, hopeless = _words(exc, key), True
         if body.started:
-            return Cut(self._hidden(reason), begun=begun)
-        return Unsent(self._hidden(reason), hopeless=hopeless)
+            return Cut(reason, begun=begun)
+        return Unsent(reason, hopeless=hopeless)
 
     async def _reply(
-        self, response: aiohttp.ClientResponse, cap_bytes: int
+        self, response: aiohttp.ClientResponse, cap_bytes: int, key: ApiKey
     ) -> Reply | Unsent | Cut:
         if response.status == 407 and self.proxy is not None:
             return Unsent("the proxy wants a password", hopeless=True)
@@ -367,28 +379,12 @@ class SessionPool:
         headers = response.headers
         return Reply(
             status=response.status,
-            body=self._scrubbed(b"".join(chunks)),
+            body=_scrubbed(b"".join(chunks), key),
             retry_after=headers.get("Retry-After"),
             date=headers.get("Date"),
             rate_reset=headers.get("X-RateLimit-Reset"),
             rate_remaining=headers.get("X-RateLimit-Remaining"),
         )
-
-    def _scrubbed(self, body: bytes) -> bytes:
-        """
-        The body without the key, which some APIs echo.
-        """
-        key = self.key.reveal()
-        quoted = json.dumps(key).encode()
-        body = body.replace(quoted, b'"***"')
-        # A short key is a word that may stand anywhere.
-        if len(key) >= 8:
-            for form in (quoted[1:-1], quoted[1:-1].replace(b"/", b"\\/")):
-                body = body.replace(form, b"***")
-        return body
-
-    def _hidden(self, words: str) -> str:
-        return self._scrubbed(words.encode("utf-8", "replace")).decode()
 
     @asynccontextmanager
     async def open_file(self, url: str) -> AsyncIterator[FileStream]:
@@ -470,13 +466,44 @@ def origin_of(base_url: str) -> str:
         return ""
 
 
+def _scrubbed(body: bytes, key: ApiKey) -> bytes:
+    """
+    The body without the key, which some APIs echo.
+    """
+    plain = key.reveal()
+    quoted = json.dumps(plain).encode()
+    body = body.replace(quoted, b'"***"')
+    # A short key is a word that may stand anywhere.
+    if len(plain) >= 8:
+        bare = quoted[1:-1]
+        for form in (
+            plain.encode(errors="replace"),
+            bare,
+            bare.replace(b"/", b"\\/"),
+        ):
+            body = body.replace(form, b"***")
+    return body
+
+
 def _check_literal(url: URL) -> None:
-    try:
-        address = ipaddress.ip_address(url.host or "")
-    except ValueError:
-        return
-    if not _global(address):
+    host = (url.host or "").rstrip(".")
+    address = _literal(host)
+    if host == "localhost" or not (address is None or _global(address)):
         raise UnsafeUrlError(f"{url.host} is not a global address")
+
+
+def _literal(
+    host: str,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """
+    The address that a host is, in any notation; None: it is a name.
+    """
+    with suppress(ValueError):
+        return ipaddress.ip_address(host)
+    # As most resolvers read them: 127.1, 0x7f.1, 2130706433.
+    with suppress(OSError, ValueError):
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    return None
 
 
 def _url(text: str, base: URL | None = None) -> URL:
@@ -513,11 +540,15 @@ def _guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
 def _global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         teredo = address.teredo
         if teredo is not None:
             inner = teredo[1]
         if inner is not None:
             return _global(inner)
+        if address not in _UNICAST:
+            return False
     return address.is_global and not address.is_multicast
 
 
@@ -529,11 +560,14 @@ def _seconds(header: str | None) -> float | None:
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def _words(exc: BaseException) -> str:
+def _words(exc: BaseException, key: ApiKey | None = None) -> str:
     """
-    What an error says, on one line and without its frames.
+    What an error says, on one line, without its frames and the key.
     """
-    text = " ".join(str(exc).split())[:300]
+    text = str(exc)
+    if key is not None:
+        text = _scrubbed(text.encode("utf-8", "replace"), key).decode()
+    text = " ".join(text.split())[:300]
     name = type(exc).__name__
     return f"{name}: {text}" if text else name
 
