@@ -772,6 +772,9 @@ class Jobs:
     async def _ask(self, job: Job) -> None:
         try:
             heard = await self._look(job)
+        except ConfigurationError as error:
+            _log.warning("job %s cannot be asked for: %s", job.id, error)
+            heard = Unsent(error.reason)
         finally:
             job._asking = False
         if job in self._all:

@@ -38,6 +38,7 @@ from ._wire import Reply, decode, encode
 from .answers import Processing, Refusal, Success, Told, Unreadable
 from .errors import (
     ClientClosedError,
+    ConfigurationError,
     GenerationFailedError,
     InvalidRequestError,
     JobUnfinishedError,
@@ -351,7 +352,13 @@ class Submits:
             self.jobs.begin(job, place)
             if one.tries == 0:
                 one.began = self.jobs.loop.time()
-            heard = await self._send(one)
+            try:
+                heard = await self._send(one)
+            except ConfigurationError:
+                # No key could be had: nothing left.
+                self.line.release(place)
+                await one.record.planned()
+                raise
             one.asked = one.asked or not isinstance(heard, Unsent)
             if not isinstance(heard, Unsent | Cut | Refusal | Unreadable) and (
                 after_submit(heard) is AfterSubmit.ACCEPTED

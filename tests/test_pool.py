@@ -582,6 +582,29 @@ async def test_a_key_that_cannot_be_fetched_is_no_request() -> None:
     assert service.books.entries == []
 
 
+async def test_a_job_waits_for_its_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """
+    A paid job whose key cannot be had for a moment is asked for again.
+    """
+    keys = iter([KEY, "", ""])
+    async with (
+        Simulator(speed=1000, pictures="plain") as service,
+        ModelsLab(
+            lambda: next(keys, KEY),
+            base_url=service.url,
+            waits=Waits().faster(1000, silence=5.0),
+        ) as lab,
+    ):
+        service.change(latency=50.0, hold=0.0)
+        generation = await lab.generate(TextToImage("a cat", model_id="flux"))
+
+    assert generation.images
+    assert caplog.text.count("cannot be asked for") == 2
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+
+
 # Where a picture may lie.
 
 
