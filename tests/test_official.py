@@ -1,0 +1,137 @@
+"""
+Somebody else's client against the simulator: it was not written to please
+ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from modelslab_async import ModelsLab, TextToImage
+from modelslab_async.simulator import KeyState, Latency, Simulator
+
+
+with warnings.catch_warnings():
+    # It is written for an older Pydantic.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from modelslab_py.core.apis.community import Community
+    from modelslab_py.core.client import Client
+    from modelslab_py.schemas.community import Text2Image
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pydantic.warnings.PydanticDeprecatedSince20"
+)
+
+CAT: dict[str, Any] = {
+    "prompt": "a cat",
+    "model_id": "flux",
+    "width": 256,
+    "height": 256,
+    "samples": 2,
+    "seed": 7,
+}
+
+
+def official(simulator: Simulator, key: str = "a-key") -> Community:
+    """
+    The official client, pointed at the simulator.
+    """
+    client = Client(key, fetch_retry=1000, fetch_timeout=0.005)
+    client.base_url = f"{simulator.origin}/api/"
+    return Community(client)
+
+
+def test_it_generates_and_fetches(modelslab_simulator: Simulator) -> None:
+    """
+    The official client gets its pictures: the simulator speaks as the
+    service does, not as our client expects.
+    """
+    modelslab_simulator.change(latency=Latency.constant(5.0), hold=0.0)
+    community = official(modelslab_simulator)
+
+    accepted = community.text_to_image(Text2Image(**CAT))
+    fetched = community.fetch(str(accepted["id"]))
+    picture = requests.get(fetched["output"][0], timeout=5)
+
+    assert accepted["status"] == "processing"
+    assert accepted["fetch_result"].endswith(f"/fetch/{accepted['id']}")
+    assert fetched["status"] == "success"
+    assert len(fetched["output"]) == 2
+    assert picture.content.startswith(b"\x89PNG")
+
+
+def test_it_is_answered_at_once(modelslab_simulator: Simulator) -> None:
+    """
+    A job that ends while its submit is held needs no fetch.
+    """
+    modelslab_simulator.change(instant=1.0)
+    community = official(modelslab_simulator)
+
+    done = community.text_to_image(Text2Image(**CAT))
+
+    assert done["status"] == "success"
+    assert done["meta"]["seed"] == 7
+    assert modelslab_simulator.books.polls == 0
+
+
+def test_its_own_async_way(modelslab_simulator: Simulator) -> None:
+    """
+    Its asyncio half is served as its blocking half is.
+    """
+    modelslab_simulator.change(instant=1.0)
+
+    async def generate() -> tuple[dict[str, Any], dict[str, Any]]:
+        client = Client("a-key", fetch_timeout=20)
+        client.base_url = f"{modelslab_simulator.origin}/api/"
+        async with client:
+            community = Community(client)
+            done = await community.async_text_to_image(Text2Image(**CAT))
+            return done, await community.async_fetch(str(done["id"]))
+
+    done, fetched = asyncio.run(generate())
+
+    assert fetched["output"] == done["output"]
+
+
+def test_it_is_refused(modelslab_simulator: Simulator) -> None:
+    """
+    A no comes with HTTP 200 in the older dialect, and as 401 in the
+    documented one, which it can only raise.
+    """
+    modelslab_simulator.change(keys={"good": KeyState.GOOD})
+    community = official(modelslab_simulator, "bad")
+
+    classic = community.text_to_image(Text2Image(**CAT))
+    modelslab_simulator.change(profile="documented")
+    with pytest.raises(Exception, match="401"):
+        community.text_to_image(Text2Image(**CAT))
+
+    assert classic["status"] == "error"
+    assert classic["message"] == "Invalid Api Key"
+
+
+def test_both_get_the_same_pictures(
+    modelslab_simulator: Simulator, modelslab: ModelsLab, tmp_path: Path
+) -> None:
+    """
+    The same request and seed give the same bytes, whoever asks.
+    """
+    modelslab_simulator.change(instant=1.0)
+
+    async def ours() -> list[bytes]:
+        async with modelslab as lab:
+            generation = await lab.generate(TextToImage(**CAT))
+            return [await lab.read(image) for image in generation.images]
+
+    theirs = official(modelslab_simulator).text_to_image(Text2Image(**CAT))
+
+    assert asyncio.run(ours()) == [
+        requests.get(link, timeout=5).content for link in theirs["output"]
+    ]
