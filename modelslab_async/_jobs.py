@@ -20,7 +20,7 @@ import random
 
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterable
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Protocol
 
 import anyio
@@ -487,11 +487,12 @@ class Jobs:
     _asking: dict[asyncio.Task[None], tuple[float, Job]] = attrs.field(
         factory=dict, init=False, repr=False
     )
-    _task: asyncio.Task[None] | None = attrs.field(
+    _timer: asyncio.TimerHandle | None = attrs.field(
         default=None, init=False, repr=False
     )
-    _nap: asyncio.Future[None] | None = attrs.field(
-        default=None, init=False, repr=False
+    #: Polls are nobody's: not in the context of whoever came last.
+    _context: Context = attrs.field(
+        factory=copy_context, init=False, repr=False
     )
 
     def __attrs_post_init__(self) -> None:
@@ -597,8 +598,6 @@ class Jobs:
         if job.id is not None:
             self._by_id[job.id] = job
         self._plan(job, now, first)
-        if self._task is None:
-            self._start()
 
     # From a job to its end
 
@@ -678,47 +677,43 @@ class Jobs:
         self._count += 1
         heapq.heappush(self._heap, (job._due, self._count, job))
         if self._heap[0][2] is job:
-            self._wake()
+            self._wake(job._due)
 
     # The loop
 
-    def _start(self) -> None:
-        self._task = self.loop.create_task(self._run())
-        self._task.add_done_callback(self._died)
-
-    def _died(self, task: asyncio.Task[None]) -> None:
+    def _wake(self, at: float) -> None:
         """
-        Start the loop again after a bug; those who wait are told.
+        See that the loop's next turn comes no later than *at*.
         """
-        if task.cancelled() or self._closed:
-            return
-        bug = task.exception()
-        _log.critical(
-            "the poll loop died of a bug and is started again", exc_info=bug
-        )
-        for job in self.unfinished():
-            if job.id is not None:
-                self._say(job, JobUnfinishedError(job.id, job.track_id))
-        self._start()
+        if self._timer is not None:
+            if self._timer.when() <= at:
+                return
+            self._timer.cancel()
+        if not self._closed:
+            self._timer = self.loop.call_at(
+                at, self._turn, context=self._context
+            )
 
-    async def _run(self) -> None:
-        while True:
-            now = self.loop.time()
+    def _turn(self) -> None:
+        """
+        One turn of the loop: end polls that hang, start those that are due.
+        """
+        self._timer = None
+        now = self.loop.time()
+        try:
             self._sweep(now)
             due = self._ask_due(now)
-            nap = self._nap = self.loop.create_future()
-            timer = None
-            if due is not None:
-                timer = self.loop.call_at(due, self._wake)
-            try:
-                await nap
-            finally:
-                if timer is not None:
-                    timer.cancel()
-
-    def _wake(self) -> None:
-        if self._nap is not None and not self._nap.done():
-            self._nap.set_result(None)
+        except Exception:  # noqa: BLE001 - jobs go on
+            _log.critical(
+                "the poll loop died of a bug and is started again",
+                exc_info=True,
+            )
+            for job in self.unfinished():
+                if job.id is not None:
+                    self._say(job, JobUnfinishedError(job.id, job.track_id))
+            due = now + self.schedule.shortest
+        if due is not None:
+            self._wake(due)
 
     def _ask_due(self, now: float) -> float | None:
         """
@@ -767,7 +762,7 @@ class Jobs:
                 self._again(job, None)
             if len(self._asking) == POLLS - 1:
                 # Others may have been due, and found no room.
-                self._wake()
+                self._wake(self.loop.time())
 
     async def _ask(self, job: Job) -> None:
         try:
@@ -786,14 +781,14 @@ class Jobs:
         """
         heard = await self._fetch(job)
         if _no_such_route(heard):
-            self._turn(job)
+            self._switch(job)
             other = await self._fetch(job)
             if not _no_such_route(other):
                 return other
-            self._turn(job)
+            self._switch(job)
         return heard
 
-    def _turn(self, job: Job) -> None:
+    def _switch(self, job: Job) -> None:
         """
         Ask for the job in the other form from now on.
         """
@@ -1035,9 +1030,10 @@ class Jobs:
         Stop asking; those who wait get `JobUnfinishedError` with the id.
         """
         self._closed = True
-        for task in (self._task, *self._asking):
-            if task is not None:
-                task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._asking:
+            task.cancel()
         left = self.unfinished()
         if left:
             _log.warning(
@@ -1052,9 +1048,8 @@ class Jobs:
         """
         Wait until nothing of the loop runs any more.
         """
-        tasks = [task for task in (self._task, *self._asking) if task]
-        if tasks:
-            await asyncio.wait(tasks)
+        if self._asking:
+            await asyncio.wait(tuple(self._asking))
 
 
 def taken_up(

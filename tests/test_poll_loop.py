@@ -18,11 +18,13 @@ import pytest
 
 from modelslab_async import PollSchedule, TextToImage
 from modelslab_async._jobs import Counts, Job, Jobs, Line
+from modelslab_async._polling import Bucket
 from modelslab_async._pool import POLLS, SessionPool
 from modelslab_async._retrying import Cut, Door, RetryBudget, Waits
 from modelslab_async._slots import Slots
 from modelslab_async._wire import Call, Reply
 from modelslab_async.answers import JobState, Processing
+from modelslab_async.errors import JobUnfinishedError
 from modelslab_async.events import Audience
 
 
@@ -239,6 +241,44 @@ def test_a_poll_that_hangs_is_ended_and_asked_again() -> None:
     assert 30.0 <= second - first <= 31.0
     assert took < 40.0
     assert others > 5
+
+
+@attrs.define
+class Stumbles(Bucket):
+    """
+    A budget with a bug that shows once.
+    """
+
+    whole: bool = True
+
+    def wait(self, now: float) -> float:
+        if self.whole:
+            self.whole = False
+            raise ZeroDivisionError
+        return 0.0
+
+
+def test_a_bug_does_not_end_the_loop(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """
+    After a bug in the loop those who wait are told, and jobs still end.
+    """
+
+    async def main() -> Job:
+        jobs = rooms(Network(done={"1000"}), PollSchedule())
+        jobs._bucket = Stumbles(10.0)
+        (job,) = accepted(jobs, 1)
+        with pytest.raises(JobUnfinishedError):
+            await job.result()
+        await job.result()
+        await closed(jobs)
+        return job
+
+    job = run(main())
+
+    assert job.state is JobState.SUCCEEDED
+    assert "died of a bug" in caplog.text
 
 
 def test_as_many_hanging_polls_as_there_may_be() -> None:
