@@ -408,7 +408,8 @@ class Batch:
         self._over = False
         self._broken: BaseException | None = None
         self._done = self._failed = self._images = self._fresh = 0
-        self._elsewhere = 0
+        #: Those that ended before the input came to them, if it ever does.
+        self._elsewhere: set[int] = set()
         self._asked_jobs = self._asked_images = 0
         self._full = False
         self._started = 0.0
@@ -511,7 +512,7 @@ class Batch:
             failed=self._failed,
             in_flight=flying,
             waiting=len(self._tasks) - flying,
-            finished_elsewhere=self._elsewhere,
+            finished_elsewhere=len(self._elsewhere),
             images=self._images,
             elapsed=elapsed,
             rate=rate,
@@ -846,6 +847,7 @@ class Batch:
         Do with an item what its entry in the journal asks for.
         """
         options = self._options
+        self._elsewhere.discard(entry.index)
         resumed = self._resumed.get(entry.index)
         if resumed is not None:
             resumed.position, resumed.key = item.position, item.key
@@ -1132,7 +1134,8 @@ class Batch:
         self, item: _Item, outcome: Outcome | None, *, fresh: bool = True
     ) -> None:
         if item.position is None:
-            self._elsewhere += outcome is not None and outcome.error is None
+            if outcome is not None and outcome.error is None:
+                self._elsewhere.add(item.index)
             return
         if outcome is None:
             pass
