@@ -189,18 +189,19 @@ class ModelsLab:
         self._depth = 0
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
-        url = base_url or os.environ.get("MODELSLAB_BASE_URL") or BASE_URL
-        self._base_url = url.rstrip("/")
         if api_key is None:
             api_key = os.environ.get("MODELSLAB_API_KEY") or None
-        faults = list(
-            _faults(api_key, self._base_url, slots, job_timeout, max_downloads)
-        )
+        faults = list(_keyless(api_key))
+        self._key = ApiKey(api_key or "")
+        # The frame of an error that follows must not have it.
+        del api_key
+        url = base_url or os.environ.get("MODELSLAB_BASE_URL") or BASE_URL
+        self._base_url = str(url).rstrip("/")
+        faults += _faults(self._base_url, slots, job_timeout, max_downloads)
         if doorbell is not None:
             faults.append("doorbell: webhooks are not built yet; leave it out")
         if faults:
             raise ConfigurationError("; ".join(faults))
-        self._key = ApiKey(api_key or "")
         self._slots = slots
         self._job_timeout = job_timeout
         self._max_downloads = max_downloads
@@ -648,13 +649,7 @@ def _left(timeout: float | None, started: float, now: float) -> float | None:
     return None if timeout is None else max(0.0, timeout - (now - started))
 
 
-def _faults(
-    api_key: object,
-    base_url: str,
-    slots: object,
-    job_timeout: float,
-    max_downloads: object,
-) -> Iterable[str]:
+def _keyless(api_key: object) -> Iterable[str]:
     if api_key is None or (isinstance(api_key, str) and not api_key.strip()):
         yield (
             "api_key: none given; get one at "
@@ -663,6 +658,14 @@ def _faults(
         )
     elif not (isinstance(api_key, str) or callable(api_key)):
         yield "api_key: a text, or a function that gives one"
+
+
+def _faults(
+    base_url: str,
+    slots: object,
+    job_timeout: float,
+    max_downloads: object,
+) -> Iterable[str]:
     if not origin_of(base_url):
         yield f"base_url: an http(s) address, not {base_url!r}"
     if slots is not None and not _whole(slots):
