@@ -262,7 +262,7 @@ async def test_a_job_that_fails(service: Simulator, what: str) -> None:
     """
     So it is with what polls are told.
     """
-    async with watched(service, hold=0.0) as (lab, seen):
+    async with watched(service, hold=0.0, latency=1e4) as (lab, seen):
         service.next("fetch", POLLS[what], times=99)
         job = await lab.submit(CAT)
         with pytest.raises(ModelsLabError) as caught:
@@ -284,7 +284,7 @@ async def test_pictures_of_a_talkative_service(service: Simulator) -> None:
         "key": secret(),
         "meta": {"prompt": secret(), "key": secret(), "seed": 7},
     }
-    async with watched(service, hold=0.0) as (lab, seen):
+    async with watched(service, hold=0.0, latency=50.0) as (lab, seen):
         service.next("submit", Edit(chatter))
         service.next("fetch", Edit(chatter), times=99)
         job = await lab.submit(CAT)
