@@ -197,7 +197,9 @@ class ModelsLab:
         del api_key
         url = base_url or os.environ.get("MODELSLAB_BASE_URL") or BASE_URL
         self._base_url = str(url).rstrip("/")
-        faults += _faults(self._base_url, slots, job_timeout, max_downloads)
+        faults += _faults(
+            self._base_url, slots, job_timeout, max_downloads, polling
+        )
         if doorbell is not None:
             faults.append("doorbell: webhooks are not built yet; leave it out")
         if faults:
@@ -665,6 +667,7 @@ def _faults(
     slots: object,
     job_timeout: float,
     max_downloads: object,
+    polling: object,
 ) -> Iterable[str]:
     if not origin_of(base_url):
         yield f"base_url: an http(s) address, not {base_url!r}"
@@ -674,6 +677,8 @@ def _faults(
         yield f"job_timeout: seconds above 0, not {job_timeout!r}"
     if not _whole(max_downloads):
         yield f"max_downloads: a whole number from 1, not {max_downloads!r}"
+    if not isinstance(polling, PollSchedule):
+        yield f"polling: a PollSchedule, as .fixed(2) gives, not {polling!r}"
 
 
 def _whole(number: object) -> bool:

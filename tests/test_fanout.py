@@ -251,6 +251,14 @@ async def test_a_schedule_that_cannot_be(options: dict[str, float]) -> None:
         PollSchedule(**options)
 
 
+async def test_seconds_are_no_schedule() -> None:
+    """
+    A bare number of seconds is told what it should have been, at once.
+    """
+    with pytest.raises(ConfigurationError, match=r"polling: .*fixed\(2\)"):
+        ModelsLab("a-key", polling=2.0)  # type: ignore[arg-type]  # on purpose
+
+
 async def test_slots_that_were_taken_are_used_again(
     lab: ModelsLab, simulator: Simulator
 ) -> None:
