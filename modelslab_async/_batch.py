@@ -71,7 +71,7 @@ from ._pool import ApiKey, SessionPool
 from ._retrying import Brake
 from ._shelf import Shelf, make
 from ._submits import UNWRITTEN, Record, Submission, Submits
-from ._wire import identity, read_spec, spec_json
+from ._wire import read_spec, spec_json, written
 from .answers import JSON, Processing, Success
 from .answers import Generation as Pictures
 from .errors import (
@@ -91,8 +91,11 @@ from .specs import TextToImage
 
 _log = logging.getLogger("modelslab_async")
 
-#: Items that are looked up in the journal at once.
+#: Items of the journal that are read at once.
 _CHUNK = 500
+#: Items that are looked up in the journal at once, at most: there is one wait
+#: for the disk for each such page.
+_PAGE = 500
 #: Seconds between looks at status and page; they have pauses of their own.
 _LOOK = 1.0
 
@@ -402,6 +405,8 @@ class Batch:
         self._next = 0
         self._pulled = 0
         self._inside = 0
+        #: How many were known when they were last looked up, twice over.
+        self._page = 0
         self._news: asyncio.Future[None] | None = None
         self._space: asyncio.Future[None] | None = None
         self._stopping = False
@@ -761,12 +766,13 @@ class Batch:
     async def _pull(self, rooms: Rooms) -> AsyncGenerator[list[_Item], None]:
         """
         Give the input as there is room for it: one by one, or, where they
-        are looked up in a journal, as many as there is room for.
+        are looked up in a journal, as many as there is room for, and more
+        while all of them are known.
         """
-        most = 1 if self._journal is None else _CHUNK
         source = _source(self._specs)
         while self._broken is None:
-            space = min(most, await self._room(rooms))
+            space = await self._room(rooms)
+            space = 1 if self._journal is None else max(space, self._page)
             found: list[_Item] = []
             try:
                 while len(found) < space:
@@ -797,7 +803,6 @@ class Batch:
                 raise ConfigurationError(reason) from None
         item = _Item(self._pulled, self._pulled, spec, key)
         self._pulled += 1
-        self._inside += 1
         return item
 
     async def _room(self, rooms: Rooms) -> int:
@@ -824,21 +829,24 @@ class Batch:
         journal = self._journal
         if journal is None:
             for item in items:
+                self._inside += 1
                 if not self._stopping and self._within_bounds(item.spec):
                     await self._enter(rooms, item)
                 else:
                     self._give(item, None)
             return
         entries = await journal.plan(
-            [
-                Wanted(spec_json(item.spec), identity(item.spec), item.key)
-                for item in items
-            ]
+            [Wanted(*written(item.spec), item.key) for item in items]
         )
+        fresh = self._asked_jobs
         for item, entry in zip(items, entries, strict=True):
+            await self._room(rooms)
+            self._inside += 1
             item.index = entry.index
             item.record = _Written(self, journal, entry.index)
             await self._go_on(rooms, journal, item, entry)
+        known = self._asked_jobs == fresh
+        self._page = min(_PAGE, 2 * len(items)) if known else 0
 
     async def _go_on(
         self, rooms: Rooms, journal: Journal, item: _Item, entry: Entry
@@ -852,12 +860,15 @@ class Batch:
         if resumed is not None:
             resumed.position, resumed.key = item.position, item.key
             return
-        if entry.state in {State.ACCEPTED, State.DONE}:
+        saves = options.output is not None
+        if entry.state is State.ACCEPTED or (
+            entry.state is State.DONE and saves
+        ):
             # It may have gone on since it was looked up.
             entry = await journal.get(entry.index)
         match on_start(
             entry,
-            output=options.output is not None,
+            output=saves,
             resubmit_unknown=options.resubmit_unknown,
             resubmit_failed=options.resubmit_failed,
         ):

@@ -53,6 +53,12 @@ class Shelf:
     directory: Path
     files: Files
     gallery: Gallery
+    #: Joined once: it is asked for with every known item.
+    _images: Path = attrs.field(init=False)
+
+    @_images.default
+    def _images_here(self) -> Path:
+        return self.directory / "images"
 
     @classmethod
     async def open(cls, directory: Path, files: Files) -> Self:
@@ -74,7 +80,7 @@ class Shelf:
         """
         Where pictures of these names are.
         """
-        return tuple(self.directory / "images" / name for name in names)
+        return tuple(self._images / name for name in names)
 
     async def keep(
         self,

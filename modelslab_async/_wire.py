@@ -787,6 +787,16 @@ def identity(spec: Spec) -> str:
     return hashlib.sha256(_canonical(plain).encode()).hexdigest()
 
 
+def written(spec: AnySpec) -> tuple[str, str]:
+    """
+    Both `spec_json` and `identity`.
+    """
+    text = spec_json(spec)
+    if spec.track_id is None and spec.webhook is None:
+        return text, hashlib.sha256(text.encode()).hexdigest()
+    return text, identity(spec)
+
+
 def read_spec(row: Mapping[str, JSON]) -> AnySpec:
     """
     A spec from a journal, a JSON object or a row of text.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -24,9 +24,13 @@ from modelslab_async._ledger import (
     SIMULATOR,
     Entry,
     Failed,
+    Identity,
+    Item,
     State,
+    Submitting,
 )
 from modelslab_async._retrying import Waits
+from modelslab_async._wire import written
 from modelslab_async.errors import (
     AuthenticationError,
     GenerationFailedError,
@@ -87,6 +91,7 @@ def asked(simulator: Simulator) -> tuple[int, int, int]:
 
 
 OK = type(None)
+GONE = GenerationFailedError("1", "1", "it failed", {})
 
 
 # What is known already.
@@ -661,3 +666,53 @@ async def test_a_key_that_is_refused(
     assert tries <= SLOTS
     assert set(errors(outcomes)) <= {AuthenticationError}
     assert errors(last) == [OK] * 200
+
+
+# How fast.
+
+
+async def test_known_items_are_looked_up_in_pages(
+    lab: ModelsLab, tmp_path: Path
+) -> None:
+    """
+    Items that are known are looked up by the hundred, for there is one wait
+    for the disk for each look; what nobody takes is still bounded.
+    """
+    pulled: list[int] = []
+
+    def counted() -> Iterator[TextToImage]:
+        for number in range(600):
+            pulled.append(number)
+            yield spec(number)
+
+    journal = Looks()
+    await journal.begin(Identity(lab._origin, "a-key"))
+    entries = await journal.plan(
+        [Item(*written(spec(number))) for number in range(600)]
+    )
+    for entry in entries:
+        await journal.move(entry.index, Submitting(str(entry.index)))
+        await journal.move(entry.index, Failed(GONE))
+
+    async with lab.batch(counted(), journal=journal) as batch:
+        await anext(batch)
+        most = len(batch._ready)
+        outcomes = [outcome async for outcome in batch]
+
+    assert len(outcomes) == 599
+    assert len(pulled) == 600
+    assert most <= 2 * SLOTS + 16
+    assert max(journal.pages[1:]) > 100
+
+
+@attrs.define(eq=False)
+class Looks(MemoryJournal):
+    """
+    A journal that notes how many items it was asked for at once.
+    """
+
+    pages: list[int] = attrs.field(factory=list, init=False)
+
+    async def plan(self, items: Sequence[Item]) -> Sequence[Entry]:
+        self.pages.append(len(items))
+        return await super().plan(items)
