@@ -42,7 +42,7 @@ from modelslab_async.simulator import Edit, Fault, Latency, Reply, Simulator
 
 pytestmark = pytest.mark.asyncio
 
-SPEED = 1000.0
+SPEED = 2000.0
 KEY = "a-key"
 CAT = TextToImage("a cat", model_id="flux", seed=7)
 HTML = "<html><h1>it is not me</h1></html>"
@@ -52,10 +52,11 @@ TIPS = (
 )
 #: Also where a busy machine makes the submit outlast its job.
 TAKEN = Edit({"status": "processing", "output": []}, without=["proxy_links"])
-#: As long as life takes, divided; silence is the network's, and is not.
-WAITS = attrs.evolve(
-    Waits().faster(SPEED, silence=5.0), submit_read=0.3, submit=0.5, poll=0.3
-)
+#: As long as life takes, divided; silence is the network's, and is not, but
+#: where it is what a test waits for.
+WAITS = Waits().faster(SPEED, silence=5.0)
+SLOW = {Fault.SILENCE, Fault.SLOW_HEADERS}
+SILENT = attrs.evolve(WAITS, submit_read=0.15, submit=0.2, poll=0.15)
 
 
 def no(message: str, http: int = 200, **more: object) -> Reply:
@@ -152,12 +153,13 @@ async def played(
         **case.settings,
     }
     seen: list[Event] = []
+    faults = {one for one in case.answers if isinstance(one, Fault)}
     async with (
         Simulator(**settings) as service,
         ModelsLab(
             KEY,
             base_url=service.url,
-            waits=WAITS,
+            waits=SILENT if faults & SLOW else WAITS,
             slots=slots,
             retry=case.policy,
             # Every job is over when it is first asked for.
@@ -314,7 +316,7 @@ SUBMITS = [
         "once",
         (no("Rate limit exceeded", tips=TIPS),),
         2,
-        pauses=(30.0,),
+        pauses=(0.03 * SPEED,),
     ),
     Case(
         ROW.SAME_REQUEST,
@@ -338,7 +340,7 @@ SUBMITS = [
         "429 HTML, Retry-After: 0.02",
         (Reply(429, HTML, headers={"Retry-After": "0.02"}),),
         2,
-        pauses=(20.0,),
+        pauses=(0.02 * SPEED,),
     ),
     Case(
         ROW.BAN,
@@ -349,7 +351,7 @@ SUBMITS = [
     Case(
         ROW.BAN,
         "429 HTML, longer than a call waits",
-        (Reply(429, HTML, headers={"Retry-After": "0.3"}),),
+        (Reply(429, HTML, headers={"Retry-After": "0.1"}),),
         1,
         RateLimitedError,
         batch=(2, None),
@@ -367,7 +369,7 @@ SUBMITS = [
         '"try again in 0.02 seconds" at 200',
         (no("Too many requests, please try again in 0.02 seconds"),),
         2,
-        pauses=(20.0,),
+        pauses=(0.02 * SPEED,),
     ),
     # The queue is full: no attempt is used up.
     *(
@@ -492,7 +494,7 @@ SUBMITS = [
         "503 JSON, retry_after 0.04",
         (no("later", 503, retry_after=0.04),),
         2,
-        pauses=(40.0,),
+        pauses=(0.04 * SPEED,),
     ),
     *(
         Case(ROW.UNAVAILABLE, f"{http} HTML", (Reply(http, HTML),), 2)
@@ -888,13 +890,13 @@ async def test_patience_begins_with_the_first_try() -> None:
     Time in the line is no time without a service: who has waited there for
     long is tried as often.
     """
-    async with away(99, RetryPolicy(patience=0.2)) as (missed, lab):
+    async with away(99, RetryPolicy(patience=0.4)) as (missed, lab):
         line = lab._open().line
         places = [line.adopt() for _ in range(5)]
         call = asyncio.create_task(by_call(lab))
         loop = asyncio.get_running_loop()
         for place in places:
-            loop.call_later(0.3, line.finished, place)
+            loop.call_later(0.45, line.finished, place)
 
         told = await call
 
@@ -1022,7 +1024,7 @@ async def test_a_request_that_waits_holds_no_slot() -> None:
     """
     While one request waits for its model, another has the only slot.
     """
-    answer = no("Rate limit exceeded", retry_after=0.3, tips=TIPS)
+    answer = no("Rate limit exceeded", retry_after=0.2, tips=TIPS)
     case = Case(ROW.SAME_REQUEST, "one of two", (), 2)
     async with played(case) as (service, lab, _):
         service.next("submit", answer, prompt="cat")
@@ -1078,7 +1080,7 @@ async def test_a_job_is_given_up_at_its_deadline(
             KEY,
             base_url=service.url,
             waits=attrs.evolve(WAITS, not_found=60.0),
-            job_timeout=0.2,
+            job_timeout=0.1,
         ) as lab,
     ):
         service.next("fetch", answer, times=10_000)
