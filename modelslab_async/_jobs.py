@@ -281,6 +281,9 @@ class Job:
     _other_id: bool = False
     #: The question, made once; None when what it is made of has changed.
     _call: Call | None = None
+    #: The last answer that said "not yet", and what it means.
+    _body: bytes = b""
+    _heard: Processing | None = None
     _asking: bool = False
     _message: str | None = None
     _place: Place | None = None
@@ -801,7 +804,17 @@ class Jobs:
         self.counts.polls += 1
         job._asked += 1
         reply = await self.pool.poll(job._call)
-        return decode(reply) if isinstance(reply, Reply) else reply
+        if not isinstance(reply, Reply):
+            return reply
+        # Most answers repeat the one before, to the byte.
+        if job._heard is not None and (
+            reply.body == job._body and reply.status == job._heard.http
+        ):
+            return job._heard
+        heard = decode(reply)
+        if isinstance(heard, Processing):
+            job._body, job._heard = reply.body, heard
+        return heard
 
     def _question(self, job: Job) -> Call:
         base, link, job_id = self.pool.base_url, job._fetch_result, job.id
@@ -994,6 +1007,7 @@ class Jobs:
         self, job: Job, ended: Generation | ModelsLabError, state: JobState
     ) -> None:
         job._ended, job.state = ended, state
+        job._call, job._body, job._heard = None, b"", None
         job._last = self.loop.time() - job._since if job._since else 0.0
         if self.audience:
             self.tell(

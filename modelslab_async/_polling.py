@@ -201,6 +201,8 @@ class Pace:
         """
         Learn from a job that ended in (after, by] seconds after it was taken.
 
+        A fixed schedule has no use for it, and learns nothing.
+
         Args:
             kind: As for `pause`.
 
@@ -211,7 +213,8 @@ class Pace:
             by: When it was first seen done; inf: it ran when we gave up.
         """
         after = min(after, 1e9) if after > 0 else 0.0
-        if not by > after:
+        fixed = self.schedule.shortest == self.schedule.longest
+        if fixed or not by > after:
             return
         # What is known of the kind that was taught last is a better start
         # than nothing; a few jobs of its own outweigh it.
