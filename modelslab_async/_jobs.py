@@ -289,7 +289,9 @@ class Job:
     _place: Place | None = None
     _ended: Generation | ModelsLabError | None = None
     #: Done when the job ends, or with what those who wait now have to know.
-    _signal: asyncio.Future[ModelsLabError | None] | None = None
+    _signals: set[asyncio.Future[ModelsLabError | None]] = attrs.field(
+        factory=set
+    )
     _news: asyncio.Future[ModelsLabError | None] | None = None
     _context: Context | None = None
 
@@ -616,17 +618,22 @@ class Jobs:
         self.check()
         started = self.loop.time()
         self._take_up(job)
-        if job._signal is None:
-            job._signal = self.loop.create_future()
-        signal = job._signal
-        # Nothing to undo: a waiter that goes leaves no trace.
-        done, _ = await asyncio.wait({signal}, timeout=timeout)
-        if not done:
-            waited = self.loop.time() - started
-            raise JobUnfinishedError(job.id, job.track_id, waited)
-        said = signal.result()
+        signal = self.loop.create_future()
+        job._signals.add(signal)
+        timer = None
+        if timeout is not None:
+            timer = self.loop.call_later(timeout, settle, signal)
+        try:
+            said = await signal
+        finally:
+            if timer is not None:
+                timer.cancel()
+            job._signals.discard(signal)
         if said is not None:
             raise afresh(said)
+        if job._ended is None:
+            waited = self.loop.time() - started
+            raise JobUnfinishedError(job.id, job.track_id, waited)
 
     async def news(self, job: Job) -> None:
         """
@@ -1024,15 +1031,14 @@ class Jobs:
         """
         Wake those who wait now: with *error*, or to see how the job ended.
         """
-        signal, job._signal = job._signal, None
-        if signal is not None and not signal.done():
-            signal.set_result(error)
+        for signal in job._signals:
+            settle(signal, error)
         self._say_news(job, error)
 
     def _say_news(self, job: Job, error: ModelsLabError | None = None) -> None:
         news, job._news = job._news, None
-        if news is not None and not news.done():
-            news.set_result(error)
+        if news is not None:
+            settle(news, error)
 
     def tell(self, job: Job, event: Event) -> None:
         self.audience.tell(event, job._context)
@@ -1107,6 +1113,17 @@ def no(heard: Told) -> ApiError:
             return refused(Refusal(http, None, words, retry_after=told))
     words = "accepted without an id"
     return refused(Refusal(heard.http, None, words, raw_json=heard.raw_json))
+
+
+def settle(
+    future: asyncio.Future[ModelsLabError | None],
+    said: ModelsLabError | None = None,
+) -> None:
+    """
+    End somebody's wait, unless it is over.
+    """
+    if not future.done():
+        future.set_result(said)
 
 
 async def to_its_end(task: asyncio.Future[None]) -> None:
