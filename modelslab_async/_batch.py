@@ -261,6 +261,9 @@ class _Item:
         error: ModelsLabError | None = None,
         paths: tuple[Path, ...] = (),
     ) -> Outcome:
+        """
+        What came of it in this run.
+        """
         job = self.job
         if job is None and self.submission is not None:
             job = self.submission.job
@@ -270,6 +273,27 @@ class _Item:
             self.key,
             None if job is None else job.track_id,
             None if job is None else job.id,
+            generation,
+            error,
+            paths,
+        )
+
+    def known(
+        self,
+        entry: Entry,
+        generation: Pictures | None = None,
+        error: ModelsLabError | None = None,
+        paths: tuple[Path, ...] = (),
+    ) -> Outcome:
+        """
+        What came of it in an earlier run.
+        """
+        return Outcome(
+            self.index,
+            self.spec,
+            self.key,
+            entry.track_id,
+            entry.job_id,
             generation,
             error,
             paths,
@@ -877,8 +901,8 @@ class Batch:
                     await self._shelf.mend(entry)
                 self._give(item, self._given(item, entry), fresh=False)
             case Start.REPORT:
-                outcome = item.outcome(error=error_of(entry.error))
-                self._give(item, _named(outcome, entry), fresh=False)
+                outcome = item.known(entry, error=error_of(entry.error))
+                self._give(item, outcome, fresh=False)
             case Start.POLL:
                 self._resume(rooms, item, entry)
             case Start.DOWNLOAD:
@@ -897,7 +921,7 @@ class Batch:
         generation = generation_of(entry.generation or "{}")
         shelf = self._shelf
         paths = () if shelf is None else shelf.paths(entry.files)
-        return _named(item.outcome(generation, paths=paths), entry)
+        return item.known(entry, generation, paths=paths)
 
     def _within_bounds(self, spec: TextToImage) -> bool:
         """
@@ -1203,13 +1227,6 @@ def _source(
     if isinstance(specs, AsyncIterable):
         return aiter(specs).__anext__
     return iter(specs).__next__
-
-
-def _named(outcome: Outcome, entry: Entry) -> Outcome:
-    """
-    The outcome of an item that was not asked for in this run.
-    """
-    return attrs.evolve(outcome, track_id=entry.track_id, job_id=entry.job_id)
 
 
 def _stem(item: _Item, generation: Pictures) -> str:

@@ -567,13 +567,16 @@ async def one_run(
 async def run_of_200(
     simulator: Simulator, output: Path, brake: float = 18.0
 ) -> tuple[Batch, list[Outcome]]:
-    simulator.change(latency=Latency.constant(1.0), hold=0.0)
+    simulator.change(latency=Latency.constant(0.5), hold=0.0)
     lab = ModelsLab(
         "a-key",
         base_url=simulator.url,
         waits=attrs.evolve(Waits().faster(SPEED), brake=brake),
     )
-    async with lab, lab.batch(specs(200), output=output) as batch:
+    async with (
+        lab,
+        lab.batch(specs(200), journal=output / "links.sqlite") as batch,
+    ):
         outcomes = [outcome async for outcome in batch]
     return batch, outcomes
 
@@ -596,7 +599,7 @@ async def test_gateways_that_say_no_to_all(
     """
     simulator.next("submit", Fault.BAD_GATEWAY, times=1000)
 
-    batch, outcomes = await run_of_200(simulator, tmp_path, brake=0.5)
+    batch, outcomes = await run_of_200(simulator, tmp_path, brake=0.3)
     burnt = len(simulator.books.entries)
     last = await after_the_outage(simulator, tmp_path)
 
@@ -621,7 +624,7 @@ async def test_an_outage_burns_nothing(
     else:
         simulator.next("submit", fault, times=10000)
 
-    batch, outcomes = await run_of_200(simulator, tmp_path, brake=0.5)
+    batch, outcomes = await run_of_200(simulator, tmp_path, brake=0.3)
     asked_for = len(simulator.books.entries)
     if fault is None:
         await simulator.start(port)
@@ -640,7 +643,7 @@ async def test_an_outage_that_ends_fails_nothing(
     """
     A batch waits an outage out, and goes on at full speed.
     """
-    simulator.next("submit", Fault.UNAVAILABLE, times=30)
+    simulator.next("submit", Fault.UNAVAILABLE, times=26)
 
     batch, outcomes = await run_of_200(simulator, tmp_path)
 
