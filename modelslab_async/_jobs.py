@@ -289,9 +289,7 @@ class Job:
     _place: Place | None = None
     _ended: Generation | ModelsLabError | None = None
     #: Done when the job ends, or with what those who wait now have to know.
-    _signals: set[asyncio.Future[ModelsLabError | None]] = attrs.field(
-        factory=set
-    )
+    _signals: set[asyncio.Future[ModelsLabError | None]] | None = None
     _news: asyncio.Future[ModelsLabError | None] | None = None
     _context: Context | None = None
 
@@ -619,7 +617,10 @@ class Jobs:
         started = self.loop.time()
         self._take_up(job)
         signal = self.loop.create_future()
-        job._signals.add(signal)
+        if job._signals is None:
+            job._signals = set()
+        signals = job._signals
+        signals.add(signal)
         timer = None
         if timeout is not None:
             timer = self.loop.call_later(timeout, settle, signal)
@@ -628,7 +629,7 @@ class Jobs:
         finally:
             if timer is not None:
                 timer.cancel()
-            job._signals.discard(signal)
+            signals.discard(signal)
         if said is not None:
             raise afresh(said)
         if job._ended is None:
@@ -830,6 +831,9 @@ class Jobs:
         if job._other_id:
             link = None
         url = fetch_url(base, link, job.endpoint, job_id)
+        if url == link:
+            # The same text, kept once: there may be 10,000 of these.
+            url = link
         # The id of the link and the job's own may differ: the link's is asked.
         asked = fetch_result_id(url) or job_id
         if job._other_form:
@@ -1031,7 +1035,7 @@ class Jobs:
         """
         Wake those who wait now: with *error*, or to see how the job ended.
         """
-        for signal in job._signals:
+        for signal in job._signals or ():
             settle(signal, error)
         self._say_news(job, error)
 

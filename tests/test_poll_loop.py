@@ -6,8 +6,11 @@ hang.
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import selectors
+import sys
+import tracemalloc
 
 from collections import Counter
 from collections.abc import Coroutine
@@ -29,6 +32,9 @@ from modelslab_async.events import Audience
 
 
 T = TypeVar("T")
+
+#: Jobs whose size is measured.
+COUNT = 300
 
 BASE = "https://modelslab.com/api/v6"
 SPEC = TextToImage("a cat", model_id="flux")
@@ -126,18 +132,34 @@ def rooms(network: Network, schedule: PollSchedule) -> Jobs:
     )
 
 
-def accepted(jobs: Jobs, count: int) -> list[Job]:
+def told(count: int, first: int = 1000) -> list[Processing]:
+    """
+    What the service says when it accepts so many jobs.
+    """
+    return [
+        Processing(200, str(n), 5.0, f"{BASE}/images/fetch/{n}")
+        for n in range(first, first + count)
+    ]
+
+
+def accepted(
+    jobs: Jobs, count: int, said: list[Processing] | None = None
+) -> list[Job]:
     """
     So many jobs, all accepted now.
     """
     found = []
-    for number in range(count):
-        job = Job(lambda: jobs, SPEC.endpoint, None, str(number), SPEC)
+
+    def home() -> Jobs:
+        return jobs
+
+    for each in said or told(count):
+        job = Job(home, SPEC.endpoint, None, each.id, SPEC)
         place = jobs.line.join(0)
         jobs.line.slots.admit(jobs.loop.time())
         jobs.begin(job, place)
         jobs.line.accepted(place)
-        jobs.accept(job, Processing(200, str(1000 + number), 5.0))
+        jobs.accept(job, each)
         found.append(job)
     return found
 
@@ -321,6 +343,38 @@ def test_ten_thousand_jobs_keep_one_timer() -> None:
 
     assert tasks <= POLLS + 2
     assert timers <= 2 * POLLS + 2
+
+
+def test_a_job_in_flight_is_small() -> None:
+    """
+    A job that nobody waits for takes no more than a kilobyte, what the
+    service said of it apart.
+    """
+
+    async def main() -> float:
+        network = Network(exchange=0.0)
+        jobs = rooms(network, PollSchedule(budget=float("inf")))
+        # What is made once: kinds, tasks, timers.
+        accepted(jobs, 1)
+        await asyncio.sleep(20)
+        said = told(COUNT, first=2000)
+        tracemalloc.start()
+        found = accepted(jobs, COUNT, said)
+        await asyncio.sleep(8)
+        network.asked.clear()
+        gc.collect()
+        size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        heard = sum(
+            sys.getsizeof(job._heard) + sys.getsizeof(job._heard.raw_json)
+            for job in found
+            if job._heard is not None
+        )
+        await closed(jobs)
+        assert all(job._asked for job in found)
+        return (size - heard) / COUNT
+
+    assert run(main()) <= 1024
 
 
 @pytest.mark.parametrize("seconds", [0.25, 3.0])
