@@ -1,0 +1,387 @@
+"""
+One call: whoever waits may go at any time, and nothing paid is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+import anyio
+import pytest
+import pytest_asyncio
+
+from modelslab_async import Generation, JobState, ModelsLab, TextToImage
+from modelslab_async._retrying import Waits
+from modelslab_async.errors import (
+    ClientClosedError,
+    ConfigurationError,
+    JobNotFoundError,
+    JobUnfinishedError,
+)
+from modelslab_async.simulator import Latency, Simulator
+
+
+pytestmark = pytest.mark.asyncio
+
+SPEED = 100.0
+CAT = TextToImage("a cat", model_id="sdxl", seed=7)
+
+Way = Callable[[Awaitable[Generation]], Awaitable[None]]
+
+
+@pytest_asyncio.fixture
+async def slow() -> AsyncIterator[Simulator]:
+    """
+    A service whose submits are held for 0.2 s, and whose jobs take 0.5 s.
+    """
+    async with Simulator(
+        speed=SPEED,
+        pictures="plain",
+        hold=20.0,
+        latency=Latency.constant(70.0),
+    ) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def slow_lab(slow: Simulator) -> AsyncIterator[ModelsLab]:
+    """
+    A client of `slow`, with two slots.
+    """
+    waits = Waits().faster(SPEED, silence=5)
+    async with ModelsLab(
+        "a-key", base_url=slow.url, waits=waits, slots=2
+    ) as lab:
+        yield lab
+
+
+async def by_cancel(call: Awaitable[Generation]) -> None:
+    task = asyncio.ensure_future(call)
+    asyncio.get_running_loop().call_later(0.05, task.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def by_timeout(call: Awaitable[Generation]) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await call
+
+
+async def by_wait_for(call: Awaitable[Generation]) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(call, 0.05)
+
+
+async def by_sibling(call: Awaitable[Generation]) -> None:
+    async def fail() -> None:
+        await asyncio.sleep(0.05)
+        raise KeyError("a sibling's")
+
+    async def wait() -> None:
+        await call
+
+    with suppress(ExceptionGroup):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(wait())
+            group.create_task(fail())
+
+
+async def by_scope(call: Awaitable[Generation]) -> None:
+    with anyio.move_on_after(0.05) as scope:
+        await call
+    assert scope.cancelled_caught
+
+
+WAYS = [by_cancel, by_timeout, by_wait_for, by_sibling, by_scope]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_call_that_is_cut_short_keeps_its_job(
+    slow_lab: ModelsLab, slow: Simulator, way: Way
+) -> None:
+    """
+    While its submit is under way the call returns at once, the job is in
+    `jobs()` under its track_id, and its pictures can still be had.
+    """
+    clock = asyncio.get_running_loop().time
+    started = clock()
+
+    await way(slow_lab.generate(CAT))
+    took = clock() - started
+    (job,) = slow_lab.jobs()
+    before = job.id
+    generation = await job
+
+    assert took < 0.18
+    assert (before, job.track_id) == (None, generation.track_id)
+    assert generation.images
+    assert len(slow.books.accepted) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_waiter_that_is_cut_short_leaves_the_job(
+    slow_lab: ModelsLab, way: Way
+) -> None:
+    """
+    After its acceptance a job goes on being watched, and holds its slot.
+    """
+    job = await slow_lab.submit(CAT)
+
+    await way(job.result())
+
+    assert slow_lab.jobs() == (job,)
+    assert slow_lab.stats().slots_held == 1
+    assert (await job).images
+    assert slow_lab.stats().slots_held == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_call_cut_short_in_line_asks_for_nothing(
+    slow_lab: ModelsLab, slow: Simulator, way: Way
+) -> None:
+    """
+    Before it is sent a request is taken out of the line, and never billed.
+    """
+    others = [await slow_lab.submit(CAT), await slow_lab.submit(CAT)]
+
+    await way(slow_lab.generate(TextToImage("a dog", model_id="sdxl")))
+    await asyncio.gather(*others)
+
+    assert len(slow.books.accepted) == 2
+    assert slow_lab.jobs() == ()
+    assert slow_lab.stats().waiting == 0
+
+
+async def test_a_timeout_in_line_says_that_nothing_was_sent(
+    slow_lab: ModelsLab,
+) -> None:
+    """
+    `sent` is False: it can be asked for again without a second thought.
+    """
+    for _ in range(2):
+        await slow_lab.submit(CAT)
+
+    with pytest.raises(JobUnfinishedError, match="nothing was asked") as got:
+        await slow_lab.generate(CAT, timeout=0.05)
+
+    assert (got.value.sent, got.value.job_id) == (False, None)
+
+
+async def test_a_timeout_under_way_says_not_to_ask_again(
+    slow_lab: ModelsLab,
+) -> None:
+    """
+    `sent` is True without an id: the job is in `jobs()` by its track_id.
+    """
+    with pytest.raises(JobUnfinishedError, match="do not ask again") as got:
+        await slow_lab.generate(CAT, timeout=0.05)
+
+    (job,) = slow_lab.jobs()
+    assert (got.value.sent, got.value.job_id) == (True, None)
+    assert job.track_id == got.value.track_id
+
+
+async def test_a_timeout_after_acceptance_names_the_job(
+    slow_lab: ModelsLab,
+) -> None:
+    """
+    Running out of patience says how to come back.
+    """
+    with pytest.raises(JobUnfinishedError, match="by its id") as got:
+        await slow_lab.generate(CAT, timeout=0.35)
+
+    (job,) = slow_lab.jobs()
+    assert job.id == got.value.job_id
+    assert got.value.waited >= 0.35
+    assert slow_lab.job(str(job.id)) is job
+
+
+async def test_updates_end_with_the_job(lab: ModelsLab) -> None:
+    """
+    The present state comes first, the last one last.
+    """
+    job = await lab.submit(CAT)
+
+    updates = [update async for update in job.updates()]
+
+    assert updates[0].state is JobState.PROCESSING
+    assert updates[-1].state is JobState.SUCCEEDED
+    assert [one.polls for one in updates] == sorted(
+        one.polls for one in updates
+    )
+
+
+async def test_a_handle_carries_what_fetch_replies_lack(
+    lab: ModelsLab, simulator: Simulator
+) -> None:
+    """
+    Taken up elsewhere, a job still knows its seed and its track_id.
+    """
+    job = await lab.submit(CAT)
+    waits = Waits().faster(SPEED, silence=5)
+
+    async with ModelsLab(
+        "a-key", base_url=simulator.url, waits=waits
+    ) as elsewhere:
+        generation = await elsewhere.job(job.handle)
+
+    assert (generation.id, generation.seed) == (job.id, 7)
+    assert generation.track_id == job.track_id
+
+
+async def test_a_job_nobody_knows_is_lost(lab: ModelsLab) -> None:
+    """
+    After three polls and 30 s an unknown id is given up.
+    """
+    job = lab.job(99)
+
+    with pytest.raises(JobNotFoundError, match="99"):
+        await job
+
+    assert job.state is JobState.LOST
+
+
+@pytest.mark.parametrize("text", ["", "a/b", "ml1.nonsense", "x" * 129, True])
+async def test_what_is_no_job_is_refused(lab: ModelsLab, text: str) -> None:
+    """
+    Neither an id nor a handle: told at once, without a request.
+    """
+    with pytest.raises(ConfigurationError, match="not a job"):
+        lab.job(text)
+
+
+@pytest.mark.parametrize("profile", ["classic", "documented"])
+@pytest.mark.parametrize("fetch", ["both", "path", "body"])
+async def test_every_dialect_gives_pictures(profile: str, fetch: str) -> None:
+    """
+    In both dialects of errors, by each form of fetch, a busy account gives
+    every picture.
+    """
+    waits = Waits().faster(SPEED, silence=5)
+    async with (
+        Simulator(
+            speed=SPEED,
+            pictures="plain",
+            profile=profile,
+            fetch=fetch,
+            slots=2,
+        ) as service,
+        ModelsLab("a-key", base_url=service.url, waits=waits) as lab,
+    ):
+        generations = await asyncio.gather(
+            *(lab.generate(CAT) for _ in range(6))
+        )
+        pictures = [await lab.read(one.images[0]) for one in generations]
+
+    assert all(one.startswith(b"\x89PNG") for one in pictures)
+    assert len(service.books.accepted) == 6
+
+
+async def test_a_job_outlives_our_patience(simulator: Simulator) -> None:
+    """
+    After *job_timeout* its slot is free, and it can be waited for anew.
+    """
+    simulator.change(latency=Latency.constant(40.0))
+    waits = Waits().faster(SPEED, silence=5)
+
+    async with ModelsLab(
+        "a-key", base_url=simulator.url, waits=waits, job_timeout=0.1
+    ) as lab:
+        job = await lab.submit(CAT)
+        with pytest.raises(JobUnfinishedError):
+            await job
+        state, held = job.state, lab.stats().slots_held
+        while job.state is not JobState.SUCCEEDED:
+            with suppress(JobUnfinishedError):
+                await job
+
+    assert (state, held) == (JobState.UNFINISHED, 0)
+
+
+async def test_the_inner_of_two_leaves_it_open(
+    lab: ModelsLab,
+) -> None:
+    """
+    The last ``async with`` out closes the client, not the first.
+    """
+    async with lab:
+        await lab.generate(CAT)
+
+    generation = await lab.generate(CAT)
+
+    assert generation.images
+
+
+async def test_closing_waits_for_what_is_under_way(
+    slow: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    A paid answer is waited for; its job is named, and those who wait hear.
+    """
+    waits = Waits().faster(SPEED / 10, silence=5)
+    lab = ModelsLab("a-key", base_url=slow.url, waits=waits, slots=1)
+    async with lab:
+        call = asyncio.ensure_future(lab.generate(CAT))
+        behind = asyncio.ensure_future(lab.generate(CAT))
+        while not lab.jobs():
+            await asyncio.sleep(0)
+
+    ended = await asyncio.gather(call, behind, return_exceptions=True)
+    (paid,) = slow.books.accepted
+
+    assert isinstance(ended[0], JobUnfinishedError)
+    assert isinstance(ended[1], ClientClosedError)
+    assert str(paid.job_id) in caplog.text
+    with pytest.raises(ClientClosedError):
+        await lab.generate(CAT)
+
+
+async def test_it_opens_anew(lab: ModelsLab) -> None:
+    """
+    After `aclose`, which may be called again, ``async with`` opens it.
+    """
+    await lab.aclose()
+    await lab.aclose()
+
+    async with lab:
+        generation = await lab.generate(CAT)
+
+    assert generation.images
+
+
+async def test_it_closes_in_a_cancelled_task(
+    slow: Simulator,
+) -> None:
+    """
+    A task that is cancelled inside ``async with`` leaves nothing open.
+    """
+    waits = Waits().faster(SPEED / 10, silence=5)
+    lab = ModelsLab("a-key", base_url=slow.url, waits=waits)
+    before = asyncio.all_tasks()
+
+    with anyio.move_on_after(0.05):
+        async with lab:
+            await lab.generate(CAT)
+
+    assert "closed" in repr(lab)
+    assert asyncio.all_tasks() == before
+    assert len(slow.books.accepted) == 1
+
+
+async def test_an_option_that_cannot_be_is_told_with_the_others() -> None:
+    """
+    All faults of a client's options are named together.
+    """
+    with pytest.raises(ConfigurationError) as got:
+        ModelsLab("", base_url="nowhere", slots=0, job_timeout=-1)
+
+    words = str(got.value)
+    assert all(
+        name in words
+        for name in ("api_key", "base_url", "slots", "job_timeout")
+    )
+    assert "https://modelslab.com" in words
