@@ -430,6 +430,7 @@ class ModelsLab:
         tries = 0
         while True:
             left = _left(timeout, started, clock())
+            job = None
             try:
                 job = await self.submit(spec, timeout=left, priority=priority)
                 return await job.result(_left(timeout, started, clock()))
@@ -442,6 +443,14 @@ class ModelsLab:
                 waited = clock() - started
                 raise JobUnfinishedError(
                     error.job_id, error.track_id, waited, error.sent
+                ) from None
+            except ClientClosedError:
+                if job is None:
+                    raise
+                # It is paid, and only here does its caller hear of it.
+                waited = clock() - started
+                raise JobUnfinishedError(
+                    job.id, job.track_id, waited
                 ) from None
 
     async def submit(
