@@ -46,7 +46,7 @@ def main(items: int, kills: int, seed: int) -> int:
         while len(cuts) < kills:
             hold = dice.uniform(0.05, 0.3)
             at.settings(hold=hold * SPEED)
-            after = dice.uniform(0.2, 1.5)
+            after = dice.uniform(0.2, 1.2)
             found = run(at, output, items, seconds=after)
             if not found.killed:
                 break

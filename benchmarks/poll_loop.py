@@ -24,6 +24,7 @@ import gc
 import json
 import math
 import random
+import sys
 import time
 import tracemalloc
 
@@ -45,6 +46,8 @@ BASE = "https://modelslab.com/api/v6"
 HOST = "https://pub-3626123a908346a7a8be8d9295f44e26.r2.dev/generations"
 SPEC = TextToImage("a lighthouse at dusk", model_id="flux")
 BEAT, EXCHANGE, SLICE = 0.005, 0.005, 100
+#: The first id.
+FIRST = 100_000_000
 #: Until the first polls are due.
 WARM = 5.0
 
@@ -83,13 +86,18 @@ class Network:
     Answers every poll: the job runs, until *over*.
     """
 
+    replies: dict[int, Reply]
     base_url: str = BASE
     over: bool = False
+
+    @classmethod
+    def of(cls, count: int) -> Network:
+        return cls({FIRST + n: running(FIRST + n) for n in range(count)})
 
     async def poll(self, call: Call) -> Reply:
         await asyncio.sleep(EXCHANGE)
         number = int(call.url.rpartition("/")[2])
-        return finished(number) if self.over else running(number)
+        return finished(number) if self.over else self.replies[number]
 
 
 @attrs.define
@@ -155,8 +163,8 @@ async def measure(count: int, budget: float, seconds: float) -> list[str]:
     # What the run before left is not this one's to clear away.
     gc.collect()
     dice = random.Random(count)
-    told = [decode(accepted(100_000_000 + n, dice)) for n in range(count)]
-    network = Network()
+    told = [decode(accepted(FIRST + n, dice)) for n in range(count)]
+    network = Network.of(count)
     jobs = room(network, budget)
     heart = Heart()
     beating = asyncio.create_task(heart.beat())
@@ -190,24 +198,35 @@ async def measure(count: int, budget: float, seconds: float) -> list[str]:
     ]
 
 
-async def weigh(count: int) -> str:
+async def weigh(count: int) -> list[str]:
     """
-    Bytes of a job in flight.
+    Bytes of a job in flight: before it is first asked for, after, and of the
+    last answer that it then keeps.
     """
-    dice = random.Random(count)
-    told = [decode(accepted(100_000_000 + n, dice)) for n in range(count)]
-    jobs = room(Network(), 20.0)
     gc.collect()
+    dice = random.Random(count)
+    told = [decode(accepted(FIRST + n, dice)) for n in range(count)]
+    jobs = room(Network.of(count), math.inf)
     tracemalloc.start()
     await take_up(jobs, told)
-    # Past the tasks and timers of the beginning.
-    await asyncio.sleep(1.0)
     gc.collect()
-    size, _ = tracemalloc.get_traced_memory()
+    before, _ = tracemalloc.get_traced_memory()
+    while any(job._asked < 2 for job in jobs.unfinished()):  # noqa: SLF001
+        await asyncio.sleep(1.0)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+    heard = sum(
+        sys.getsizeof(job._heard) + sys.getsizeof(job._heard.raw_json)  # noqa: SLF001
+        for job in jobs.unfinished()
+        if job._heard is not None  # noqa: SLF001
+    )
     jobs.close()
     await jobs.join()
-    return f"{size / count:,.0f}"
+    return [
+        f"{count:,}",
+        *(f"{size / count:,.0f}" for size in (before, after - heard, heard)),
+    ]
 
 
 def main() -> None:
@@ -236,8 +255,8 @@ def main() -> None:
     )
     table(
         "Memory of a job in flight",
-        ["jobs", "bytes"],
-        ([f"{count:,}", asyncio.run(weigh(count))] for count in options.jobs),
+        ["jobs", "bytes", "once it was asked for", "its last answer"],
+        (asyncio.run(weigh(count)) for count in options.jobs),
     )
 
 
