@@ -340,6 +340,24 @@ async def test_a_proxy_that_wants_a_password() -> None:
     assert KEY.encode() not in proxy.requests[1][0] + proxy.requests[1][1]
 
 
+@pytest.mark.parametrize("status", [403, 407, 502])
+async def test_a_proxys_password_is_not_told(status: int) -> None:
+    """
+    What a proxy says no with does not name the password that it got.
+    """
+    line = f"HTTP/1.1 {status} No".encode()
+    shut = head(b"Content-Length: 0", line=line)
+    async with peer(says(shut)) as other:
+        proxy = f"http://user:pa55word@127.0.0.1:{other.port}"
+        async with a_pool(proxy=proxy) as pool:
+            heard = await pool.submit(Call("https://a.example/", BODY, CAP))
+            with pytest.raises(TransportError) as caught:
+                await fetched(pool, "https://b.example/0.png")
+
+    assert str(status) in str(heard)
+    assert "pa55word" not in f"{heard} {caught.value!r} {pool!r}"
+
+
 def _key_of(host: str) -> ConnectionKey:
     return ConnectionKey(host, 443, True, True, None, None, None)
 

@@ -1007,6 +1007,57 @@ async def test_a_closed_line_is_opened_by_a_probe() -> None:
     assert sent == [1, 2, 6]
 
 
+async def test_there_is_one_probe() -> None:
+    """
+    While a probe is under way nobody else goes, also when somebody who had
+    waited for a reason of his own is sent home.
+    """
+    case = Case(ROW.ACCOUNT, "401, and one who waits", (), 1)
+    filtered = no("Rate limit exceeded", retry_after=0.1, tips=TIPS)
+    async with played(case) as (service, lab, _):
+        service.next("submit", filtered, prompt="dog")
+        dog = TextToImage("a dog", model_id="flux")
+        waits = asyncio.create_task(lab.generate(dog))
+        while not service.books.entries:
+            await asyncio.sleep(0)
+        service.next("submit", no("no", 401))
+        closed = await by_call(lab)
+        lab._open().line.door._since -= WAITS.account
+        service.next("submit", Fault.SILENCE)
+        probe = asyncio.create_task(by_call(lab))
+        with pytest.raises(AuthenticationError):
+            await waits
+
+        after = [await by_call(lab) for _ in range(3)]
+        sent = len(service.books.entries)
+        probe.cancel()
+
+    assert isinstance(closed, AuthenticationError)
+    assert [type(one) for one in after] == [AuthenticationError] * 3
+    assert sent == 3
+
+
+async def test_who_gives_up_is_told_what_is_not_known() -> None:
+    """
+    A call whose first request got no verdict, and whose second waits in
+    line when time is up, is not told that nothing was asked for.
+    """
+    case = Case(
+        ROW.CUT,
+        "reset, then the queue is full",
+        (Fault.RESET_AFTER,),
+        1,
+        policy=RetryPolicy(resubmit_unknown=1),
+    )
+    async with played(case, slots=1) as (service, lab, _):
+        lab._open().submits.waits = attrs.evolve(WAITS, unknown_slot=60.0)
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await lab.generate(CAT, timeout=0.3)
+
+    assert caught.value.track_id == service.books.entries[0].track_id
+    assert len(service.books.entries) == 1
+
+
 async def test_those_in_line_are_told_of_a_closed_account() -> None:
     """
     One 402 sends all away who wait for a slot, with their own copy of it.
