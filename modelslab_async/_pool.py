@@ -180,7 +180,7 @@ class FileStream:
             raise TransportError(reason, sent=True)
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Guard:
     """
     What one download may connect to.
@@ -565,6 +565,9 @@ def _words(exc: BaseException, key: ApiKey | None = None) -> str:
     What an error says, on one line, without its frames and the key.
     """
     text = str(exc)
+    if isinstance(exc, aiohttp.ClientResponseError):
+        # Its own words have the URL, and with it a proxy's password.
+        text = f"{exc.status} {exc.message}"
     if key is not None:
         text = _scrubbed(text.encode("utf-8", "replace"), key).decode()
     text = " ".join(text.split())[:300]
