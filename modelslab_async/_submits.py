@@ -167,7 +167,7 @@ class Submission:
             self.task.cancel()
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Submits:
     """
     The requests of a client that are waiting in line or under way.
@@ -232,6 +232,9 @@ class Submits:
             JobUnfinishedError: *timeout* seconds are over; *sent* says
                 whether the request may have reached the service.
 
+            OutcomeUnknownError: They are over while the request waited to be
+                sent again, and of the first time no verdict came.
+
             ModelsLabError: What came of it.
         """
         loop = self.jobs.loop
@@ -243,11 +246,11 @@ class Submits:
             self._leave(submission)
             raise
         if not task.done():
+            left = self._leave(submission)
+            if left and submission.unknowns:
+                raise _given_up(submission)
             raise JobUnfinishedError(
-                None,
-                submission.track_id,
-                loop.time() - started,
-                not self._leave(submission),
+                None, submission.track_id, loop.time() - started, not left
             )
         if task.cancelled():
             raise ClientClosedError
