@@ -135,7 +135,7 @@ class PollSchedule:
         return cls(shortest=seconds, longest=seconds)
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Pace:
     """
     What a client has learnt of how long jobs take, kind by kind.
@@ -234,7 +234,7 @@ def _known(eta: float | None) -> float | None:
     return min(max(eta, _LEAST_ETA), _MOST_ETA)
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Kind:
     """
     One kind of job, in both units of time.
@@ -274,7 +274,7 @@ def _cell(units: float) -> float:
     return min(max(_STEP * (math.log2(units) + _BELOW), 0.0), float(_CELLS))
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Durations:
     """
     How long jobs took, as a histogram over the grid.
@@ -378,7 +378,7 @@ class Durations:
         return longest
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Bucket:
     """
     The budget of polls: a bucket of tokens, filled at a constant rate.

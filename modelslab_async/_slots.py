@@ -76,7 +76,7 @@ class Place:
     turn: int = 0
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Slots:
     """
     The line for the account's slots.

@@ -124,7 +124,7 @@ class FileSaved(Event):
 Observer: TypeAlias = Callable[[Event], None]
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Audience:
     """
     The observers of a client.

@@ -9,7 +9,6 @@ and its row in `SPECS`.
 
 from __future__ import annotations
 
-import difflib
 import enum
 import functools
 import inspect
@@ -667,6 +666,9 @@ def near(name: str, names: Iterable[str]) -> str:
     """
     ``"; did you mean 'width'?"`` where one of *names* is like *name*.
     """
+    # Only who errs waits for it.
+    import difflib
+
     found = difflib.get_close_matches(name, list(names), n=1)
     return f"; did you mean {found[0]!r}?" if found else ""
 
