@@ -351,13 +351,14 @@ class Door:
     the first that comes *pause* seconds after the last no is let through as
     a probe, and its acceptance opens the door.
 
-    What changes: the error that closed it, and when the last no was heard.
+    What changes: the error that closed it, when the last no was heard, and
+    whether a probe is under way.
     """
 
     pause: float
     error: ApiError | None = None
+    probing: bool = False
     _since: float = 0.0
-    _probing: bool = False
 
     def closed(self, now: float) -> ApiError | None:
         """
@@ -368,8 +369,8 @@ class Door:
         """
         if self.error is None:
             return None
-        if not self._probing and now - self._since >= self.pause:
-            self._probing = True
+        if not self.probing and now - self._since >= self.pause:
+            self.probing = True
             return None
         return self.error
 
@@ -377,19 +378,19 @@ class Door:
         """
         The account was refused: close.
         """
-        self.error, self._since, self._probing = error, now, False
+        self.error, self._since, self.probing = error, now, False
 
     def accepted(self) -> None:
         """
         The account is good: open.
         """
-        self.error, self._probing = None, False
+        self.error, self.probing = None, False
 
     def undecided(self) -> None:
         """
         The probe came back without a word about the account.
         """
-        self._probing = False
+        self.probing = False
 
 
 class Trouble(enum.Enum):

@@ -152,6 +152,8 @@ class Submission:
     unavailable: int = attrs.field(default=0, init=False)
     unknowns: int = attrs.field(default=0, init=False)
     banned: float = attrs.field(default=0.0, init=False)
+    #: It was let in to see whether the account is good again.
+    probe: bool = attrs.field(default=False, init=False)
     began: float = attrs.field(default=0.0, init=False)
 
     @property
@@ -294,8 +296,7 @@ class Submits:
     # From the line to the record
 
     async def _run(self, one: Submission) -> Job:
-        if (shut := self.line.closed()) is not None:
-            raise afresh(shut)
+        self._pass(one)
         place = self.line.join(one.priority)
         try:
             while True:
@@ -311,8 +312,7 @@ class Submits:
                         raise ClientClosedError("it is not asked for again")
                 if pause > 0:
                     await asyncio.sleep(pause)
-                if (shut := self.line.closed()) is not None:
-                    raise afresh(shut)
+                self._pass(one)
                 if one.unknowns:
                     # The old place stays with the request that may run.
                     place = self.line.join(one.priority)
@@ -327,7 +327,19 @@ class Submits:
             raise
         finally:
             self.line.slots.leave(place)
-            self.line.door.undecided()
+            if one.probe:
+                self.line.door.undecided()
+
+    def _pass(self, one: Submission) -> None:
+        """
+        Go through the account's door; the probe may come back to the line.
+        """
+        door = self.line.door
+        if one.probe and door.probing:
+            return
+        if (shut := self.line.closed()) is not None:
+            raise afresh(shut)
+        one.probe = door.probing
 
     def _braked(self, one: Submission, place: Place) -> float:
         """

@@ -1037,6 +1037,25 @@ async def test_there_is_one_probe() -> None:
     assert sent == 3
 
 
+async def test_a_probe_may_wait_for_a_slot() -> None:
+    """
+    A probe that finds the queue full goes back into the line as any other:
+    the account is not refused.
+    """
+    case = Case(ROW.ACCOUNT, "401", (no("no", 401),), 1)
+    async with played(case) as (service, lab, _):
+        closed = await by_call(lab)
+        lab._open().line.door._since -= WAITS.account
+        service.next("submit", no("The queue is full"), times=2)
+
+        probe = await by_call(lab)
+        after = await by_call(lab)
+
+    assert isinstance(closed, AuthenticationError)
+    assert [probe, after] == [None, None]
+    assert len(service.books.entries) == 5
+
+
 async def test_who_gives_up_is_told_what_is_not_known() -> None:
     """
     A call whose first request got no verdict, and whose second waits in
