@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import warnings
+import weakref
 
 from collections.abc import (
     AsyncIterable,
@@ -95,7 +96,7 @@ class Stats:
     slots_held: int
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Rooms:
     """
     What lives on one event loop.
@@ -292,6 +293,7 @@ class ModelsLab:
         finally:
             self._rooms = None
             self._closing = None
+            self._watch.detach()
 
     def _open(self) -> _Rooms:
         """
@@ -319,6 +321,7 @@ class ModelsLab:
         """
         self._rooms = None
         self._depth = 0
+        self._watch.detach()
         left = rooms.jobs.unfinished()
         if left:
             _log.warning(
@@ -373,6 +376,8 @@ class ModelsLab:
             self._jobs_here,
         )
         pool.open()
+        # Not `__del__`: it would come after that of the sessions.
+        self._watch = weakref.finalize(self, _forgotten, pool, self._base_url)
         return _Rooms(
             pool,
             line,
@@ -385,17 +390,6 @@ class ModelsLab:
 
     def _jobs_here(self) -> Jobs:
         return self._open().jobs
-
-    def __del__(self) -> None:
-        rooms = getattr(self, "_rooms", None)
-        if rooms is not None:
-            warnings.warn(
-                f"{self!r} was left open; use `async with`, or `aclose()`",
-                ResourceWarning,
-                source=self,
-                stacklevel=1,
-            )
-            rooms.pool.abandon()
 
     # Calls
 
@@ -425,7 +419,7 @@ class ModelsLab:
 
             ModelsLabError: What the service, or the network, said.
         """
-        clock = asyncio.get_running_loop().time
+        clock = self._open().jobs.loop.time
         started = clock()
         tries = 0
         while True:
@@ -654,6 +648,19 @@ class ModelsLab:
                 new_key=new_key,
             ),
         )
+
+
+def _forgotten(pool: SessionPool, base_url: str) -> None:
+    """
+    Say that a client was left open, and close what it had open.
+    """
+    pool.abandon()
+    warnings.warn(
+        f"the client of {base_url} was left open; "
+        "use `async with`, or `aclose()`",
+        ResourceWarning,
+        stacklevel=1,
+    )
 
 
 def _left(timeout: float | None, started: float, now: float) -> float | None:

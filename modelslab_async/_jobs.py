@@ -92,7 +92,7 @@ _HANDLE = "ml1."
 _EMPTY, _LOST = 3, 3
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Line:
     """
     The line for slots: `Slots` with somebody who waits.
@@ -292,6 +292,7 @@ class Job:
     _signals: set[asyncio.Future[ModelsLabError | None]] | None = None
     _news: asyncio.Future[ModelsLabError | None] | None = None
     _context: Context | None = None
+    _jobs: Jobs | None = None
 
     def __repr__(self) -> str:
         return f"<Job {self.id or self.track_id} {self.state.value}>"
@@ -340,8 +341,14 @@ class Job:
         if isinstance(self._ended, Generation):
             return self._ended
         if self._ended is None or self.state is JobState.UNFINISHED:
-            await self._home().wait(self, timeout)
+            await self._here().wait(self, timeout)
         return self._outcome()
+
+    def _here(self) -> Jobs:
+        """
+        Where it is watched; a job does not move to another loop by itself.
+        """
+        return self._jobs or self._home()
 
     def _outcome(self) -> Generation:
         if isinstance(self._ended, Generation):
@@ -358,7 +365,7 @@ class Job:
             ApiError: The account was refused.
         """
         if self._ended is None or self.state is JobState.UNFINISHED:
-            await self._home().ask_now(self)
+            await self._here().ask_now(self)
         return self._update()
 
     async def updates(self) -> AsyncIterator[JobUpdate]:
@@ -370,7 +377,7 @@ class Job:
         """
         yield self._update()
         while self._ended is None:
-            await self._home().news(self)
+            await self._here().news(self)
             yield self._update()
 
     def _update(self) -> JobUpdate:
@@ -440,7 +447,7 @@ def afresh(error: ModelsLabError) -> ModelsLabError:
     return copy.copy(error).with_traceback(None)
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Counts:
     """
     What a client has done so far, for `ModelsLab.stats()`.
@@ -456,7 +463,7 @@ class Counts:
     unknown_ids: deque[str] = attrs.field(factory=lambda: deque(maxlen=1000))
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Jobs:
     """
     Every unfinished job of a client, and the loop that asks for them.
@@ -546,7 +553,7 @@ class Jobs:
         """
         A request for *job* is about to leave.
         """
-        job._place = place
+        job._place, job._jobs = place, self
         self._all[job] = None
 
     def accept(self, job: Job, told: Processing | Success) -> None:
@@ -594,7 +601,7 @@ class Jobs:
             self._settle(job, error, JobState.LOST)
 
     def _watch(self, job: Job, now: float, first: float | None = None) -> None:
-        job._since = now
+        job._since, job._jobs = now, self
         job._ended = None
         job.state = JobState.PROCESSING
         self._all[job] = None
