@@ -904,7 +904,9 @@ async def test_patience_begins_with_the_first_try() -> None:
     assert len(missed.retries) == 4
 
 
+@pytest.mark.parametrize("who", [by_call, by_batch])
 async def test_a_bad_certificate_is_not_tried_again(
+    who: Callable[[ModelsLab], Awaitable[ModelsLabError | None]],
     page: dict[tuple[Case, str], Played],
 ) -> None:
     """
@@ -932,13 +934,15 @@ async def test_a_bad_certificate_is_not_tried_again(
             observers=[seen.append],
         ) as lab,
     ):
-        told = await by_call(lab)
+        told = await who(lab)
 
     assert isinstance(told, TransportError)
     assert told.sent is False
     assert "certificate" in str(told).lower()
     assert (asked, [e for e in seen if isinstance(e, CallRetried)]) == ([], [])
-    page[UNSENT[2], "call"] = Played(0, 0, 0, told, ())
+    page[UNSENT[2], who.__name__.removeprefix("by_")] = Played(
+        0, 0, 0, told, ()
+    )
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
