@@ -944,7 +944,8 @@ class Batch:
         """
         submission = self._submission(rooms, item)
         self._spawn(rooms, item, self._see_through(rooms, item))
-        await asyncio.wait({submission.entered})
+        # Nobody else waits for it: that it is cancelled with us does no harm.
+        await submission.entered
 
     def _submission(self, rooms: Rooms, item: _Item) -> Submission:
         item.submission = rooms.submits.start(
