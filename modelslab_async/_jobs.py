@@ -494,7 +494,7 @@ class Jobs:
         factory=list, init=False, repr=False
     )
     _count: int = attrs.field(default=0, init=False, repr=False)
-    _asking: dict[asyncio.Task[None], tuple[float, Job]] = attrs.field(
+    _asking: dict[Job, tuple[float, asyncio.Task[None]]] = attrs.field(
         factory=dict, init=False, repr=False
     )
     _timer: asyncio.TimerHandle | None = attrs.field(
@@ -755,43 +755,52 @@ class Jobs:
                 return now + pause
             heapq.heappop(self._heap)
             job._asking = True
-            task = self.loop.create_task(self._ask(job))
-            self._asking[task] = (now, job)
-            task.add_done_callback(self._asked)
+            self._asking[job] = (now, self.loop.create_task(self._ask(job)))
         return swept
 
     def _sweep(self, now: float) -> None:
         """
         End polls that hang: one look at the oldest, instead of a timer each.
         """
-        for task, (started, _) in tuple(self._asking.items()):
+        for job, (started, task) in tuple(self._asking.items()):
             # The timer's own sum: a difference may round to less, and spin.
             if now < started + self.waits.poll:
                 break
-            task.cancel()
-
-    def _asked(self, task: asyncio.Task[None]) -> None:
-        _, job = self._asking.pop(task)
-        bug = None if task.cancelled() else task.exception()
-        if bug is not None:
-            _log.critical("a poll died of a bug", exc_info=bug)
-        if not self._closed:
-            if task.cancelled() or bug is not None:
-                self._again(job, None)
-            if len(self._asking) == POLLS - 1:
-                # Others may have been due, and found no room.
-                self._wake(self.loop.time())
+            if not task.cancel():
+                # Somebody cancelled it before it began.
+                self._asked(job, well=False)
 
     async def _ask(self, job: Job) -> None:
+        well = False
+        heard: Told | Unsent | Cut
         try:
-            heard = await self._look(job)
-        except ConfigurationError as error:
-            _log.warning("job %s cannot be asked for: %s", job.id, error)
-            heard = Unsent(error.reason)
-        finally:
+            try:
+                heard = await self._look(job)
+            except ConfigurationError as error:
+                _log.warning("job %s cannot be asked for: %s", job.id, error)
+                heard = Unsent(error.reason)
             job._asking = False
-        if job in self._all:
-            self._hear(job, heard)
+            if job in self._all:
+                self._hear(job, heard)
+            well = True
+        except Exception:  # noqa: BLE001 - other jobs go on
+            _log.critical("a poll died of a bug", exc_info=True)
+        finally:
+            self._asked(job, well=well)
+
+    def _asked(self, job: Job, *, well: bool) -> None:
+        """
+        A poll is over; not in a callback, which costs a turn of the loop.
+        """
+        del self._asking[job]
+        job._asking = False
+        if self._closed or self.loop.is_closed():
+            return
+        if not well:
+            self._again(job, None)
+        if len(self._asking) == POLLS - 1:
+            # Others may have been due, and found no room.
+            self._wake(self.loop.time())
 
     async def _look(self, job: Job) -> Told | Unsent | Cut:
         """
@@ -1063,7 +1072,7 @@ class Jobs:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._asking:
+        for _, task in self._asking.values():
             task.cancel()
         left = self.unfinished()
         if left:
@@ -1080,7 +1089,7 @@ class Jobs:
         Wait until nothing of the loop runs any more.
         """
         if self._asking:
-            await asyncio.wait(tuple(self._asking))
+            await asyncio.wait([task for _, task in self._asking.values()])
 
 
 def taken_up(
