@@ -35,13 +35,13 @@ Way = Callable[[Awaitable[Generation]], Awaitable[None]]
 @pytest_asyncio.fixture
 async def slow() -> AsyncIterator[Simulator]:
     """
-    A service whose submits are held for 0.2 s, and whose jobs take 0.5 s.
+    A service whose submits are held for 0.12 s, and whose jobs take 0.35 s.
     """
     async with Simulator(
         speed=SPEED,
         pictures="plain",
-        hold=20.0,
-        latency=Latency.constant(70.0),
+        hold=12.0,
+        latency=Latency.constant(35.0),
     ) as running:
         yield running
 
@@ -116,7 +116,7 @@ async def test_a_call_that_is_cut_short_keeps_its_job(
     before = job.id
     generation = await job
 
-    assert took < 0.18
+    assert took < 0.12
     assert (before, job.track_id) == (None, generation.track_id)
     assert generation.images
     assert len(slow.books.accepted) == 1
@@ -192,11 +192,11 @@ async def test_a_timeout_after_acceptance_names_the_job(
     Running out of patience says how to come back.
     """
     with pytest.raises(JobUnfinishedError, match="by its id") as got:
-        await slow_lab.generate(CAT, timeout=0.35)
+        await slow_lab.generate(CAT, timeout=0.25)
 
     (job,) = slow_lab.jobs()
     assert job.id == got.value.job_id
-    assert got.value.waited >= 0.35
+    assert got.value.waited >= 0.25
     assert slow_lab.job(str(job.id)) is job
 
 

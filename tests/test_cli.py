@@ -622,7 +622,13 @@ def _start(*words: str, cwd: Path) -> subprocess.Popen[bytes]:
     )
 
 
-@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "which",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_interrupt(
     service: Simulator, tmp_path: Path, which: signal.Signals, type_: Type
 ) -> None:
@@ -652,6 +658,7 @@ def test_interrupt(
     assert not service.books.alike
 
 
+@pytest.mark.slow
 def test_interrupt_twice(
     service: Simulator, tmp_path: Path, type_: Type
 ) -> None:

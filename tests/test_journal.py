@@ -866,6 +866,7 @@ def killed_at(path: Path, where: str) -> int:
     return done.returncode
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 class TestKilled:
     @pytest.mark.parametrize(

@@ -88,7 +88,17 @@ def _at_home(
     monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        # The others take their time; `.ci/run` runs them.
+        page
+        if page.name == "README.md"
+        else pytest.param(page, marks=pytest.mark.slow)
+        for page in PAGES
+    ],
+    ids=lambda page: page.name,
+)
 def test_page(page: Path) -> None:
     """
     Who follows a page from top to bottom, in an empty folder, gets what it

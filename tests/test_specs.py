@@ -256,7 +256,7 @@ WRONG: dict[Kind, list[object]] = {
     Kind.TEXTS: [5, b"x", [5], {"a"}],
     Kind.NUMBERS: ["1", True, b"1", ["1"], [True]],
     Kind.UPSCALE: ["yes", "2"],
-    Kind.EXTRA: [None, [], "{}", {5: 1}, {"a": object()}, {"a": "\ud800"}],
+    Kind.EXTRA: [None, [], "{}", {5: 1}, {"a": ...}, {"a": "\ud800"}],
 }
 
 
