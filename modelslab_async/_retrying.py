@@ -313,7 +313,7 @@ def after_poll(heard: Told | Unsent | Cut) -> AfterPoll:
             return AfterPoll.AGAIN
 
 
-@attrs.define
+@attrs.define(eq=False)
 class RetryBudget:
     """
     Tokens that retries are paid from, shared by all calls of a client.
@@ -342,7 +342,7 @@ class RetryBudget:
         self.left = min(self.capacity, self.left + amount)
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Door:
     """
     What a no to the account (key, credit, plan) closes.
@@ -406,7 +406,7 @@ class Trouble(enum.Enum):
     UNREACHED = enum.auto()
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Brake:
     """
     Keeps an outage from burning a batch.
