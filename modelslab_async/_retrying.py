@@ -276,6 +276,9 @@ def after_submit(heard: Told | Unsent | Cut) -> AfterSubmit:
     return AfterSubmit.UNKNOWN
 
 
+_LATER = frozenset({408, 425, 429})
+
+
 class AfterPoll(enum.Enum):
     """
     The rows of the table for polls, in the order of their tests.
@@ -303,7 +306,13 @@ def after_poll(heard: Told | Unsent | Cut) -> AfterPoll:
                 return AfterPoll.ACCOUNT
             if http < 500 and (
                 word == "failed"
-                or (word == "error" and Topic.TRANSIENT not in topics)
+                or (
+                    word == "error"
+                    and Topic.TRANSIENT not in topics
+                    # Codes that say "later", whatever the words: a paid job
+                    # is not failed by being asked for too often.
+                    and http not in _LATER
+                )
             ):
                 return AfterPoll.FAILED
             return AfterPoll.AGAIN

@@ -132,6 +132,8 @@ POLLS = [
     (no(200, Topic.TRANSIENT, word="failed"), AfterPoll.FAILED),
     (no(200), AfterPoll.FAILED),
     (no(400, word=None), AfterPoll.AGAIN),
+    (no(429), AfterPoll.AGAIN),
+    (no(408), AfterPoll.AGAIN),
     (no(500, word="failed"), AfterPoll.AGAIN),
     (no(200, Topic.TRANSIENT), AfterPoll.AGAIN),
     (Processing(200, None), AfterPoll.AGAIN),
