@@ -477,9 +477,9 @@ class ModelsLab:
             raise ConfigurationError(f"not an endpoint: {endpoint!r}")
         job = job_of(id_or_handle, self._jobs_here, described)
         rooms = self._rooms
-        if rooms is not None and job.id is not None:
-            return rooms.jobs.find(job.id) or job
-        return job
+        if rooms is None or rooms.jobs.loop.is_closed() or job.id is None:
+            return job
+        return rooms.jobs.find(job.id) or job
 
     def jobs(self) -> tuple[Job, ...]:
         """

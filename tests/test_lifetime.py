@@ -1,0 +1,84 @@
+"""
+From opening to closing: nobody waits for ever, nothing paid goes unnamed, and
+nothing is left open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+import warnings
+
+import attrs
+import pytest
+
+from waiting import until
+
+from modelslab_async import Generation, Job, ModelsLab, TextToImage
+from modelslab_async._retrying import Waits
+from modelslab_async.errors import (
+    ClientClosedError,
+    JobUnfinishedError,
+    ModelsLabError,
+    OutcomeUnknownError,
+    WrongLoopError,
+)
+from modelslab_async.simulator import Fault, Latency, Settings, Simulator
+
+
+SPEED = 100.0
+WAITS = Waits().faster(SPEED, silence=5)
+CAT = TextToImage("a cat", model_id="sdxl", seed=7)
+
+
+@pytest.fixture
+def modelslab_settings() -> Settings:
+    """
+    Verdicts come at once, pictures after 0.3 s.
+    """
+    return Settings(
+        speed=SPEED,
+        pictures="plain",
+        hold=0.0,
+        latency=Latency.constant(30.0),
+    )
+
+
+@pytest.fixture
+def client(modelslab_simulator: Simulator) -> ModelsLab:
+    """
+    A client as at module level: made where no loop runs.
+    """
+    return ModelsLab("a-key", base_url=modelslab_simulator.url, waits=WAITS)
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """
+    The warnings so far.
+    """
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno >= logging.WARNING
+    ]
+
+
+# Loops
+
+
+def test_a_handle_is_taken_up_before_anything_else(client: ModelsLab) -> None:
+    """
+    The first call of a second run may be `job(handle)`: what it gives is
+    awaited on the new loop, though the client has not been opened there.
+    """
+    job = asyncio.run(client.submit(CAT))
+
+    async def go_on() -> Generation:
+        try:
+            return await client.job(job.handle)
+        finally:
+            await client.aclose()
+
+    assert asyncio.run(go_on()).id == job.id
