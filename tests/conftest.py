@@ -74,6 +74,8 @@ def _loop_unblocked() -> Iterator[None]:
             function.can_block_in(
                 "modelslab_async/_cli/_screen.py", {"result", "say", "show"}
             )
+            # Coverage has a lock of its own, wherever it looks.
+            function.can_block_in("coverage/collector.py", {"lock_data"})
         yield
 
 
