@@ -237,10 +237,10 @@ class ModelsLab:
     # Lifetime
 
     async def __aenter__(self) -> Self:
-        if self._closing is not None:
-            await asyncio.wait({self._closing})
-        self._closed = False
-        self._open()
+        closing = self._closing
+        if closing and closing.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait({closing})
+        self._open(anew=True)
         self._depth += 1
         return self
 
@@ -263,16 +263,16 @@ class ModelsLab:
         `JobUnfinishedError` with its id, and one WARNING names each job that
         is paid and unfinished.  May be called again, and in a cancelled task.
         """
+        rooms = self._rooms
+        if rooms is not None and rooms.jobs.loop.is_closed():
+            self._bury(rooms)
+            rooms = None
+        if rooms and rooms.jobs.loop is not asyncio.get_running_loop():
+            rooms.jobs.check()
         self._depth = 0
         self._closed = True
-        rooms = self._rooms
         if rooms is None:
             return
-        if rooms.jobs.loop is not asyncio.get_running_loop():
-            if rooms.jobs.loop.is_closed():
-                self._bury(rooms)
-                return
-            rooms.jobs.check()
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(rooms))
         # A cancelled task still has to see its paid answers in.
@@ -295,9 +295,9 @@ class ModelsLab:
             self._closing = None
             self._watch.detach()
 
-    def _open(self) -> _Rooms:
+    def _open(self, *, anew: bool = False) -> _Rooms:
         """
-        The rooms on the running loop.
+        The rooms on the running loop; *anew*: also after it was closed.
 
         Raises:
             ClientClosedError: The client was closed.
@@ -308,11 +308,12 @@ class ModelsLab:
         if rooms is not None and rooms.jobs.loop.is_closed():
             self._bury(rooms)
             rooms = None
-        if self._closed:
+        if self._closed and not anew:
             raise ClientClosedError
         if rooms is None:
             rooms = self._rooms = self._build()
         rooms.jobs.check()
+        self._closed = False
         return rooms
 
     def _bury(self, rooms: _Rooms) -> None:
@@ -320,6 +321,7 @@ class ModelsLab:
         The loop ended under us: say what it left behind.
         """
         self._rooms = None
+        self._closing = None
         self._depth = 0
         self._watch.detach()
         left = rooms.jobs.unfinished()

@@ -82,3 +82,70 @@ def test_a_handle_is_taken_up_before_anything_else(client: ModelsLab) -> None:
             await client.aclose()
 
     assert asyncio.run(go_on()).id == job.id
+
+
+def test_another_loop_does_not_close_it(client: ModelsLab) -> None:
+    """
+    `aclose` on another live loop is refused, and changes nothing where the
+    client is open.
+    """
+    found: list[BaseException] = []
+
+    def elsewhere() -> None:
+        try:
+            asyncio.run(client.aclose())
+        except WrongLoopError as error:
+            found.append(error)
+
+    async def use() -> Generation:
+        async with client, client:
+            await client.submit(CAT)
+            thread = threading.Thread(target=elsewhere)
+            thread.start()
+            await asyncio.to_thread(thread.join)
+            async with client:
+                pass
+            return await client.generate(CAT)
+
+    assert asyncio.run(use()).images
+    assert "another event loop" in str(found[0])
+
+
+def test_a_closing_client_is_not_opened_elsewhere(
+    modelslab_simulator: Simulator,
+) -> None:
+    """
+    While it is being closed on one live loop, ``async with`` on another is
+    refused at once, and the client stays closed.
+    """
+    modelslab_simulator.next("submit", Fault.SILENCE)
+    waits = attrs.evolve(WAITS, leave=0.3)
+    lab = ModelsLab("a-key", base_url=modelslab_simulator.url, waits=waits)
+    found: list[BaseException] = []
+
+    async def enter() -> None:
+        async with lab:
+            pass
+
+    def elsewhere() -> None:
+        try:
+            asyncio.run(enter())
+        except WrongLoopError as error:
+            found.append(error)
+
+    async def use() -> None:
+        call = asyncio.ensure_future(lab.generate(CAT))
+        await until(lambda: modelslab_simulator.books.entries)
+        closing = asyncio.ensure_future(lab.aclose())
+        await asyncio.sleep(0)
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        assert not closing.done()
+        await asyncio.wait({closing, call})
+        with pytest.raises(ClientClosedError):
+            await lab.generate(CAT)
+
+    asyncio.run(use())
+
+    assert "another event loop" in str(found[0])
