@@ -290,6 +290,12 @@ class ModelsLab:
             for batch in tuple(rooms.batches):
                 await batch.aclose()
             await rooms.pool.aclose()
+        except asyncio.CancelledError:
+            # The loop itself ends: what is paid still has to be named.
+            rooms.jobs.close()
+            rooms.line.close()
+            rooms.pool.abandon()
+            raise
         finally:
             self._rooms = None
             self._closing = None

@@ -1069,6 +1069,8 @@ class Jobs:
         """
         Stop asking; those who wait get `JobUnfinishedError` with the id.
         """
+        if self._closed:
+            return
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()

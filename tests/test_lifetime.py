@@ -149,3 +149,38 @@ def test_a_closing_client_is_not_opened_elsewhere(
     asyncio.run(use())
 
     assert "another event loop" in str(found[0])
+
+
+# Closing
+
+
+def test_a_loop_that_ends_while_it_closes(
+    client: ModelsLab,
+    modelslab_simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """
+    Where `asyncio.run` cancels the closing itself, the paid job is named all
+    the same, and nothing of aiohttp's is left open.
+    """
+
+    async def cut() -> str:
+        job = await client.submit(CAT)
+        modelslab_simulator.next("submit", Fault.SILENCE)
+        call = asyncio.ensure_future(client.generate(CAT))
+        await until(lambda: len(modelslab_simulator.books.entries) == 2)
+        closing = asyncio.ensure_future(client.aclose())
+        await asyncio.sleep(0)
+        assert not closing.done()
+        assert not call.done()
+        return job.handle
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        handle = asyncio.run(cut())
+        gc.collect()
+
+    assert sum(handle in one for one in said(caplog)) == 1
+    assert sum("unknown" in one for one in said(caplog)) == 1
+    assert not any("nclosed" in one for one in said(caplog))
+    assert "closed" in repr(client)
