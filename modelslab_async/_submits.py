@@ -234,8 +234,8 @@ class Submits:
             JobUnfinishedError: *timeout* seconds are over; *sent* says
                 whether the request may have reached the service.
 
-            OutcomeUnknownError: They are over while the request waited to be
-                sent again, and of the first time no verdict came.
+            OutcomeUnknownError: They are over, or the client was closed, and
+                a request that had left got no verdict.
 
             ModelsLabError: What came of it.
         """
@@ -254,9 +254,11 @@ class Submits:
             raise JobUnfinishedError(
                 None, submission.track_id, loop.time() - started, not left
             )
-        if task.cancelled():
-            raise ClientClosedError
-        return task.result()
+        if not task.cancelled():
+            return task.result()
+        if submission.unknowns:
+            raise _given_up(submission)
+        raise ClientClosedError
 
     def _leave(self, submission: Submission) -> bool:
         """

@@ -184,3 +184,29 @@ def test_a_loop_that_ends_while_it_closes(
     assert sum("unknown" in one for one in said(caplog)) == 1
     assert not any("nclosed" in one for one in said(caplog))
     assert "closed" in repr(client)
+
+
+@pytest.mark.asyncio
+async def test_a_submit_that_closing_gives_up_is_told_as_unknown(
+    modelslab_simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    A call whose request was sent, and whose answer `aclose` waited for in
+    vain, hears that it may be paid for; not that nothing was asked.
+    """
+    modelslab_simulator.next("submit", Fault.SILENCE)
+    waits = attrs.evolve(WAITS, leave=0.05)
+    lab = ModelsLab("a-key", base_url=modelslab_simulator.url, waits=waits)
+    call = asyncio.ensure_future(lab.generate(CAT))
+    await until(lambda: modelslab_simulator.books.entries)
+    (job,) = lab.jobs()
+
+    await lab.aclose()
+
+    with pytest.raises(OutcomeUnknownError) as got:
+        await call
+    with pytest.raises(OutcomeUnknownError):
+        await job
+    (paid,) = modelslab_simulator.books.accepted
+    assert got.value.track_id == paid.track_id
+    assert sum(str(paid.track_id) in one for one in said(caplog)) == 1
