@@ -348,7 +348,11 @@ class Job:
         """
         Where it is watched; a job does not move to another loop by itself.
         """
-        return self._jobs or self._home()
+        jobs = self._jobs
+        if jobs is not None and jobs.closed_here():
+            # The client may be open anew.
+            return self._home()
+        return jobs or self._home()
 
     def _outcome(self) -> Generation:
         if isinstance(self._ended, Generation):
@@ -546,6 +550,12 @@ class Jobs:
             )
         if self._closed:
             raise ClientClosedError
+
+    def closed_here(self) -> bool:
+        """
+        Whether this was closed, on the loop that runs now.
+        """
+        return self._closed and self.loop is asyncio.get_running_loop()
 
     # From a request to a job
 
@@ -1084,6 +1094,8 @@ class Jobs:
         now = self.loop.time()
         for job in left:
             waited = now - job._since if job._since else 0.0
+            # It may be taken up again, in another line.
+            job._place = None
             self._say(job, JobUnfinishedError(job.id, job.track_id, waited))
 
     async def join(self) -> None:

@@ -210,3 +210,28 @@ async def test_a_submit_that_closing_gives_up_is_told_as_unknown(
     (paid,) = modelslab_simulator.books.accepted
     assert got.value.track_id == paid.track_id
     assert sum(str(paid.track_id) in one for one in said(caplog)) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_job_goes_on_where_its_client_is_opened_anew(
+    client: ModelsLab,
+) -> None:
+    """
+    A job that was unfinished when its client was closed can be awaited as
+    soon as ``async with`` has opened it again, and holds a slot there.
+    """
+    async with client:
+        job = await client.submit(CAT)
+    with pytest.raises(ClientClosedError):
+        await job
+
+    async with client:
+        generation = asyncio.ensure_future(job.result())
+        await until(lambda: client.stats().slots_held)
+        watched = client.jobs()
+        images = (await generation).images
+        held = client.stats().slots_held
+
+    assert watched == (job,)
+    assert images
+    assert held == 0
