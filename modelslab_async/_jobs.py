@@ -311,7 +311,9 @@ class Job:
             "s": self._seed,
             "u": list(self.expected_urls),
         }
-        known = {name: fact for name, fact in facts.items() if fact}
+        known = {
+            k: fact for k, fact in facts.items() if fact not in (None, [])
+        }
         text = json.dumps(known, separators=(",", ":"))
         packed = base64.urlsafe_b64encode(text.encode()).decode()
         return _HANDLE + packed.rstrip("=")
