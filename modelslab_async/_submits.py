@@ -465,7 +465,10 @@ class Submits:
                 final = self._final(one, heard)
                 await one.record.failed(final)
                 raise final
-        self._tell(one, CallRetried(one.track_id, row.name, one.tries, pause))
+        if self.audience:
+            self._tell(
+                one, CallRetried(one.track_id, row.name, one.tries, pause)
+            )
         return pause
 
     def _not_sent(self, one: Submission, heard: Unsent) -> float:
