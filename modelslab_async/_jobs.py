@@ -683,6 +683,8 @@ class Jobs:
         await self.news(job)
 
     def _take_up(self, job: Job) -> None:
+        if self.audience and job._context is None:
+            job._context = copy_context()
         # Without an id its request is under way, and will be heard of.
         if job not in self._all and job.id is not None:
             self._watch(job, self.loop.time(), first=0.0)
