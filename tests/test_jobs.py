@@ -5,10 +5,10 @@ A job by itself: who waits for it, by whatever name it is taken up.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 
 import anyio
 import attrs
@@ -17,20 +17,21 @@ import pytest_asyncio
 
 from waiting import until
 
-from modelslab_async import Generation, JobState, ModelsLab, TextToImage
+from modelslab_async import (
+    Job,
+    JobState,
+    JobUpdate,
+    ModelsLab,
+    PollSchedule,
+    TextToImage,
+)
 from modelslab_async._retrying import Waits
 from modelslab_async.errors import (
     AuthenticationError,
-    JobUnfinishedError,
-    OutcomeUnknownError,
+    GenerationFailedError,
+    InvalidRequestError,
 )
-from modelslab_async.simulator import (
-    Edit,
-    Fault,
-    Latency,
-    Reply,
-    Simulator,
-)
+from modelslab_async.simulator import Edit, Latency, Reply, Simulator
 
 
 pytestmark = pytest.mark.asyncio
@@ -38,6 +39,8 @@ pytestmark = pytest.mark.asyncio
 SPEED = 100.0
 WAITS = Waits().faster(SPEED, silence=5)
 CAT = TextToImage("a cat", model_id="sdxl", seed=7)
+FAILED = Reply(200, {"status": "failed", "message": "Failed, Try Again"})
+REFUSED = Reply(401, {"status": "error", "message": "Invalid API key"})
 
 
 @pytest_asyncio.fixture
@@ -54,13 +57,8 @@ async def service() -> AsyncIterator[Simulator]:
         yield running
 
 
-def client(service: Simulator, **options: Waits) -> ModelsLab:
-    return ModelsLab(
-        "a-key",
-        base_url=service.url,
-        slots=1,
-        **{"waits": WAITS} | options,
-    )
+def client(service: Simulator) -> ModelsLab:
+    return ModelsLab("a-key", base_url=service.url, slots=1, waits=WAITS)
 
 
 # By a handle, or an id
@@ -77,3 +75,405 @@ async def test_a_handle_carries_a_seed_of_zero(service: Simulator) -> None:
         generation = await elsewhere.job(job.handle)
 
     assert generation.seed == 0
+
+
+ELSEWHERE = """
+import asyncio, sys
+from modelslab_async import ModelsLab
+from modelslab_async._retrying import Waits
+
+async def main(handle):
+    waits = Waits().faster(100, silence=5)
+    async with ModelsLab("a-key", waits=waits) as lab:
+        generation = await lab.job(handle)
+        print(generation.id, generation.track_id, generation.seed)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_a_handle_survives_its_process(service: Simulator) -> None:
+    """
+    Another process takes up a job by its handle, with its track_id and seed.
+    """
+    async with client(service) as lab:
+        job = await lab.submit(CAT)
+
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            ELSEWHERE,
+            job.handle,
+            env=os.environ | {"MODELSLAB_BASE_URL": service.url},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await process.communicate()
+
+    assert out.decode().split() == [job.id, job.track_id, "7"]
+
+
+async def test_one_id_is_one_job_while_it_is_watched(
+    service: Simulator,
+) -> None:
+    """
+    By number, text or handle: who asks for a watched job gets that job.
+    """
+    async with client(service) as lab:
+        job = await lab.submit(CAT)
+
+        again = [lab.job(int(job.id or 0)), lab.job(f"{job.id}")]
+        again.append(lab.job(job.handle))
+        held = lab.stats().slots_held
+        await asyncio.gather(*again)
+
+    assert again == [job, job, job]
+    assert held == 1
+    assert service.books.jobs[int(job.id or 0)].polls == job._asked
+
+
+async def test_a_job_by_id_holds_a_slot_once_it_is_seen_to_run(
+    service: Simulator,
+) -> None:
+    """
+    A job of somebody else's counts from the first poll that says it runs.
+    """
+    async with client(service) as other, client(service) as lab:
+        job = lab.job((await other.submit(CAT)).id or "")
+        before = lab.stats().slots_held
+
+        update = await job.refresh()
+        during = lab.stats().slots_held
+        await job
+        after = lab.stats().slots_held
+
+    assert update.state is JobState.PROCESSING
+    assert (before, during, after) == (0, 1, 0)
+
+
+# Who goes away, and when
+
+Call = Callable[[], Awaitable[object]]
+Way = Callable[[Call, Callable[[], object]], Awaitable[None]]
+
+
+async def by_cancel(call: Call, struck: Callable[[], object]) -> None:
+    """
+    asyncio's own.
+    """
+    task = asyncio.ensure_future(call())
+    await until(struck)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def by_timeout(call: Call, struck: Callable[[], object]) -> None:
+    """
+    `asyncio.timeout`.
+    """
+    timeout = asyncio.timeout(None)
+    strike = asyncio.ensure_future(until(struck))
+    strike.add_done_callback(lambda _: timeout.reschedule(0.0))
+    with pytest.raises(TimeoutError):
+        async with timeout:
+            await call()
+
+
+async def by_wait_for(call: Call, struck: Callable[[], object]) -> None:
+    """
+    `asyncio.wait_for`; it takes no sign, only seconds.
+    """
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(call(), 0.05)
+
+
+async def by_sibling(call: Call, struck: Callable[[], object]) -> None:
+    """
+    A task group, one of whose tasks fails.
+    """
+
+    async def fail() -> None:
+        await until(struck)
+        raise KeyError("a sibling's")
+
+    async def wait() -> None:
+        await call()
+
+    with pytest.raises(ExceptionGroup) as got:  # noqa: PT012 - both are its
+        async with asyncio.TaskGroup() as group:
+            group.create_task(wait())
+            group.create_task(fail())
+    assert got.group_contains(KeyError)
+
+
+async def by_move_on(call: Call, struck: Callable[[], object]) -> None:
+    """
+    `anyio.move_on_after`.
+    """
+    with anyio.move_on_after(None) as scope:
+        strike = asyncio.ensure_future(until(struck))
+        strike.add_done_callback(lambda _: scope.cancel())
+        await call()
+    assert scope.cancelled_caught
+
+
+async def by_fail_after(call: Call, struck: Callable[[], object]) -> None:
+    """
+    `anyio.fail_after`.
+    """
+    with pytest.raises(TimeoutError), anyio.fail_after(None) as scope:  # noqa: PT012
+        strike = asyncio.ensure_future(until(struck))
+        strike.add_done_callback(
+            lambda _: setattr(scope, "deadline", anyio.current_time())
+        )
+        await call()
+
+
+WAYS = pytest.mark.parametrize(
+    "way",
+    [
+        by_cancel,
+        by_timeout,
+        by_wait_for,
+        by_sibling,
+        by_move_on,
+        by_fail_after,
+    ],
+)
+
+
+@WAYS
+@pytest.mark.parametrize("name", ["generate", "submit"])
+async def test_who_leaves_the_line_asks_for_nothing(
+    service: Simulator, way: Way, name: str
+) -> None:
+    """
+    A call that goes before its turn is taken out of the line: it is not sent
+    when the slot is free, and nothing of it is left.
+    """
+    service.change(hold=0.0)
+    async with client(service) as lab:
+        first = await lab.submit(CAT)
+        before = asyncio.all_tasks()
+
+        await way(lambda: getattr(lab, name)(CAT), lambda: lab.stats().waiting)
+        await until(lambda: asyncio.all_tasks() <= before)
+        waiting = lab.stats().waiting
+        await first
+
+    assert waiting == 0
+    assert len(service.books.entries) == 1
+
+
+@WAYS
+async def test_who_leaves_a_submit_under_way_finds_its_job(
+    service: Simulator, way: Way
+) -> None:
+    """
+    The call returns before the service has answered; the job is in `jobs()`
+    by its track_id, then gets its id, and its pictures can still be had.
+    """
+    async with client(service) as lab:
+        await way(lambda: lab.submit(CAT), lambda: service.books.entries)
+        (job,) = lab.jobs()
+        before = job.id
+
+        generation = await job
+        stats = lab.stats()
+
+    (paid,) = service.books.accepted
+    assert before is None
+    assert job.track_id == paid.track_id
+    assert generation.id == job.id == str(paid.job_id)
+    assert (stats.slots_held, stats.unknown) == (0, 0)
+
+
+async def generated(lab: ModelsLab) -> None:
+    await lab.generate(CAT)
+
+
+async def resulted(lab: ModelsLab) -> None:
+    await (await lab.submit(CAT)).result()
+
+
+async def updated(lab: ModelsLab) -> None:
+    async for _ in (await lab.submit(CAT)).updates():
+        pass
+
+
+async def refreshed(lab: ModelsLab) -> None:
+    job = await lab.submit(CAT)
+    while True:
+        await job.refresh()
+
+
+@WAYS
+@pytest.mark.parametrize("wait", [generated, resulted, updated, refreshed])
+async def test_who_leaves_a_job_leaves_it_watched(
+    service: Simulator,
+    way: Way,
+    wait: Callable[[ModelsLab], Awaitable[None]],
+) -> None:
+    """
+    After its acceptance a job whose waiter goes is in `jobs()`, holds its
+    slot, and its pictures can still be had.
+    """
+    service.change(hold=0.0)
+    async with client(service) as lab:
+        await way(lambda: wait(lab), lambda: lab.stats().accepted)
+        (job,) = lab.jobs()
+        held = lab.stats().slots_held
+
+        generation = await job
+        stats = lab.stats()
+
+    assert held == 1
+    assert generation.images
+    assert (stats.slots_held, stats.unfinished) == (0, 0)
+    assert len(service.books.accepted) == 1
+
+
+# How it stands
+
+
+async def test_refresh_asks_once_and_now(service: Simulator) -> None:
+    """
+    One question, whenever the next one would have been due; none after the
+    end.
+    """
+    service.change(latency=Latency.constant(1000.0), hold=0.0)
+    async with ModelsLab(
+        "a-key",
+        base_url=service.url,
+        waits=WAITS,
+        polling=PollSchedule.fixed(2000.0),
+    ) as lab:
+        job = await lab.submit(CAT)
+        polls = [(await job.refresh()).polls for _ in range(3)]
+        service.next("fetch", FAILED)
+        last = await job.refresh()
+        over = await job.refresh()
+
+    assert polls == [1, 2, 3]
+    assert (last.state, last.polls) == (JobState.FAILED, 4)
+    assert (over.polls, over.message) == (4, "Failed, Try Again")
+
+
+async def test_all_who_wait_are_told_of_a_refused_account(
+    service: Simulator,
+) -> None:
+    """
+    A poll's 401 reaches `result`, `updates` and `refresh`, each with an error
+    of its own; the job runs on, and ends well.
+    """
+    service.change(hold=0.0)
+    service.next("fetch", REFUSED)
+    async with client(service) as lab:
+        job = await lab.submit(CAT)
+        told = await asyncio.gather(
+            job.result(), *(all_of(job), job.refresh()), return_exceptions=True
+        )
+        state = job.state
+        generation = await job
+
+    assert [type(one) for one in told] == [AuthenticationError] * 3
+    assert len(set(map(id, told))) == 3
+    assert state is JobState.PROCESSING
+    assert generation.images
+
+
+async def all_of(job: Job) -> list[JobUpdate]:
+    return [update async for update in job.updates()]
+
+
+async def test_updates_end_with_a_job_that_failed(service: Simulator) -> None:
+    """
+    `updates` tells of a failure, and does not raise it; `result` does, to
+    each who asks.
+    """
+    service.change(hold=0.0, failing="cat")
+    async with client(service) as lab:
+        job = await lab.submit(CAT)
+        updates = await all_of(job)
+
+        told = await asyncio.gather(
+            job.result(), job.result(), return_exceptions=True
+        )
+
+    assert updates[-1].state is job.state is JobState.FAILED
+    assert [type(one) for one in told] == [GenerationFailedError] * 2
+    assert told[0] is not told[1]
+
+
+async def test_who_waits_for_a_refused_request_is_told_why(
+    service: Simulator,
+) -> None:
+    """
+    A job whose request is refused after its caller has gone tells those who
+    wait for it what the service said.
+    """
+    service.next("submit", Reply(400, {"status": "error", "message": "no"}))
+    async with client(service) as lab:
+        call = asyncio.ensure_future(lab.submit(CAT))
+        while not lab.jobs():
+            await asyncio.sleep(0)
+        (job,) = lab.jobs()
+        call.cancel()
+
+        with pytest.raises(InvalidRequestError, match="no"):
+            await job
+
+    assert job.state is JobState.LOST
+    assert lab.jobs() == ()
+
+
+# Where it is asked for
+
+
+@pytest.mark.parametrize(
+    ("fetch", "unserved"),
+    [
+        ("path", 404),
+        ("path", 405),
+        ("body", 404),
+        ("body", 405),
+        ("both", 404),
+    ],
+)
+@pytest.mark.parametrize("link", ["absent", "other"])
+async def test_every_form_of_fetch_is_found(
+    service: Simulator, fetch: str, unserved: int, link: str
+) -> None:
+    """
+    Whatever form of fetch the service serves, and whether or not it says
+    where, or under another id: the job is found.
+    """
+    service.change(
+        hold=0.0,
+        latency=Latency.constant(5.0),
+        fetch=fetch,
+        unserved=unserved,
+        fetch_result=link,
+    )
+    async with client(service) as lab:
+        generation = await lab.generate(CAT)
+
+    (paid,) = service.books.accepted
+    assert generation.track_id == paid.track_id
+    assert generation.images
+
+
+async def test_a_link_to_elsewhere_is_not_followed(service: Simulator) -> None:
+    """
+    Where `fetch_result` names another host, or no fetch path, the key does
+    not go there: the job is asked for at the API itself.
+    """
+    service.change(hold=0.0, latency=Latency.constant(5.0))
+    async with Simulator(speed=SPEED, pictures="plain") as stranger:
+        for link in (f"{stranger.url}/images/fetch/1", "http://[", "file:/a"):
+            service.next("submit", Edit({"fetch_result": link}))
+            async with client(service) as lab:
+                await lab.generate(CAT)
+
+    assert stranger.books.polls == 0
+    assert stranger.books.strays == []
