@@ -11,17 +11,25 @@ import logging
 import threading
 import warnings
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 import attrs
 import pytest
 
 from waiting import until
 
-from modelslab_async import Generation, Job, ModelsLab, TextToImage
+from modelslab_async import (
+    Generation,
+    Job,
+    JobUpdate,
+    ModelsLab,
+    TextToImage,
+)
 from modelslab_async._retrying import Waits
 from modelslab_async.errors import (
     ClientClosedError,
     JobUnfinishedError,
-    ModelsLabError,
     OutcomeUnknownError,
     WrongLoopError,
 )
@@ -235,3 +243,168 @@ async def test_a_job_goes_on_where_its_client_is_opened_anew(
     assert watched == (job,)
     assert images
     assert held == 0
+
+
+async def all_of(job: Job) -> list[JobUpdate]:
+    return [update async for update in job.updates()]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("wait", [Job.result, all_of, Job.refresh])
+async def test_closing_tells_all_who_wait_for_a_job(
+    client: ModelsLab,
+    caplog: pytest.LogCaptureFixture,
+    wait: Callable[[Job], Coroutine[Any, Any, object]],
+) -> None:
+    """
+    Whoever waits for a job when its client closes gets its id, and one
+    WARNING has what takes it up.
+    """
+    before = asyncio.all_tasks()
+    async with client:
+        job = await client.submit(CAT)
+        waiter = asyncio.create_task(wait(job))
+        await asyncio.sleep(0)
+
+    with pytest.raises(JobUnfinishedError) as got:
+        await waiter
+    (named,) = said(caplog)
+    assert (got.value.job_id, got.value.sent) == (job.id, True)
+    assert job.handle in named
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.asyncio
+async def test_many_close_it_at_once(
+    modelslab_simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Each `aclose` returns when all is closed, also one whose task is cancelled
+    meanwhile; what is paid is named once.
+    """
+    modelslab_simulator.next("submit", Fault.SILENCE)
+    waits = attrs.evolve(WAITS, leave=0.1)
+    lab = ModelsLab("a-key", base_url=modelslab_simulator.url, waits=waits)
+    call = asyncio.ensure_future(lab.submit(CAT))
+    await until(lambda: modelslab_simulator.books.entries)
+
+    closing = [asyncio.ensure_future(lab.aclose()) for _ in range(3)]
+    await asyncio.sleep(0)
+    closing[1].cancel()
+    reprs = [await seen(each, lab) for each in closing]
+
+    assert reprs == ["closed", "cancelled, closed", "closed"]
+    assert isinstance(call.exception(), OutcomeUnknownError)
+    assert len(said(caplog)) == 1
+
+
+async def seen(closing: asyncio.Task[None], lab: ModelsLab) -> str:
+    """
+    How a closing ended, and how its client stood then.
+    """
+    await asyncio.wait({closing})
+    how = "cancelled, " if closing.cancelled() else ""
+    return how + repr(lab).rpartition(" ")[2].rstrip(">")
+
+
+@pytest.mark.asyncio
+async def test_calls_while_it_closes_are_refused(
+    modelslab_simulator: Simulator,
+) -> None:
+    """
+    From the first moment of `aclose` on nothing new is asked for; those in
+    line are sent home without a request.
+    """
+    modelslab_simulator.next("submit", Fault.SILENCE)
+    waits = attrs.evolve(WAITS, leave=0.1)
+    lab = ModelsLab(
+        "a-key", base_url=modelslab_simulator.url, waits=waits, slots=1
+    )
+    first = asyncio.ensure_future(lab.generate(CAT))
+    behind = asyncio.ensure_future(lab.generate(CAT))
+    await until(lambda: modelslab_simulator.books.entries)
+
+    closing = asyncio.ensure_future(lab.aclose())
+    await asyncio.sleep(0)
+    late = await asyncio.gather(
+        lab.generate(CAT), lab.submit(CAT), return_exceptions=True
+    )
+    was = closing.done()
+    await asyncio.wait({closing, first, behind})
+
+    assert not was
+    assert [type(one) for one in late] == [ClientClosedError] * 2
+    assert isinstance(behind.exception(), ClientClosedError)
+    assert len(modelslab_simulator.books.entries) == 1
+
+
+def test_the_end_of_a_run_counts_a_submit_as_unknown(
+    client: ModelsLab,
+    modelslab_simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """
+    A submit that `asyncio.run` cancels at its end is named once, and
+    `stats()` counts it.
+    """
+    modelslab_simulator.next("submit", Fault.SILENCE)
+
+    async def die() -> str:
+        with pytest.raises(JobUnfinishedError) as got:
+            await client.generate(CAT, timeout=0.1)
+        return str(got.value.track_id)
+
+    track_id = asyncio.run(die())
+    stats = client.stats()
+    asyncio.run(client.aclose())
+
+    assert (stats.unknown, stats.unknown_ids) == (1, (track_id,))
+    assert (stats.slots_held, stats.unfinished) == (0, 0)
+    assert [track_id in one for one in said(caplog)] == [True]
+
+
+def test_left_open_with_a_job_it_says_no_more(
+    modelslab_simulator: Simulator,
+) -> None:
+    """
+    A client that is forgotten with a job under way warns in its own name
+    only: not in aiohttp's, nor asyncio's.
+    """
+
+    async def forget() -> None:
+        lab = ModelsLab("a-key", base_url=modelslab_simulator.url, waits=WAITS)
+        await lab.submit(CAT)
+        with pytest.raises(JobUnfinishedError):
+            await lab.generate(CAT, timeout=0.05)
+
+    with pytest.warns(ResourceWarning) as caught:  # noqa: PT031 - at its end
+        asyncio.run(forget())
+        gc.collect()
+
+    assert ["left open" in str(one.message) for one in caught] == [True]
+
+
+def test_each_job_that_a_loop_left_is_named_once(
+    client: ModelsLab, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    One WARNING for a loop that ended, with all its jobs; each can be had by
+    its handle on the next.
+    """
+
+    async def leave() -> list[str]:
+        async with asyncio.timeout(5):
+            jobs = [await client.submit(CAT) for _ in range(3)]
+        return [job.handle for job in jobs]
+
+    async def go_on() -> list[Generation]:
+        async with client:
+            jobs = [client.job(handle) for handle in handles]
+            return await asyncio.gather(*jobs)
+
+    handles = asyncio.run(leave())
+    generations = asyncio.run(go_on())
+
+    (named,) = said(caplog)
+    assert [named.count(handle) for handle in handles] == [1, 1, 1]
+    assert [one.seed for one in generations] == [7, 7, 7]
