@@ -294,7 +294,7 @@ class ModelsLab:
             # The loop itself ends: what is paid still has to be named.
             rooms.jobs.close()
             rooms.line.close()
-            rooms.pool.abandon()
+            await rooms.pool.aclose()
             raise
         finally:
             self._rooms = None
