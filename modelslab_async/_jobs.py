@@ -693,23 +693,28 @@ class Jobs:
         """
         Put the job's next poll on the heap.
         """
-        speed = self.waits.speed
         if pause is None:
-            pause = (
-                self._pace.pause(
-                    job._kind(),
-                    eta=None if job._guess is None else job._guess * speed,
-                    waited=(now - job._since) * speed,
-                    dice=random.random(),
-                )
-                / speed
-            )
+            pause = self._pause(job, now)
         end = job._since + self.job_timeout
         job._due = max(now, min(now + pause, end))
         self._count += 1
         heapq.heappush(self._heap, (job._due, self._count, job))
         if self._heap[0][2] is job:
             self._wake(job._due)
+
+    def _pause(self, job: Job, now: float) -> float:
+        speed = self.waits.speed
+        try:
+            pause = self._pace.pause(
+                job._kind(),
+                eta=None if job._guess is None else job._guess * speed,
+                waited=(now - job._since) * speed,
+                dice=random.random(),
+            )
+        except Exception:  # noqa: BLE001 - a paid job is not left unasked
+            _log.critical("the schedule died of a bug", exc_info=True)
+            pause = self.schedule.longest
+        return pause / speed
 
     # The loop
 
