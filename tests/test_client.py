@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -18,7 +19,9 @@ import pytest_asyncio
 from waiting import until
 
 from modelslab_async import ModelsLab, TextToImage, _jobs, _submits
+from modelslab_async._polling import Pace
 from modelslab_async._retrying import Waits
+from modelslab_async.errors import ConfigurationError
 from modelslab_async.events import (
     CallRetried,
     Event,
@@ -28,7 +31,7 @@ from modelslab_async.events import (
     LimitLearnt,
     QueueFull,
 )
-from modelslab_async.simulator import Latency, Reply, Simulator
+from modelslab_async.simulator import KeyState, Latency, Reply, Simulator
 
 
 pytestmark = pytest.mark.asyncio
@@ -210,3 +213,135 @@ async def test_nothing_is_built_when_nobody_listens(
         await call
 
     assert set(built) == made
+
+
+# The key
+
+
+async def test_a_key_is_asked_for_at_each_request(service: Simulator) -> None:
+    """
+    A function that gives the key is asked each time, so that a key may be
+    replaced while jobs are under way.
+    """
+    service.change(keys={"old": KeyState.GOOD}, accounts={"new": "old"})
+    keys = ["old"]
+    async with ModelsLab(
+        lambda: keys[-1], base_url=service.url, waits=WAITS
+    ) as lab:
+        job = await lab.submit(CAT)
+        service.change(keys={"new": KeyState.GOOD})
+        keys.append("new")
+        first = await job
+        second = await lab.generate(CAT)
+
+    assert first.images
+    assert second.images
+
+
+async def test_a_missing_key_says_where_to_get_one() -> None:
+    """
+    Told when the client is made, before anything is asked.
+    """
+    with pytest.raises(ConfigurationError) as got:
+        ModelsLab()
+
+    assert "https://modelslab.com" in str(got.value)
+    assert "MODELSLAB_API_KEY" in str(got.value)
+
+
+# Who goes first
+
+
+async def test_a_call_overtakes_what_waits_with_less_priority(
+    service: Simulator,
+) -> None:
+    """
+    Of those in line the lowest number goes first, whoever came first.
+    """
+    async with ModelsLab(
+        "a-key", base_url=service.url, waits=WAITS, slots=1
+    ) as lab:
+        first = await lab.submit(CAT)
+        calls = [
+            asyncio.ensure_future(
+                lab.generate(attrs.evolve(CAT, seed=n), priority=n)
+            )
+            for n in (10, 20, 0)
+        ]
+        await until(lambda: lab.stats().waiting == 3)
+        await asyncio.gather(first, *calls)
+
+    asked = [entry.spec["seed"] for entry in service.books.entries]
+    assert asked == [7, 0, 10, 20]
+
+
+# From a prompt to a file
+
+
+@pytest.mark.parametrize("profile", ["classic", "documented"])
+@pytest.mark.parametrize("fetch", ["path", "body", "both"])
+async def test_from_a_prompt_to_files(
+    service: Simulator, tmp_path: Path, profile: str, fetch: str
+) -> None:
+    """
+    In each dialect and form of fetch the same pictures come by `read`,
+    `save` and `download`, with links that are late, from a busy account; and
+    `stats` agrees with the service's books.
+    """
+    service.change(profile=profile, fetch=fetch, late_links=3.0)
+    service.occupy("a-key", 5)
+    async with ModelsLab("a-key", base_url=service.url, waits=WAITS) as lab:
+        call = asyncio.ensure_future(
+            lab.generate(attrs.evolve(CAT, samples=2))
+        )
+        await until(lambda: lab.stats().refusals)
+        service.vacate("a-key", 5)
+        generation = await call
+        data = [await lab.read(image) for image in generation.images]
+        saved = await lab.save(generation.images[0], tmp_path / "cat.png")
+        paths = await lab.download(generation, tmp_path / "out")
+        stats = lab.stats()
+
+    assert [path.read_bytes() for path in paths] == data
+    assert saved.read_bytes() == data[0]
+    assert [one.name for one in sorted((tmp_path / "out").iterdir())] == [
+        f"{generation.id}-0.png",
+        f"{generation.id}-1.png",
+    ]
+    assert stats.refusals == len(service.books.refused)
+    assert stats.accepted == stats.succeeded == len(service.books.accepted)
+    assert stats.polls == service.books.polls
+    assert (stats.unfinished, stats.waiting, stats.slots_held) == (0, 0, 0)
+
+
+# Bugs of ours
+
+
+async def test_a_bug_in_the_schedule_loses_no_job(
+    service: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """
+    A pace that raises when a job is accepted, and again when it runs, is
+    logged as CRITICAL; the paid job is asked for all the same, and its
+    caller gets the pictures.
+    """
+    service.change(latency=Latency.constant(25.0))
+    pause, left = Pace.pause, [1, 1]
+
+    def stumbles(pace: Pace, *kind: Any, **facts: Any) -> float:
+        if left:
+            left.pop()
+            raise ZeroDivisionError
+        return pause(pace, *kind, **facts)
+
+    monkeypatch.setattr(Pace, "pause", stumbles)
+    async with ModelsLab("a-key", base_url=service.url, waits=WAITS) as lab:
+        generation = await lab.generate(CAT)
+        stats = lab.stats()
+
+    critical = [r for r in caplog.records if r.levelname == "CRITICAL"]
+    assert generation.images
+    assert len(critical) == 2
+    assert (stats.slots_held, stats.unfinished) == (0, 0)
