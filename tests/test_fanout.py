@@ -188,7 +188,7 @@ def _living() -> int:
 
 
 async def test_order_holds_back_no_more_than_the_room(
-    lab: ModelsLab, simulator: Simulator
+    simulator: Simulator,
 ) -> None:
     """
     Where a first item takes for ever, those behind it are asked for only as
@@ -202,7 +202,14 @@ async def test_order_holds_back_no_more_than_the_room(
             pulled.append(spec)
             yield spec
 
-    async with lab.batch(counted(), ordered=True) as batch:
+    # A limit that is learnt may grow, and the room with it.
+    waits = Waits().faster(SPEED, silence=5.0)
+    async with (
+        ModelsLab(
+            "a-key", base_url=simulator.url, waits=waits, slots=5
+        ) as lab,
+        lab.batch(counted(), ordered=True) as batch,
+    ):
         while batch.progress.done < 25:
             await asyncio.sleep(0)
         for _ in range(100):
