@@ -23,17 +23,16 @@ import time
 from itertools import count
 from pathlib import Path
 
-from modelslab_async._journal import SqliteJournal
-from modelslab_async._ledger import (
+from modelslab_async.journal.protocol import Identity, Item
+from modelslab_async.journal.sqlite import SqliteJournal
+from modelslab_async.journal.states import (
     Accepted,
     Done,
-    Identity,
-    Item,
     State,
     Stored,
     Submitting,
 )
-from modelslab_async.answers import Generation, Image
+from modelslab_async.results import Generation, Image
 
 
 JOBS, WRITERS, PIECE, RUNS = 5_000, 15, 500, 5

@@ -35,10 +35,14 @@ import attrs
 from polling_virtual import table
 
 from modelslab_async import PollSchedule, TextToImage
-from modelslab_async._jobs import Counts, Job, Jobs, Line
-from modelslab_async._retrying import Door, RetryBudget, Waits
-from modelslab_async._slots import Slots
-from modelslab_async._wire import Call, Reply, decode
+from modelslab_async._engine.poller import Counts, Job, Jobs
+from modelslab_async._engine.slot_queue import Line
+from modelslab_async._policy.breakers import Door
+from modelslab_async._policy.retry import RetryBudget
+from modelslab_async._policy.slots import Slots
+from modelslab_async._policy.timeouts import Waits
+from modelslab_async._protocol.decode import decode
+from modelslab_async._protocol.replies import Call, Reply
 from modelslab_async.events import Audience
 
 

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from modelslab_async._polling import Pace, PollSchedule
+from modelslab_async._policy.polling import Pace, PollSchedule
 
 
 EXCHANGE = 0.02

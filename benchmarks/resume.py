@@ -18,15 +18,11 @@ import time
 from pathlib import Path
 
 from modelslab_async import Generation, Image, ModelsLab, TextToImage
-from modelslab_async._journal import SqliteJournal
-from modelslab_async._ledger import (
-    Done,
-    Identity,
-    Item,
-    Submitting,
-)
-from modelslab_async._pool import ApiKey
-from modelslab_async._wire import identity, spec_json
+from modelslab_async._engine.api_key import ApiKey
+from modelslab_async._protocol.rows import identity, spec_json
+from modelslab_async.journal.protocol import Identity, Item
+from modelslab_async.journal.sqlite import SqliteJournal
+from modelslab_async.journal.states import Done, Submitting
 
 
 ORIGIN = "http://127.0.0.1:9"

@@ -44,7 +44,7 @@ from polling_virtual import (
 from service import KEY, Service, delays, services, submitted
 
 from modelslab_async import ModelsLab, PollSchedule, TextToImage
-from modelslab_async._polling import Pace
+from modelslab_async._policy.polling import Pace
 
 
 SLOTS = 15

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from . import errors
 from ._client import ModelsLab, Stats
-from ._jobs import Job
-from ._polling import PollSchedule
-from ._retrying import RetryPolicy
-from .answers import Generation, Image, JobState, JobUpdate
+from ._engine.poller import Job
+from ._policy.polling import PollSchedule
+from ._policy.retry import RetryPolicy
+from .results import Generation, Image, JobState, JobUpdate
 from .specs import (
     AlgorithmType,
     IPAdapter,
@@ -24,7 +24,8 @@ from .specs import (
 
 
 if TYPE_CHECKING:
-    from ._batch import Batch, BatchProgress, Outcome
+    from ._batch.batch import Batch
+    from ._batch.outcome import BatchProgress, Outcome
 
 
 __all__ = [
@@ -53,9 +54,13 @@ def __getattr__(name: str) -> object:
     """
     What only batches need is imported when it is first named.
     """
-    if name in {"Batch", "BatchProgress", "Outcome"}:
-        from . import _batch
+    if name == "Batch":
+        from ._batch.batch import Batch
 
-        return getattr(_batch, name)
+        return Batch
+    if name in {"BatchProgress", "Outcome"}:
+        from ._batch import outcome
+
+        return getattr(outcome, name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

@@ -10,12 +10,7 @@ import os
 import warnings
 import weakref
 
-from collections.abc import (
-    AsyncIterable,
-    Callable,
-    Iterable,
-    Sequence,
-)
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from pathlib import Path
 from ssl import SSLContext
 from types import TracebackType
@@ -23,13 +18,16 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from ._jobs import Counts, Job, Jobs, Line, job_of, named, to_its_end
-from ._polling import PollSchedule
-from ._pool import ApiKey, SessionPool, TraceConfig, origin_of
-from ._retrying import Door, RetryBudget, RetryPolicy, Waits
-from ._slots import Slots
-from ._submits import Submits
-from .answers import Generation, Image
+from ._engine.api_key import ApiKey
+from ._engine.http import SessionPool, TraceConfig, origin_of
+from ._engine.poller import Counts, Job, Jobs, job_of, named, to_its_end
+from ._engine.slot_queue import Line
+from ._engine.submitter import Submits
+from ._policy.breakers import Door
+from ._policy.polling import PollSchedule
+from ._policy.retry import RetryBudget, RetryPolicy
+from ._policy.slots import Slots
+from ._policy.timeouts import Waits
 from .errors import (
     ClientClosedError,
     ConfigurationError,
@@ -37,20 +35,24 @@ from .errors import (
     JobUnfinishedError,
 )
 from .events import Audience, Observer
+from .results import Generation, Image
 from .specs import Endpoint, TextToImage
 
 
 if TYPE_CHECKING:
     # Only where they are needed: who imports us for a picture or two should
     # not wait for what makes batches durable.
-    from ._batch import Batch
-    from ._files import Files
-    from ._ledger import Journal
+    from ._batch.batch import Batch
+    from ._output.download import Files
+    from .journal.protocol import Journal
 
 
 _log = logging.getLogger("modelslab_async")
 
+
 BASE_URL = "https://modelslab.com/api/v6"
+
+
 _INTERACTIVE, _BATCH = 0, 10
 
 
@@ -118,7 +120,7 @@ class _Rooms:
         The way to disk, made when it is first gone.
         """
         if self._files is None:
-            from ._files import Files
+            from ._output.download import Files
 
             self._files = Files(self.pool.open_file, self.jobs.waits)
         return self._files
@@ -637,7 +639,8 @@ class ModelsLab:
 
             JournalError: When it is entered: the journal cannot be used.
         """
-        from ._batch import Batch, BatchOptions
+        from ._batch.batch import Batch
+        from ._batch.outcome import BatchOptions
 
         return Batch(
             self._open,

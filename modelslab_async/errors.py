@@ -36,7 +36,7 @@ from typing import Literal, Protocol
 
 import attrs
 
-from .answers import JSON, Generation
+from .results import JSON, Generation
 
 
 class SavedPath(Protocol):

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import attrs
 
-from .answers import JobState
+from .results import JobState
 
 
 _log = logging.getLogger("modelslab_async")

@@ -19,11 +19,12 @@ from contextlib import contextmanager
 import pytest
 
 from ._client import ModelsLab
-from ._retrying import Waits
+from ._policy.timeouts import Waits
 from .simulator import Settings, Simulator
 
 
 __all__ = ["modelslab", "modelslab_settings", "modelslab_simulator"]
+
 
 #: How much faster than life the simulator is, where the settings don't say.
 SPEED = 100.0

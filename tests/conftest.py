@@ -20,7 +20,7 @@ from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
 from modelslab_async import ModelsLab
-from modelslab_async._retrying import Waits
+from modelslab_async._policy.timeouts import Waits
 from modelslab_async.simulator import Simulator
 
 

@@ -22,20 +22,33 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from modelslab_async._ledger import (
+from modelslab_async.errors import (
+    ClientClosedError,
+    GenerationFailedError,
+    JournalError,
+    OutcomeUnknownError,
+)
+from modelslab_async.journal.codec import error_of, generation_of
+from modelslab_async.journal.protocol import (
+    SIMULATOR,
+    Identity,
+    Item,
+    Journal,
+    Secret,
+    another_spec,
+    check_identity,
+    fingerprint,
+    twice,
+)
+from modelslab_async.journal.states import (
     LEADS,
     NEXT,
-    SIMULATOR,
     Accepted,
     Done,
     Entry,
     Failed,
-    Identity,
     IllegalMove,
-    Item,
-    Journal,
     Planned,
-    Secret,
     State,
     Step,
     Stored,
@@ -43,21 +56,9 @@ from modelslab_async._ledger import (
     Unknown,
     after,
     anew,
-    another_spec,
-    check_identity,
-    error_of,
-    fingerprint,
-    generation_of,
     killed,
-    twice,
 )
-from modelslab_async.answers import Generation, Image
-from modelslab_async.errors import (
-    ClientClosedError,
-    GenerationFailedError,
-    JournalError,
-    OutcomeUnknownError,
-)
+from modelslab_async.results import Generation, Image
 
 
 # A double.

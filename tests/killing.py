@@ -22,8 +22,8 @@ from typing import Any
 
 import attrs
 
-from modelslab_async._journal import SqliteJournal
-from modelslab_async._ledger import Entry, State
+from modelslab_async.journal.sqlite import SqliteJournal
+from modelslab_async.journal.states import Entry, State
 
 
 _SERVE = """

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from modelslab_async import ModelsLab, TextToImage
-from modelslab_async._retrying import Waits
+from modelslab_async._policy.timeouts import Waits
 from modelslab_async.errors import (
     AuthenticationError,
     ClientClosedError,

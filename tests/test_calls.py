@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from modelslab_async import Generation, JobState, ModelsLab, TextToImage
-from modelslab_async._retrying import Waits
+from modelslab_async._policy.timeouts import Waits
 from modelslab_async.errors import (
     ClientClosedError,
     ConfigurationError,

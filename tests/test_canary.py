@@ -22,12 +22,13 @@ import attrs
 import pytest
 
 from modelslab_async import ModelsLab, RetryPolicy, TextToImage
-from modelslab_async._pool import ApiKey, SessionPool
-from modelslab_async._retrying import Cut, Waits
-from modelslab_async._wire import Call
-from modelslab_async.answers import Generation
+from modelslab_async._engine.api_key import ApiKey
+from modelslab_async._engine.http import SessionPool
+from modelslab_async._policy.timeouts import Waits
+from modelslab_async._protocol.replies import Call, Cut
 from modelslab_async.errors import ModelsLabError
 from modelslab_async.events import Event
+from modelslab_async.results import Generation
 from modelslab_async.simulator import Edit, Fault, Reply, Settings, Simulator
 
 

@@ -22,10 +22,10 @@ from stepping import Steps
 
 from modelslab_async import Job, ModelsLab, TextToImage
 from modelslab_async._client import Stats
-from modelslab_async._journal import SqliteJournal
-from modelslab_async._ledger import Entry, State
-from modelslab_async._retrying import Waits
+from modelslab_async._policy.timeouts import Waits
 from modelslab_async.errors import ClientClosedError, OutcomeUnknownError
+from modelslab_async.journal.sqlite import SqliteJournal
+from modelslab_async.journal.states import Entry, State
 from modelslab_async.simulator import Books, Settings, Simulator
 
 

@@ -18,9 +18,10 @@ import pytest_asyncio
 
 from waiting import until
 
-from modelslab_async import ModelsLab, TextToImage, _jobs, _submits
-from modelslab_async._polling import Pace
-from modelslab_async._retrying import Waits
+from modelslab_async import ModelsLab, TextToImage
+from modelslab_async._engine import poller, slot_queue, submitter
+from modelslab_async._policy.polling import Pace
+from modelslab_async._policy.timeouts import Waits
 from modelslab_async.errors import ConfigurationError
 from modelslab_async.events import (
     CallRetried,
@@ -168,8 +169,9 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return make
 
     for room, kinds in (
-        (_jobs, (JobAccepted, JobFinished, JobPolled, LimitLearnt)),
-        (_submits, (CallRetried, QueueFull)),
+        (poller, (JobAccepted, JobFinished, JobPolled)),
+        (slot_queue, (LimitLearnt,)),
+        (submitter, (CallRetried, QueueFull)),
     ):
         for kind in kinds:
             monkeypatch.setattr(room, kind.__name__, noting(kind))

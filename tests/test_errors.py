@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from modelslab_async import errors
-from modelslab_async.answers import Generation, Image
 from modelslab_async.errors import (
     ApiError,
     AuthenticationError,
@@ -39,6 +38,7 @@ from modelslab_async.errors import (
     UnsafeUrlError,
     WrongLoopError,
 )
+from modelslab_async.results import Generation, Image
 
 
 GENERATION = Generation("1", "2", (Image(0, "https://x.example/0.png"),))

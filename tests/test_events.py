@@ -10,7 +10,6 @@ import logging
 import attrs
 import pytest
 
-from modelslab_async.answers import Generation, Image
 from modelslab_async.events import (
     Audience,
     Event,
@@ -18,6 +17,7 @@ from modelslab_async.events import (
     JobAccepted,
     JobPolled,
 )
+from modelslab_async.results import Generation, Image
 
 
 ACCEPTED = JobAccepted("17", "1", 2.5)

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from modelslab_async import ModelsLab, Outcome, PollSchedule, TextToImage
-from modelslab_async._retrying import Waits
+from modelslab_async._policy.timeouts import Waits
 from modelslab_async.errors import ConfigurationError
 from modelslab_async.simulator import Latency, Record, Simulator
 

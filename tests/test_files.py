@@ -23,16 +23,16 @@ import pytest
 
 from PIL import Image as Pillow
 
-from modelslab_async import _files
-from modelslab_async._files import Files, stem_of
-from modelslab_async._retrying import Waits
-from modelslab_async.answers import Generation, Image
+from modelslab_async._output import download
+from modelslab_async._output.download import Files, stem_of
+from modelslab_async._policy.timeouts import Waits
 from modelslab_async.errors import (
     DownloadError,
     JobUnfinishedError,
     TransportError,
     UnsafeUrlError,
 )
+from modelslab_async.results import Generation, Image
 
 
 pytestmark = pytest.mark.asyncio
@@ -110,7 +110,7 @@ def store(**answers: list[Answer | Exception]) -> Store:
     return Store({links[name]: list(queue) for name, queue in answers.items()})
 
 
-def files(opens: Store, cap_bytes: int = _files.CAP_BYTES) -> Files:
+def files(opens: Store, cap_bytes: int = download.CAP_BYTES) -> Files:
     return Files(opens.open, WAITS, cap_bytes=cap_bytes)
 
 

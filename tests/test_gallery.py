@@ -20,8 +20,8 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from modelslab_async import _gallery
-from modelslab_async._gallery import Failure, Gallery, Picture
+from modelslab_async._output import page as module
+from modelslab_async._output.page import Failure, Gallery, Picture
 
 
 pytestmark = pytest.mark.asyncio
@@ -361,7 +361,7 @@ async def test_failures_are_bounded(
     """
     Failures beyond a page's worth are counted only.
     """
-    monkeypatch.setattr(_gallery, "_MOST_FAILURES", 3)
+    monkeypatch.setattr(module, "_MOST_FAILURES", 3)
     gallery = await Gallery.open(folder)
     for index in range(5):
         gallery.failed(Failure(index, {}, "no"))
@@ -477,7 +477,7 @@ async def test_pages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Pages are stretches of the manifest, each in the order of its items, and
     lead to each other.
     """
-    monkeypatch.setattr(_gallery, "PAGE", 2)
+    monkeypatch.setattr(module, "PAGE", 2)
     first = await shown(folder, *map(picture, (1, 0, 3, 2, 4)))
 
     second, third = (Page(folder / f"page-{n}.html") for n in (2, 3))
@@ -503,7 +503,7 @@ async def test_only_changed_pages_are_written(
     A page that is full is written no more, neither in this run nor the next,
     unless it is missing, or the next page is new.
     """
-    monkeypatch.setattr(_gallery, "PAGE", 2)
+    monkeypatch.setattr(module, "PAGE", 2)
     written: list[str] = []
     put = Gallery._put
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from modelslab_async._pool import VERSION
+from modelslab_async._version import VERSION
 
 
 ROOT = Path(__file__).parent.parent

@@ -25,7 +25,7 @@ from modelslab_async import (
     PollSchedule,
     TextToImage,
 )
-from modelslab_async._retrying import Waits
+from modelslab_async._policy.timeouts import Waits
 from modelslab_async.errors import (
     AuthenticationError,
     GenerationFailedError,
@@ -80,7 +80,7 @@ async def test_a_handle_carries_a_seed_of_zero(service: Simulator) -> None:
 ELSEWHERE = """
 import asyncio, sys
 from modelslab_async import ModelsLab
-from modelslab_async._retrying import Waits
+from modelslab_async._policy.timeouts import Waits
 
 async def main(handle):
     waits = Waits().faster(100, silence=5)

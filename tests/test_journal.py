@@ -40,20 +40,19 @@ from journals import (
     walk,
 )
 
-from modelslab_async._journal import SqliteJournal
-from modelslab_async._ledger import (
-    Accepted,
-    Entry,
-    Identity,
-    IllegalMove,
-    Journal,
-    State,
-    Submitting,
-)
 from modelslab_async.errors import (
     ClientClosedError,
     JournalError,
     ModelsLabError,
+)
+from modelslab_async.journal.protocol import Identity, Journal
+from modelslab_async.journal.sqlite import SqliteJournal
+from modelslab_async.journal.states import (
+    Accepted,
+    Entry,
+    IllegalMove,
+    State,
+    Submitting,
 )
 
 
@@ -518,7 +517,7 @@ _HOLD = """
 import asyncio, sys
 sys.path.insert(0, {tests!r})
 from journals import *
-from modelslab_async._journal import SqliteJournal
+from modelslab_async.journal.sqlite import SqliteJournal
 
 async def main():
     journal = await SqliteJournal.open({path!r})

@@ -22,10 +22,10 @@ import pytest
 from journals import MemoryJournal
 
 from modelslab_async import Job, ModelsLab, TextToImage
-from modelslab_async._journal import SqliteJournal
-from modelslab_async._ledger import Entry, State, Step
-from modelslab_async._retrying import Waits
+from modelslab_async._policy.timeouts import Waits
 from modelslab_async.errors import DownloadError, JournalError
+from modelslab_async.journal.sqlite import SqliteJournal
+from modelslab_async.journal.states import Entry, State, Step
 from modelslab_async.simulator import Latency, Simulator
 
 
@@ -170,7 +170,7 @@ async def test_folder_without_permission(
 _HOLD = """
 import asyncio, sys
 from pathlib import Path
-from modelslab_async._journal import SqliteJournal
+from modelslab_async.journal.sqlite import SqliteJournal
 
 async def main():
     journal = await SqliteJournal.open(Path(sys.argv[1]))

@@ -15,35 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelslab_async import errors
-from modelslab_async._ledger import (
-    LEADS,
-    NEXT,
-    ON_START,
-    Accepted,
-    Done,
-    Entry,
-    Failed,
-    IllegalMove,
-    Planned,
-    SavedName,
-    Start,
-    State,
-    Step,
-    Stored,
-    Submitting,
-    Unknown,
-    after,
-    anew,
-    error_json,
-    error_of,
-    fingerprint,
-    generation_json,
-    generation_of,
-    killed,
-    may,
-    on_start,
-)
-from modelslab_async.answers import Generation, Image
 from modelslab_async.errors import (
     AuthenticationError,
     DownloadError,
@@ -62,6 +33,37 @@ from modelslab_async.errors import (
     SpecError,
     TransportError,
 )
+from modelslab_async.journal.codec import (
+    SavedName,
+    error_json,
+    error_of,
+    generation_json,
+    generation_of,
+)
+from modelslab_async.journal.protocol import fingerprint
+from modelslab_async.journal.states import (
+    LEADS,
+    NEXT,
+    ON_START,
+    Accepted,
+    Done,
+    Entry,
+    Failed,
+    IllegalMove,
+    Planned,
+    Start,
+    State,
+    Step,
+    Stored,
+    Submitting,
+    Unknown,
+    after,
+    anew,
+    killed,
+    may,
+    on_start,
+)
+from modelslab_async.results import Generation, Image
 
 
 PICTURE = Generation(

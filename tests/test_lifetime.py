@@ -26,7 +26,7 @@ from modelslab_async import (
     ModelsLab,
     TextToImage,
 )
-from modelslab_async._retrying import Waits
+from modelslab_async._policy.timeouts import Waits
 from modelslab_async.errors import (
     ClientClosedError,
     JobUnfinishedError,

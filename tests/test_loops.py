@@ -16,7 +16,7 @@ import warnings
 import pytest
 
 from modelslab_async import Generation, Job, ModelsLab, TextToImage
-from modelslab_async._retrying import Waits
+from modelslab_async._policy.timeouts import Waits
 from modelslab_async.errors import ClientClosedError, WrongLoopError
 from modelslab_async.simulator import Simulator
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from modelslab_async._pictures import (
+from modelslab_async._output.image_format import (
     Faulty,
     Kind,
     Whole,
@@ -210,7 +210,9 @@ def test_endless_parts_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     A file of nothing but parts does not keep us walking.
     """
-    monkeypatch.setattr("modelslab_async._pictures._MOST_PARTS", 100)
+    monkeypatch.setattr(
+        "modelslab_async._output.image_format._MOST_PARTS", 100
+    )
     text = chunk(b"tEXt", b"")
 
     ends = [

@@ -20,15 +20,18 @@ import attrs
 import pytest
 
 from modelslab_async import PollSchedule, TextToImage
-from modelslab_async._jobs import Counts, Job, Jobs, Line
-from modelslab_async._polling import Bucket
-from modelslab_async._pool import POLLS, SessionPool
-from modelslab_async._retrying import Cut, Door, RetryBudget, Waits
-from modelslab_async._slots import Slots
-from modelslab_async._wire import Call, Reply
-from modelslab_async.answers import JobState, Processing
+from modelslab_async._engine.http import POLLS, SessionPool
+from modelslab_async._engine.poller import Counts, Job, Jobs
+from modelslab_async._engine.slot_queue import Line
+from modelslab_async._policy.breakers import Door
+from modelslab_async._policy.polling import Bucket
+from modelslab_async._policy.retry import RetryBudget
+from modelslab_async._policy.slots import Slots
+from modelslab_async._policy.timeouts import Waits
+from modelslab_async._protocol.replies import Call, Cut, Processing, Reply
 from modelslab_async.errors import JobUnfinishedError
 from modelslab_async.events import Audience
+from modelslab_async.results import JobState
 
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelslab_async._polling import Bucket, Pace, PollSchedule
+from modelslab_async._policy.polling import Bucket, Pace, PollSchedule
 from modelslab_async.errors import ConfigurationError
 
 

@@ -26,10 +26,12 @@ import trustme
 from aiohttp.client_reqrep import ConnectionKey
 from aioresponses import aioresponses
 
-from modelslab_async import ModelsLab, TextToImage, _pool
-from modelslab_async._pool import ApiKey, SessionPool
-from modelslab_async._retrying import Cut, Unsent, Waits
-from modelslab_async._wire import Call, Reply
+from modelslab_async import ModelsLab, TextToImage
+from modelslab_async._engine import http
+from modelslab_async._engine.api_key import ApiKey
+from modelslab_async._engine.http import SessionPool
+from modelslab_async._policy.timeouts import Waits
+from modelslab_async._protocol.replies import Call, Cut, Reply, Unsent
 from modelslab_async.errors import (
     ConfigurationError,
     TransportError,
@@ -886,7 +888,7 @@ async def test_a_download_carries_nothing_of_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "most"), [("poll", _pool.POLLS), ("submit", 7), ("file", 3)]
+    ("kind", "most"), [("poll", http.POLLS), ("submit", 7), ("file", 3)]
 )
 async def test_no_more_at_once_than_allowed(
     kind: str, most: int, monkeypatch: pytest.MonkeyPatch

@@ -19,18 +19,10 @@ from hypothesis import strategies as st
 from journals import MemoryJournal
 
 from modelslab_async import ModelsLab, TextToImage
-from modelslab_async._batch import Batch, Outcome
-from modelslab_async._ledger import (
-    SIMULATOR,
-    Entry,
-    Failed,
-    Identity,
-    Item,
-    State,
-    Submitting,
-)
-from modelslab_async._retrying import Waits
-from modelslab_async._wire import written
+from modelslab_async._batch.batch import Batch
+from modelslab_async._batch.outcome import Outcome
+from modelslab_async._policy.timeouts import Waits
+from modelslab_async._protocol.rows import written
 from modelslab_async.errors import (
     AuthenticationError,
     GenerationFailedError,
@@ -41,6 +33,8 @@ from modelslab_async.errors import (
     ServerError,
     TransportError,
 )
+from modelslab_async.journal.protocol import SIMULATOR, Identity, Item
+from modelslab_async.journal.states import Entry, Failed, State, Submitting
 from modelslab_async.simulator import (
     Fault,
     KeyState,

@@ -11,35 +11,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelslab_async._retrying import (
+from modelslab_async._policy.breakers import Brake, Door, Trouble
+from modelslab_async._policy.retry import RetryBudget, RetryPolicy, backoff
+from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.verdicts import (
     AfterPoll,
     AfterSubmit,
-    Brake,
-    Cut,
-    Door,
-    RetryBudget,
-    RetryPolicy,
-    Trouble,
-    Unsent,
-    Waits,
     after_poll,
     after_submit,
-    backoff,
 )
-from modelslab_async.answers import (
-    Image,
+from modelslab_async._protocol.replies import (
+    Cut,
     Processing,
     Refusal,
     Success,
     Told,
     Topic,
     Unreadable,
+    Unsent,
 )
 from modelslab_async.errors import (
     AuthenticationError,
     ConfigurationError,
     ServerError,
 )
+from modelslab_async.results import Image
 
 
 PICTURE = (Image(0, "https://x.example/0.png"),)

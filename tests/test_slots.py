@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from modelslab_async._slots import Place, Slots, Standing
+from modelslab_async._policy.slots import Place, Slots, Standing
 
 
 def fill(slots: Slots, now: float = 0.0) -> list[Place]:

@@ -19,7 +19,8 @@ import pytest
 import trustme
 
 from modelslab_async import ModelsLab, PollSchedule, RetryPolicy, TextToImage
-from modelslab_async._retrying import AfterPoll, AfterSubmit, Waits
+from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.verdicts import AfterPoll, AfterSubmit
 from modelslab_async.errors import (
     AuthenticationError,
     GenerationFailedError,

@@ -17,18 +17,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from modelslab_async import _wire as wire
 from modelslab_async import errors
-from modelslab_async._retrying import (
+from modelslab_async._policy.verdicts import (
     AfterPoll,
     AfterSubmit,
     after_poll,
     after_submit,
 )
-from modelslab_async._wire import Reply
-from modelslab_async.answers import (
+from modelslab_async._protocol import decode, encode, refusals, rows
+from modelslab_async._protocol.replies import (
     Processing,
     Refusal,
+    Reply,
     Success,
     Topic,
     Unreadable,
@@ -75,7 +75,7 @@ def told(body: object, http: int = 200, **headers: str) -> Any:
     """
     What that reply says.
     """
-    return wire.decode(reply(body, http, **headers))
+    return decode.decode(reply(body, http, **headers))
 
 
 def facts(heard: Any) -> dict[str, object]:
@@ -95,7 +95,7 @@ def facts(heard: Any) -> dict[str, object]:
         said["expected_urls"] = list(heard.expected_urls)
     if isinstance(heard, Refusal):
         said["topics"] = sorted(topic.name for topic in heard.topics)
-        said["error"] = type(wire.refused(heard)).__name__
+        said["error"] = type(refusals.refused(heard)).__name__
     return said
 
 
@@ -147,13 +147,13 @@ def test_sample_asked(exchange: dict[str, Any]) -> None:
     means = exchange["means"]
 
     with pytest.warns(errors.SpecWarning) as caught:
-        spec = wire.read_spec(_row(exchange))
-    call = wire.encode(spec, base_url=BASE, track_id="7")
+        spec = rows.read_spec(_row(exchange))
+    call = encode.encode(spec, base_url=BASE, track_id="7")
 
     assert [str(one.message).partition(":")[0] for one in caught] == (
         means["warned"]
     )
-    assert json.loads(wire.spec_json(spec)) == (
+    assert json.loads(rows.spec_json(spec)) == (
         means["spec"] | {"endpoint": "text2img"}
     )
     assert json.loads(call.body) == means["wire"] | {"track_id": "7"}
@@ -165,7 +165,7 @@ def test_sample_of_another_endpoint(exchange: dict[str, Any]) -> None:
     A request for another endpoint is refused for what only that one knows.
     """
     with pytest.raises(errors.SpecError) as caught:
-        wire.read_spec(_row(exchange))
+        rows.read_spec(_row(exchange))
 
     assert [problem.field for problem in caught.value.problems] == (
         exchange["means"]["problems"]
@@ -177,7 +177,7 @@ def test_sample_poll(exchange: dict[str, Any]) -> None:
     """
     A poll names its job in the body, without the key.
     """
-    call = wire.encode_poll(
+    call = encode.encode_poll(
         "https://x.example", exchange["means"]["request_id"]
     )
 
@@ -193,7 +193,7 @@ def test_encode() -> None:
     """
     spec = TextToImage(" a cat ", model_id="sdxl", seed=7, upscale=2)
 
-    call = wire.encode(spec, base_url=BASE + "/", track_id="42")
+    call = encode.encode(spec, base_url=BASE + "/", track_id="42")
 
     assert call.url == f"{BASE}/images/text2img"
     assert call.body == (
@@ -229,7 +229,7 @@ def test_encode_field(fields: dict[str, Any], sent: dict[str, object]) -> None:
     """
     spec = TextToImage("x", model_id="sdxl", **fields)
 
-    body = json.loads(wire.encode(spec, base_url=BASE, track_id="1").body)
+    body = json.loads(encode.encode(spec, base_url=BASE, track_id="1").body)
 
     assert body == {"prompt": "x", "model_id": "sdxl", "track_id": "1"} | sent
 
@@ -240,9 +240,9 @@ def test_caps() -> None:
     """
     spec = TextToImage("x", model_id="sdxl", base64=True)
 
-    submit = wire.encode(spec, base_url=BASE, track_id="1")
-    poll = wire.encode_poll(BASE, "1", base64=True)
-    plain = wire.encode_poll(BASE, "1")
+    submit = encode.encode(spec, base_url=BASE, track_id="1")
+    poll = encode.encode_poll(BASE, "1", base64=True)
+    plain = encode.encode_poll(BASE, "1")
 
     assert submit.cap_bytes == poll.cap_bytes == 64 * 1024**2
     assert plain.cap_bytes == 4 * 1024**2
@@ -282,7 +282,7 @@ def test_fetch_url(fetch_result: str | None, url: str) -> None:
     """
     The key goes to a fetch path of the API's own origin, or to our own URL.
     """
-    found = wire.fetch_url(BASE, fetch_result, TEXT2IMG, "5")
+    found = encode.fetch_url(BASE, fetch_result, TEXT2IMG, "5")
 
     assert found == url
 
@@ -291,7 +291,9 @@ def test_other_fetch_url() -> None:
     """
     The other form names the job in its body only.
     """
-    assert wire.other_fetch_url(BASE + "/", TEXT2IMG) == f"{BASE}/images/fetch"
+    assert (
+        encode.other_fetch_url(BASE + "/", TEXT2IMG) == f"{BASE}/images/fetch"
+    )
 
 
 @given(st.text())
@@ -299,10 +301,12 @@ def test_fetch_url_total(fetch_result: str) -> None:
     """
     Whatever the service says, the URL stays below the API's own origin.
     """
-    found = wire.fetch_url(BASE, fetch_result, TEXT2IMG, "5")
+    found = encode.fetch_url(BASE, fetch_result, TEXT2IMG, "5")
 
     assert found.startswith("https://modelslab.com/")
-    assert wire.fetch_result_id(found) is not None or found.endswith("/fetch")
+    assert encode.fetch_result_id(found) is not None or found.endswith(
+        "/fetch"
+    )
 
 
 # What we are told: links
@@ -450,7 +454,7 @@ def test_no_id(value: object) -> None:
     """
     What cannot be an id is none.
     """
-    assert wire.clean_id(value) is None
+    assert encode.clean_id(value) is None
 
 
 @pytest.mark.parametrize(
@@ -481,7 +485,7 @@ def test_eta(eta: str, seconds: float | None) -> None:
     """
     body = f'{{"status":"processing","id":1,"eta":{eta}}}'.encode()
 
-    heard = wire.decode(Reply(200, body))
+    heard = decode.decode(Reply(200, body))
 
     assert isinstance(heard, Processing)
     assert heard.eta == seconds
@@ -595,7 +599,7 @@ def test_unreadable(body: bytes) -> None:
     """
     What is not the service's JSON is kept as a short line.
     """
-    heard = wire.decode(Reply(502, body))
+    heard = decode.decode(Reply(502, body))
 
     assert isinstance(heard, Unreadable)
     assert len(heard.excerpt) <= 200
@@ -608,7 +612,7 @@ def test_byte_order_mark() -> None:
     """
     body = b'\xef\xbb\xbf{"status":"success","output":"https:\\/\\/a.b\\/c"}'
 
-    heard = wire.decode(Reply(200, body))
+    heard = decode.decode(Reply(200, body))
 
     assert isinstance(heard, Success)
     assert heard.images[0].url == "https://a.b/c"
@@ -620,7 +624,7 @@ def test_half_character() -> None:
     """
     body = b'{"status":"error","message":"a\\ud800b"}'
 
-    heard = wire.decode(Reply(200, body))
+    heard = decode.decode(Reply(200, body))
 
     assert isinstance(heard, Refusal)
     assert heard.message == "a?b"
@@ -804,7 +808,7 @@ def test_retry_after_html() -> None:
     """
     A gateway's page says by its headers how long to wait.
     """
-    heard = wire.decode(Reply(429, b"<html>", retry_after="9"))
+    heard = decode.decode(Reply(429, b"<html>", retry_after="9"))
 
     assert heard == Unreadable(429, "<html>", 9.0)
 
@@ -905,7 +909,7 @@ def test_refused(body: object, status: int, name: str) -> None:
     """
     words = body if isinstance(body, dict) else {"message": body}
 
-    error = wire.refused(told({"status": "error", **words}, status))
+    error = refusals.refused(told({"status": "error", **words}, status))
 
     assert type(error).__name__ == name
     assert error.status == status
@@ -922,7 +926,7 @@ def test_refused_facts() -> None:
         "retry_after": 30,
     }
 
-    error = pickle.loads(pickle.dumps(wire.refused(told(body, 429))))
+    error = pickle.loads(pickle.dumps(refusals.refused(told(body, 429))))
 
     assert isinstance(error, errors.RateLimitedError)
     assert (error.limit, error.retry_after, error.code) == (
@@ -993,11 +997,11 @@ def test_decode_any_json(
     """
     text = json.dumps(body).encode()
 
-    heard = wire.decode(Reply(status, text, header, header, header, "0"))
+    heard = decode.decode(Reply(status, text, header, header, header, "0"))
 
     assert isinstance(heard, (Success, Processing, Refusal, Unreadable))
     if isinstance(heard, Refusal):
-        error = wire.refused(heard)
+        error = refusals.refused(heard)
         closes = isinstance(
             error,
             (errors.AuthenticationError, errors.PaymentRequiredError),
@@ -1008,7 +1012,7 @@ def test_decode_any_json(
     if isinstance(heard, Success | Refusal):
         json.loads(heard.raw_json.decode("utf-8"))
     if not isinstance(heard, Unreadable):
-        assert heard.id is None or wire.clean_id(heard.id) == heard.id
+        assert heard.id is None or encode.clean_id(heard.id) == heard.id
     assert isinstance(after_poll(heard), AfterPoll)
 
 
@@ -1019,7 +1023,7 @@ def test_decode_any_bytes(body: bytes, status: int) -> None:
     """
     Any bytes in any code are told.
     """
-    heard = wire.decode(Reply(status, body))
+    heard = decode.decode(Reply(status, body))
 
     assert heard.http == status
 
@@ -1051,9 +1055,9 @@ def test_spec_json_round_trip() -> None:
     """
     A spec comes back from its canonical JSON as it went in.
     """
-    text = wire.spec_json(FULL)
+    text = rows.spec_json(FULL)
 
-    assert wire.read_spec(json.loads(text)) == FULL
+    assert rows.read_spec(json.loads(text)) == FULL
     assert list(json.loads(text)) == sorted(json.loads(text))
     assert json.loads(text)["endpoint"] == "text2img"
 
@@ -1090,12 +1094,12 @@ def test_spec_any_round_trip(fields: dict[str, Any]) -> None:
     """
     spec = TextToImage("x", model_id="sdxl", **fields)
 
-    back = wire.read_spec(json.loads(wire.spec_json(spec)))
+    back = rows.read_spec(json.loads(rows.spec_json(spec)))
 
     assert back == spec
     assert hash(back) == hash(spec)
-    assert wire.identity(back) == wire.identity(spec)
-    body = json.loads(wire.encode(spec, base_url=BASE, track_id="1").body)
+    assert rows.identity(back) == rows.identity(spec)
+    body = json.loads(encode.encode(spec, base_url=BASE, track_id="1").body)
     assert "key" not in body
     assert None not in body.values()
 
@@ -1107,9 +1111,9 @@ def test_identity() -> None:
     same = attrs.evolve(FULL, track_id=None, webhook=None)
     other = attrs.evolve(FULL, seed=1)
 
-    assert wire.identity(same) == wire.identity(FULL)
-    assert wire.identity(other) != wire.identity(FULL)
-    assert len(wire.identity(FULL)) == 64
+    assert rows.identity(same) == rows.identity(FULL)
+    assert rows.identity(other) != rows.identity(FULL)
+    assert len(rows.identity(FULL)) == 64
 
 
 def test_identity_stays() -> None:
@@ -1118,7 +1122,7 @@ def test_identity_stays() -> None:
     """
     spec = TextToImage("a cat", model_id="flux", seed=7)
 
-    assert wire.identity(spec) == (
+    assert rows.identity(spec) == (
         "951a7bda1ecd8d4a71215e4048bfa06c9f038e47e0c72e9ee3b305400a3d8a0a"
     )
 
@@ -1145,7 +1149,7 @@ def test_read_row_of_text() -> None:
         "webhook": " https://me.example/ ",
     }
 
-    spec = wire.read_spec(row)
+    spec = rows.read_spec(row)
 
     assert spec == TextToImage(
         "a cat",
@@ -1182,7 +1186,7 @@ def test_read_field(field: str, value: Any, found: object) -> None:
     """
     A field may be text or already what it means.
     """
-    spec = wire.read_spec({"prompt": "x", "model_id": "sdxl", field: value})
+    spec = rows.read_spec({"prompt": "x", "model_id": "sdxl", field: value})
 
     assert getattr(spec, field) == found
 
@@ -1217,7 +1221,7 @@ def test_read_fault(field: str, value: Any, reason: str) -> None:
     row = {"prompt": "x", "model_id": "sdxl", field: value}
 
     with pytest.raises(errors.SpecError) as caught:
-        wire.read_spec(row)
+        rows.read_spec(row)
 
     (problem,) = caught.value.problems
     assert problem.field == field
@@ -1232,7 +1236,7 @@ def test_read_every_fault() -> None:
     row = {"promt": "x", "samples": "9", "width": "500"}
 
     with pytest.raises(errors.SpecError) as caught:
-        wire.read_spec(row)
+        rows.read_spec(row)
 
     assert [problem.field for problem in caught.value.problems] == [
         "promt",
@@ -1256,7 +1260,7 @@ def test_read_any_row(row: dict[str, Any]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", errors.SpecWarning)
         try:
-            found: object = wire.read_spec(row)
+            found: object = rows.read_spec(row)
         except errors.SpecError as error:
             found = error.problems
 

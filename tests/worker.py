@@ -11,7 +11,7 @@ import asyncio
 import sys
 
 from modelslab_async import ModelsLab, TextToImage
-from modelslab_async._retrying import Waits
+from modelslab_async._policy.timeouts import Waits
 
 
 async def main(url: str, output: str, items: str, speed: str) -> None:

@@ -18,8 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
-from .._wire import read_spec
-from ..answers import JSON
+from .._protocol.rows import read_spec
 from ..errors import (
     ConfigurationError,
     JournalError,
@@ -28,6 +27,7 @@ from ..errors import (
     SpecError,
     SpecWarning,
 )
+from ..results import JSON
 from ..simulator import Etas, Settings, Simulator, serve
 from . import _run
 from ._input import SHOWN, Check, InputError, Source

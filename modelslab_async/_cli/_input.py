@@ -20,9 +20,9 @@ from typing import IO, Literal, NoReturn, Self, TypeAlias
 
 import attrs
 
-from .._wire import read_spec
-from ..answers import JSON
+from .._protocol.rows import read_spec
 from ..errors import Problem, SpecError, SpecWarning
+from ..results import JSON
 from ..specs import AnySpec
 
 

@@ -26,10 +26,10 @@ from typing import Any, NoReturn
 import anyio
 import attrs
 
-from .._batch import Batch, Outcome
+from .._batch.batch import Batch
+from .._batch.outcome import Outcome
 from .._client import ModelsLab
-from .._retrying import Waits
-from ..answers import JSON
+from .._policy.timeouts import Waits
 from ..errors import (
     AuthenticationError,
     JobUnfinishedError,
@@ -37,6 +37,7 @@ from ..errors import (
     OutcomeUnknownError,
     PaymentRequiredError,
 )
+from ..results import JSON
 from ..simulator import Simulator
 from ..specs import TextToImage
 from ._input import Check, Row, Source

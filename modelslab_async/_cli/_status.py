@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from .._journal import Look, SqliteJournal
-from .._ledger import State
-from ..answers import JSON
 from ..errors import JournalError
+from ..journal.sqlite import Look, SqliteJournal
+from ..journal.states import State
+from ..results import JSON
 from ._input import InputError
 from ._screen import Screen, duration
 

@@ -37,6 +37,8 @@ import attrs
 
 #: The smallest plan's slots (rate-limits page of the service's docs).
 FEWEST = 5
+
+
 BACK_OFF = 0.9
 
 

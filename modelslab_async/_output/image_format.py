@@ -174,6 +174,8 @@ def _png(data: memoryview) -> tuple[int, int]:
 
 #: In a scan: a marker that is no stuffed byte, no restart and no filling.
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+
+
 #: Frame headers, by their markers.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -309,8 +311,14 @@ def _exactly(data: memoryview, at: int, length: int) -> memoryview:
 # Pictures in text.
 
 _DATA_URI = re.compile(rb"\s*\"?data:[^,]{0,200};base64,", re.IGNORECASE)
+
+
 _TEXT = re.compile(rb"[\s\"]*[A-Za-z0-9+/_\-\s]*[=\s\"]*")
+
+
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
 #: Line ends and a prefix on top of 4 letters for 3 bytes.
 _SLACK = 1 << 20
 

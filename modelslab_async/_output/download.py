@@ -15,23 +15,13 @@ growing steps for `late_link` seconds, from the second round on beside its
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import logging
 import math
-import mmap
-import os
 import random
 import re
-import secrets
 
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from pathlib import Path
@@ -40,35 +30,33 @@ from typing import Protocol, TypeVar
 import anyio
 import attrs
 
-from ._pictures import (
-    Bytes,
-    Faulty,
-    Kind,
-    Verdict,
-    decode,
-    examine,
-    kind_of,
-    text_cap,
-)
-from .answers import Generation, Image
-from .errors import (
+from ..errors import (
     DownloadError,
     ModelsLabError,
     TransportError,
     UnsafeUrlError,
 )
+from ..results import Generation, Image
+from .disk import SavedFile, Target, _Basket, _Part, _sweep, _there, _too_large
+from .image_format import Faulty, kind_of, text_cap
 
 
 _log = logging.getLogger("modelslab_async")
 
+
 T = TypeVar("T")
+
 
 #: No picture of the service has as many: 2,048 pixels a side, enlarged 3
 #: times, would be about 40 MiB.
 CAP_BYTES = 50 << 20
+
+
 #: What a download keeps in memory before it goes to disk: a usual PNG of
 #: 1,024 pixels a side fits, sixteen of them are 32 MiB.
 _SPILL = 2 << 20
+
+
 #: A line that gives less for long counts as dead.
 _SLOWEST = 10_000
 
@@ -111,28 +99,6 @@ class Patience(Protocol):
     def late_first(self) -> float: ...
     @property
     def late_most(self) -> float: ...
-
-
-@attrs.frozen
-class SavedFile:
-    """
-    A picture on disk.
-
-    Attributes:
-        url: The link that it came from; None where it came in the answer, or
-            was there already.
-
-        sha256: Of its bytes, in hexadecimal.
-
-        width: In pixels, as *height*.
-    """
-
-    path: Path
-    url: str | None
-    size_bytes: int
-    sha256: str
-    width: int
-    height: int
 
 
 @attrs.define(eq=False)
@@ -304,9 +270,7 @@ class Files:
             least = anyio.current_time() + self.waits.late_most
             await self._fetch(image, part, max(until, least))
 
-    async def _fetch(
-        self, image: Image, target: _Target, until: float
-    ) -> None:
+    async def _fetch(self, image: Image, target: Target, until: float) -> None:
         """
         Bring a picture to *target*; *until* when it may be late.
         """
@@ -322,7 +286,7 @@ class Files:
             raise DownloadError(f"the service sent {fault.reason}")
 
     async def _by_link(
-        self, links: list[str], target: _Target, until: float
+        self, links: list[str], target: Target, until: float
     ) -> None:
         pause = self.waits.late_first
         trouble = _Trouble("the picture has no link")
@@ -356,7 +320,7 @@ class Files:
             raise unsafe
         raise DownloadError(str(trouble)) from trouble.cause
 
-    async def _once(self, link: str, target: _Target) -> _Trouble | None:
+    async def _once(self, link: str, target: Target) -> _Trouble | None:
         """
         Try one link once.
         """
@@ -380,7 +344,7 @@ class Files:
         return _Trouble(fault.reason, link, passing=fault.passing)
 
     async def _receive(
-        self, stream: FileStream, target: _Target, link: str
+        self, stream: FileStream, target: Target, link: str
     ) -> Faulty | None:
         """
         Read a stream to its end, and see whether it was a picture.
@@ -524,229 +488,3 @@ def stem_of(generation: Generation) -> str:
     for image in generation.images:
         told.update(repr((image.url, image.data)).encode())
     return told.hexdigest()[:20]
-
-
-# All below runs in threads.
-
-
-class _Target(Protocol):
-    """
-    Where a download goes.
-    """
-
-    used: bool
-
-    def clear(self) -> None:
-        """
-        Forget what came so far.
-        """
-
-    def take(self, chunks: Sequence[bytes]) -> None:
-        """
-        Keep what came.
-        """
-
-    def settle(
-        self, chunks: Sequence[bytes], url: str | None
-    ) -> Faulty | None:
-        """
-        Keep the rest, and check the whole.
-        """
-
-
-@attrs.define
-class _Basket:
-    """
-    A download to memory.
-    """
-
-    cap_bytes: int
-    used: bool = False
-    data: bytes = b""
-    _chunks: list[bytes] = attrs.field(factory=list, repr=False)
-
-    def clear(self) -> None:
-        self._chunks, self.used = [], False
-
-    def take(self, chunks: Sequence[bytes]) -> None:
-        self._chunks += chunks
-        self.used = True
-
-    def settle(
-        self, chunks: Sequence[bytes], url: str | None
-    ) -> Faulty | None:
-        self.take(chunks)
-        came, self._chunks = b"".join(self._chunks), []
-        data, verdict = _looked_at(came, self.cap_bytes)
-        self.data = bytes(data)
-        return verdict if isinstance(verdict, Faulty) else None
-
-
-@attrs.define
-class _Part:
-    """
-    A file in the making, under a temporary name.
-
-    It is opened at its first byte; `keep` gives it its name, `drop` removes
-    it where that has not happened.
-    """
-
-    cap_bytes: int
-    directory: Path
-    name: str
-    used: bool = False
-    kind: Kind = Kind.PNG
-    sha256: str = ""
-    _facts: tuple[str | None, int, int, int] = (None, 0, 0, 0)
-    _path: Path | None = None
-    _fd: int = -1
-
-    @property
-    def opened(self) -> bool:
-        return self._fd >= 0
-
-    def clear(self) -> None:
-        os.ftruncate(self._fd, 0)
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        self.used = False
-
-    def take(self, chunks: Sequence[bytes]) -> None:
-        if not self.opened:
-            self._open()
-        self.used = True
-        try:
-            for chunk in chunks:
-                _write(self._fd, chunk)
-        except OSError as exc:
-            # A write's own error does not say where.
-            exc.filename = str(self.directory)
-            raise
-
-    def settle(
-        self, chunks: Sequence[bytes], url: str | None
-    ) -> Faulty | None:
-        if not self.used:
-            return self._settle(b"".join(chunks), url)
-        self.take(chunks)
-        with (
-            mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ) as mapped,
-            memoryview(mapped) as came,
-        ):
-            return self._settle(came, url)
-
-    def _settle(self, came: Bytes, url: str | None) -> Faulty | None:
-        data, verdict = _looked_at(came, self.cap_bytes)
-        if isinstance(verdict, Faulty):
-            return verdict
-        if self.used and data is not came:
-            self.clear()
-        if not self.used:
-            self.take([bytes(data)])
-        self.kind = verdict.kind
-        self.sha256 = hashlib.sha256(data).hexdigest()
-        self._facts = url, len(data), verdict.width, verdict.height
-        return None
-
-    def keep(self, path: Path) -> SavedFile:
-        """
-        Sync it, name it *path*, and sync the folder.
-        """
-        if self._path is None:
-            raise FileNotFoundError(errno.ENOENT, "nothing to keep", str(path))
-        os.fsync(self._fd)
-        self._path.replace(path)
-        self._path = None
-        self.drop()
-        _sync(path.parent)
-        url, size_bytes, width, height = self._facts
-        return SavedFile(path, url, size_bytes, self.sha256, width, height)
-
-    def drop(self) -> None:
-        """
-        Close it, and remove it where it was not kept.
-        """
-        fd, self._fd = self._fd, -1
-        os.close(fd)
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-            self._path = None
-
-    def _open(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        # The start only: a long name must not become too long here.
-        path = self.directory / (
-            f".{self.name[:40]}.{secrets.token_hex(6)}.part"
-        )
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        self._fd = os.open(path, flags | os.O_CLOEXEC, 0o666)
-        self._path = path
-
-
-_PART = re.compile(r"\..{1,40}\.[0-9a-f]{12}\.part", re.DOTALL)
-
-
-def _sweep(directory: Path) -> int:
-    swept = 0
-    with suppress(FileNotFoundError), os.scandir(directory) as entries:
-        for entry in entries:
-            if _PART.fullmatch(entry.name) and entry.is_file(
-                follow_symlinks=False
-            ):
-                Path(entry.path).unlink(missing_ok=True)
-                swept += 1
-    return swept
-
-
-def _there(directory: Path, name: str, cap_bytes: int) -> SavedFile | None:
-    """
-    The whole picture that has this name already.
-    """
-    for kind in Kind:
-        path = directory / f"{name}.{kind}"
-        try:
-            # A pipe of that name would keep us waiting.
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError:
-            continue
-        with os.fdopen(fd, "rb") as file:
-            data = file.read(cap_bytes + 1)
-        verdict = examine(data)
-        if isinstance(verdict, Faulty) or len(data) > cap_bytes:
-            raise DownloadError(
-                f"{path} is there, and is no whole picture; "
-                "overwrite=True replaces it"
-            )
-        sha256 = hashlib.sha256(data).hexdigest()
-        return SavedFile(
-            path, None, len(data), sha256, verdict.width, verdict.height
-        )
-    return None
-
-
-def _looked_at(data: Bytes, cap_bytes: int) -> tuple[Bytes, Verdict]:
-    """
-    The picture that came, out of its text if it came as one.
-    """
-    if kind_of(data) is None:
-        data = decode(data, cap_bytes=cap_bytes) or data
-    if len(data) > cap_bytes:
-        return data, _too_large(cap_bytes)
-    return data, examine(data)
-
-
-def _too_large(cap_bytes: int) -> Faulty:
-    return Faulty(f"more than {cap_bytes} bytes", passing=False)
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def _sync(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -37,44 +37,26 @@ from typing import Protocol, Self
 
 import attrs
 
-from ._files import Files, SavedFile
-from ._jobs import (
+from .._engine.api_key import ApiKey
+from .._engine.http import SessionPool
+from .._engine.poller import (
     Job,
     Jobs,
-    Line,
     generation,
     job_of,
     named,
     taken_up,
     to_its_end,
 )
-from ._ledger import (
-    Accepted,
-    Done,
-    Entry,
-    Failed,
-    Identity,
-    Journal,
-    Planned,
-    Start,
-    State,
-    Step,
-    Stored,
-    Submitting,
-    Unknown,
-    error_of,
-    generation_of,
-    on_start,
-)
-from ._ledger import Item as Wanted
-from ._pool import ApiKey, SessionPool
-from ._retrying import Brake
-from ._shelf import Shelf, make
-from ._submits import UNWRITTEN, Record, Submission, Submits
-from ._wire import read_spec, spec_json, written
-from .answers import JSON, Processing, Success
-from .answers import Generation as Pictures
-from .errors import (
+from .._engine.slot_queue import Line
+from .._engine.submitter import UNWRITTEN, Record, Submission, Submits
+from .._output.disk import SavedFile
+from .._output.download import Files
+from .._output.folder import Shelf, make
+from .._policy.breakers import Brake
+from .._protocol.replies import Processing, Success
+from .._protocol.rows import read_spec, spec_json, written
+from ..errors import (
     AuthenticationError,
     ClientClosedError,
     ConfigurationError,
@@ -86,112 +68,43 @@ from .errors import (
     OutcomeUnknownError,
     PaymentRequiredError,
 )
-from .specs import TextToImage
+from ..journal.codec import error_of, generation_of
+from ..journal.protocol import Identity, Journal
+from ..journal.protocol import Item as Wanted
+from ..journal.states import (
+    Accepted,
+    Done,
+    Entry,
+    Failed,
+    Planned,
+    Start,
+    State,
+    Step,
+    Stored,
+    Submitting,
+    Unknown,
+    on_start,
+)
+from ..results import JSON
+from ..results import Generation as Pictures
+from ..specs import TextToImage
+from .outcome import BatchOptions, BatchProgress, Outcome
 
 
 _log = logging.getLogger("modelslab_async")
 
+
 #: Items of the journal that are read at once.
 _CHUNK = 500
+
+
 #: Items that are looked up in the journal at once, at most: there is one wait
 #: for the disk for each such page.
 _PAGE = 500
+
+
 #: Seconds between looks at status and page; they have pauses of their own.
 _LOOK = 1.0
-
-
-@attrs.frozen
-class Outcome:
-    """
-    What came of one item: exactly one of *generation* and *error*.
-
-    Attributes:
-        index: The item's number, from 0; with a journal the one it was given
-            when it was first seen.
-
-        item: The key of one's own, where one was given.
-
-        paths: Its pictures, where the batch saves them.
-    """
-
-    index: int
-    spec: TextToImage
-    item: str | None = None
-    track_id: str | None = None
-    job_id: str | None = None
-    generation: Pictures | None = None
-    error: ModelsLabError | None = None
-    paths: tuple[Path, ...] = ()
-
-    def unwrap(self) -> Pictures:
-        """
-        The generation.
-
-        Raises:
-            ModelsLabError: The item's error, if it has one.
-        """
-        if self.generation is not None:
-            return self.generation
-        raise self.error or ConfigurationError("an outcome of nothing")
-
-
-@attrs.frozen
-class BatchProgress:
-    """
-    How a batch stands.
-
-    Attributes:
-        total: Items in all, where that can be told.
-
-        done: Outcomes with pictures.
-
-        failed: Outcomes with errors.
-
-        in_flight: Items that were asked for and have not ended.
-
-        waiting: Items that were pulled and not yet asked for.
-
-        finished_elsewhere: Items of earlier runs that are not in the input
-            any more, and were finished all the same.
-
-        images: Pictures so far.
-
-        elapsed: Seconds.
-
-        rate: Outcomes a second, of those that were asked for in this run.
-
-        time_left: Seconds, from the rate; None if nobody can say.
-    """
-
-    total: int | None
-    done: int
-    failed: int
-    in_flight: int
-    waiting: int
-    finished_elsewhere: int
-    images: int
-    elapsed: float
-    rate: float
-    time_left: float | None
-
-
-@attrs.frozen
-class BatchOptions:
-    """
-    The options of `ModelsLab.batch()`.
-    """
-
-    output: Path | None
-    journal: str | os.PathLike[str] | Journal | None
-    items: Iterable[str | None] | None
-    ordered: bool
-    priority: int
-    max_failures: int | None
-    max_jobs: int | None
-    max_images: int | None
-    resubmit_unknown: bool
-    resubmit_failed: bool
-    new_key: bool
 
 
 class Rooms(Protocol):
@@ -698,7 +611,7 @@ class Batch:
         if not isinstance(path, str | os.PathLike):
             return path
         # Here, for the sake of those who only want a picture or two.
-        from ._journal import SqliteJournal
+        from ..journal.sqlite import SqliteJournal
 
         self._opened_journal = await SqliteJournal.open(Path(path))
         return self._opened_journal

@@ -16,16 +16,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Self
 
-import anyio
 import anyio.to_thread
 import attrs
 
-from ._files import Files, SavedFile
-from ._gallery import Failure, Gallery, Picture
-from ._ledger import Entry, generation_of
-from ._pictures import Whole, examine
-from .answers import JSON, Generation
-from .errors import DownloadError, JournalError, ModelsLabError
+from ..errors import DownloadError, JournalError, ModelsLabError
+from ..journal.codec import generation_of
+from ..journal.states import Entry
+from ..results import JSON, Generation
+from .disk import SavedFile
+from .download import Files
+from .image_format import Whole, examine
+from .page import Failure, Gallery, Picture
 
 
 async def make(directory: Path) -> None:

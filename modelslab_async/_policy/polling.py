@@ -53,27 +53,36 @@ from math import sqrt
 
 import attrs
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 
 
 # Cells to an octave; octaves below 1 and above it: 16 ms to two hours.
 _STEP, _BELOW, _ABOVE = 8, 6, 13
+
+
 _CELLS = _STEP * (_BELOW + _ABOVE)
+
+
 _EDGES = tuple(2 ** (k / _STEP - _BELOW) for k in range(1, _CELLS + 1))
+
 
 #: The next job weighs that much more than the last one did: the old fade.
 _FADE = 1.01
+
 
 #: The share of jobs that may end at any time at all, and how many of those
 #: that have come so far end in the next cell. Without them, a job that
 #: outlives all others would not be asked for.
 _STRAY, _STRAYS_END = 0.001, math.log(2) / _STEP
 
+
 #: How much dearer a poll is if a webhook will tell: a fifth as many.
 _BELL = 30.0
 
+
 #: Kinds that are remembered, the ones taught last.
 _KINDS = 1000
+
 
 #: Seconds; a guess beyond these is taken to be the nearest of them.
 _LEAST_ETA, _MOST_ETA = 0.05, 3600.0

@@ -17,14 +17,11 @@ Here lives the network: bounded sessions, and who may see the key.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import math
-import socket
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
-from contextvars import ContextVar
 from ssl import SSLContext
 from typing import TypeAlias
 
@@ -35,81 +32,34 @@ import attrs
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from ._retrying import Cut, Unsent, Waits
-from ._wire import Call, Reply
-from .errors import ConfigurationError, TransportError, UnsafeUrlError
+from .._policy.timeouts import Waits
+from .._protocol.replies import Call, Cut, Reply, Unsent
+from .._version import VERSION
+from ..errors import TransportError, UnsafeUrlError
+from .address_guard import _check_literal, _Guard, _guard, _guarded_socket
+from .api_key import ApiKey
 
-
-VERSION = "0.1.0"
 
 #: Said again, so that no other room imports aiohttp.
 TraceConfig: TypeAlias = aiohttp.TraceConfig
 
+
 #: Idle seconds of a submit's connection: shorter than any server's.
 _KEEP_SUBMIT = 4.0
+
+
 #: How many polls may be on the line at once.
 POLLS = 16
+
+
 #: More than any plan has slots.
 _SUBMITS = 256
+
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
 _MOST_REDIRECTS = 3
-#: Of IPv6, all that is global but NAT64 (RFC 6052), which holds an IPv4.
-_UNICAST = ipaddress.IPv6Network("2000::/3")
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-
-class ApiKey:
-    """
-    The account's key, or what gives it; silent about itself.
-    """
-
-    __slots__ = ("_give",)
-
-    def __init__(self, key: str | Callable[[], str]) -> None:
-        self._give = key if callable(key) else lambda: key
-
-    def __repr__(self) -> str:
-        return "ApiKey(***)"
-
-    def __reduce__(self) -> str:
-        msg = "an API key is not pickled"
-        raise TypeError(msg)
-
-    def reveal(self) -> str:
-        """
-        The key as it is now.
-
-        Raises:
-            ConfigurationError: There is none, or it is no text.
-        """
-        key: object = None
-        reason = (
-            "the API key is empty; get one at "
-            "https://modelslab.com/dashboard/api-keys and set "
-            "MODELSLAB_API_KEY"
-        )
-        try:
-            key = self._give()
-        except Exception as exc:  # noqa: BLE001 - the caller's own
-            kind = type(exc).__name__
-            reason = f"the function that gives the API key raised {kind}"
-        if isinstance(key, str) and (stripped := key.strip()):
-            return stripped
-        # No text, yet it may be the key: not in a frame of a traceback.
-        del key
-        raise ConfigurationError(reason)
-
-    def snapshot(self) -> ApiKey:
-        """
-        The key as it is now, for good.
-        """
-        return ApiKey(self.reveal())
-
-    def same(self, other: ApiKey | None) -> bool:
-        """
-        Whether both are the same key now.
-        """
-        return other is not None and self.reveal() == other.reveal()
 
 
 class _Keyed(aiohttp.Payload):
@@ -178,23 +128,6 @@ class FileStream:
             reason = _words(exc)
         if reason is not None:
             raise TransportError(reason, sent=True)
-
-
-@attrs.define(eq=False)
-class _Guard:
-    """
-    What one download may connect to.
-    """
-
-    anywhere: bool
-    blocked: str | None = None
-
-
-_guard: ContextVar[_Guard] = ContextVar("_guard")
-
-
-class _BlockedError(OSError):
-    pass
 
 
 @attrs.define(eq=False)
@@ -485,27 +418,6 @@ def _scrubbed(body: bytes, key: ApiKey) -> bytes:
     return body
 
 
-def _check_literal(url: URL) -> None:
-    host = (url.host or "").rstrip(".")
-    address = _literal(host)
-    if host == "localhost" or not (address is None or _global(address)):
-        raise UnsafeUrlError(f"{url.host} is not a global address")
-
-
-def _literal(
-    host: str,
-) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """
-    The address that a host is, in any notation; None: it is a name.
-    """
-    with suppress(ValueError):
-        return ipaddress.ip_address(host)
-    # As most resolvers read them: 127.1, 0x7f.1, 2130706433.
-    with suppress(OSError, ValueError):
-        return ipaddress.IPv4Address(socket.inet_aton(host))
-    return None
-
-
 def _url(text: str, base: URL | None = None) -> URL:
     url = None
     try:
@@ -517,39 +429,6 @@ def _url(text: str, base: URL | None = None) -> URL:
     if url is None:
         raise UnsafeUrlError(f"no http address: {text[:200]!r}")
     return url
-
-
-def _guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-    """
-    Make a socket only for addresses that a picture may lie at.
-
-    The one place where the final address is known: of literals in any
-    notation, of names, and of redirects.
-    """
-    family, kind, proto, _, address = info
-    guard = _guard.get(None)
-    if guard is not None and not guard.anywhere:
-        found = ipaddress.ip_address(str(address[0]).partition("%")[0])
-        if not _global(found):
-            guard.blocked = str(address[0])
-            msg = f"{address[0]} is not a global address"
-            raise _BlockedError(msg)
-    return socket.socket(family, kind, proto)
-
-
-def _global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        teredo = address.teredo
-        if teredo is not None:
-            inner = teredo[1]
-        if inner is not None:
-            return _global(inner)
-        if address not in _UNICAST:
-            return False
-    return address.is_global and not address.is_multicast
 
 
 def _seconds(header: str | None) -> float | None:

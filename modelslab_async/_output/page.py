@@ -34,15 +34,20 @@ from typing import Self, TypeVar
 import anyio.to_thread
 import attrs
 
-from .answers import JSON
+from ..results import JSON
 
 
 T = TypeVar("T")
 
+
 #: Pictures on a page.
 PAGE = 1000
+
+
 #: Of these, so many are loaded before anybody scrolls.
 _AT_ONCE = 40
+
+
 #: Failures that are listed; the others are counted.
 _MOST_FAILURES = 1000
 
@@ -389,6 +394,8 @@ class Gallery:
 
 #: The only files that a page leads to.
 _FILE = re.compile(r"images/[A-Za-z0-9_-]{1,200}\.[a-z]{3,4}")
+
+
 #: Beyond it an index is nonsense, and would cost memory.
 _MOST_ITEMS = 100_000_000
 
@@ -726,6 +733,7 @@ dd { margin: 0; color: #eceae4; overflow-wrap: anywhere; }
 @media (prefers-reduced-motion: reduce) { * { transition: none; } }
 """
 
+
 _BOX = """<dialog id="box" aria-label="One picture">
 <div id="large"><img alt=""></div><aside></aside>
 <div class="tools">
@@ -734,6 +742,7 @@ _BOX = """<dialog id="box" aria-label="One picture">
 <button data-step="0" aria-label="Close">&times;</button></div>
 </dialog>
 """
+
 
 _SCRIPT = """
 "use strict";

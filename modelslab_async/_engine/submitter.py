@@ -19,24 +19,24 @@ from typing import Protocol
 
 import attrs
 
-from ._jobs import Counts, Home, Job, Jobs, Line, afresh, no
-from ._pool import SessionPool
-from ._retrying import (
-    AfterSubmit,
-    Brake,
+from .._policy.breakers import Brake, Trouble
+from .._policy.retry import RetryBudget, RetryPolicy, backoff
+from .._policy.slots import Place
+from .._policy.timeouts import Waits
+from .._policy.verdicts import AfterSubmit, after_submit
+from .._protocol.decode import decode
+from .._protocol.encode import encode
+from .._protocol.replies import (
     Cut,
-    RetryBudget,
-    RetryPolicy,
-    Trouble,
+    Processing,
+    Refusal,
+    Reply,
+    Success,
+    Told,
+    Unreadable,
     Unsent,
-    Waits,
-    after_submit,
-    backoff,
 )
-from ._slots import Place
-from ._wire import Reply, decode, encode
-from .answers import Processing, Refusal, Success, Told, Unreadable
-from .errors import (
+from ..errors import (
     ClientClosedError,
     ConfigurationError,
     GenerationFailedError,
@@ -49,8 +49,11 @@ from .errors import (
     ServerError,
     TransportError,
 )
-from .events import Audience, CallRetried, Event, OutcomeUnknown, QueueFull
-from .specs import TextToImage
+from ..events import Audience, CallRetried, Event, OutcomeUnknown, QueueFull
+from ..specs import TextToImage
+from .http import SessionPool
+from .poller import Counts, Home, Job, Jobs, no
+from .slot_queue import Line, afresh
 
 
 _log = logging.getLogger("modelslab_async")

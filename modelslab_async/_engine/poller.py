@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import copy
 import heapq
 import json
 import logging
@@ -26,44 +25,33 @@ from typing import Protocol
 import anyio
 import attrs
 
-from ._polling import Bucket, Pace, PollSchedule
-from ._pool import POLLS, SessionPool
-from ._retrying import (
-    AfterPoll,
-    Cut,
-    Door,
-    RetryBudget,
-    Unsent,
-    Waits,
-    after_poll,
-    backoff,
-)
-from ._slots import Place, Slots
-from ._wire import (
-    Call,
-    Reply,
+from .._policy.polling import Bucket, Pace, PollSchedule
+from .._policy.retry import RetryBudget, backoff
+from .._policy.slots import Place
+from .._policy.timeouts import Waits
+from .._policy.verdicts import AfterPoll, after_poll
+from .._protocol.decode import decode
+from .._protocol.encode import (
     clean_id,
-    decode,
     encode_poll,
     fetch_result_id,
     fetch_url,
     other_fetch_url,
-    refused,
 )
-from .answers import (
-    JSON,
-    Generation,
-    Image,
-    JobState,
-    JobUpdate,
+from .._protocol.refusals import refused
+from .._protocol.replies import (
+    Call,
+    Cut,
     Processing,
     Refusal,
+    Reply,
     Success,
     Told,
     Topic,
     Unreadable,
+    Unsent,
 )
-from .errors import (
+from ..errors import (
     ApiError,
     ClientClosedError,
     ConfigurationError,
@@ -73,153 +61,21 @@ from .errors import (
     ModelsLabError,
     WrongLoopError,
 )
-from .events import (
-    Audience,
-    Event,
-    JobAccepted,
-    JobFinished,
-    JobPolled,
-    LimitLearnt,
-    LineClosed,
-)
-from .specs import Endpoint, TextToImage
+from ..events import Audience, Event, JobAccepted, JobFinished, JobPolled
+from ..results import JSON, Generation, Image, JobState, JobUpdate
+from ..specs import Endpoint, TextToImage
+from .http import POLLS, SessionPool
+from .slot_queue import Line, afresh
 
 
 _log = logging.getLogger("modelslab_async")
 
+
 _HANDLE = "ml1."
+
+
 #: How often a success without a picture is asked again, and an unknown id.
 _EMPTY, _LOST = 3, 3
-
-
-@attrs.define(eq=False, repr=False)
-class Line:
-    """
-    The line for slots: `Slots` with somebody who waits.
-
-    What changes: who waits for a turn, and the timer of a closed line.
-    """
-
-    slots: Slots
-    door: Door
-    audience: Audience
-    _loop: asyncio.AbstractEventLoop = attrs.field(
-        factory=asyncio.get_running_loop, repr=False
-    )
-    _turns: dict[Place, asyncio.Future[None]] = attrs.field(
-        factory=dict, init=False, repr=False
-    )
-    _timer: asyncio.TimerHandle | None = attrs.field(
-        default=None, init=False, repr=False
-    )
-    _limit: int = attrs.field(default=0, init=False, repr=False)
-
-    def closed(self) -> ApiError | None:
-        """
-        The account's no, for a call that comes now; None lets it in.
-        """
-        return self.door.closed(self._loop.time())
-
-    def join(self, priority: int) -> Place:
-        """
-        Take a place, not yet a turn.
-        """
-        return self.slots.join(priority, self._loop.time())
-
-    def rejoin(self, place: Place) -> None:
-        """
-        Go back into the line; the place has not lost its age.
-        """
-        self.slots.rejoin(place, self._loop.time())
-
-    async def turn(self, place: Place) -> None:
-        """
-        Wait until *place* holds a slot.
-
-        Raises:
-            ApiError: The account was refused in the meantime.
-        """
-        turn = self._loop.create_future()
-        self._turns[place] = turn
-        self._admit()
-        try:
-            await turn
-        except BaseException:
-            if self._turns.pop(place, None) is None and turn.done():
-                if not turn.cancelled() and turn.exception() is None:
-                    self.release(place)
-            else:
-                self.slots.leave(place)
-            self._admit()
-            raise
-
-    def accepted(self, place: Place) -> None:
-        self.slots.accepted(place, self._loop.time())
-        self.door.accepted()
-        self._admit()
-
-    def refused(self, place: Place, named: int | None) -> None:
-        """
-        The queue is full: the slot is given back.
-        """
-        self.slots.refused(
-            place, self._loop.time(), named=named, dice=random.random()
-        )
-        self._admit()
-
-    def release(self, place: Place) -> None:
-        self.slots.release(place, self._loop.time())
-        self._admit()
-
-    def finished(self, place: Place) -> None:
-        self.slots.finished(place, self._loop.time())
-        self._admit()
-
-    def adopt(self) -> Place:
-        return self.slots.adopt(self._loop.time())
-
-    def shut(self, error: ApiError) -> None:
-        """
-        The account was refused: all who wait get the error.
-        """
-        if self.door.error is None:
-            _log.warning("the account was refused: %s", error)
-            if self.audience:
-                self.audience.tell(LineClosed(None, str(error)))
-        self.door.refused(error, self._loop.time())
-        self.empty(error)
-
-    def empty(self, error: ModelsLabError) -> None:
-        """
-        Send all away who wait.
-        """
-        turns, self._turns = self._turns, {}
-        for place, turn in turns.items():
-            self.slots.leave(place)
-            if not turn.done():
-                turn.set_exception(afresh(error))
-
-    def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _admit(self) -> None:
-        now = self._loop.time()
-        while (place := self.slots.admit(now)) is not None:
-            turn = self._turns.pop(place, None)
-            if turn is None or turn.done():
-                self.slots.release(place, now)
-            else:
-                turn.set_result(None)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        wake = self.slots.wake(now)
-        if wake is not None:
-            self._timer = self._loop.call_later(wake, self._admit)
-        if self.audience and self.slots.limit != self._limit:
-            self._limit = self.slots.limit
-            self.audience.tell(LimitLearnt(None, self._limit))
 
 
 class Home(Protocol):
@@ -444,13 +300,6 @@ def _unpacked(handle: str) -> dict[str, JSON]:
     except (ValueError, binascii.Error, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def afresh(error: ModelsLabError) -> ModelsLabError:
-    """
-    The same error for another who waits: tracebacks don't pile up on it.
-    """
-    return copy.copy(error).with_traceback(None)
 
 
 @attrs.define(eq=False)

@@ -1,0 +1,3 @@
+"""
+Many generations: lazy, bounded, and resumable.
+"""

@@ -1,0 +1,3 @@
+"""
+Requests under way: the network, the slots, and the jobs.
+"""

@@ -1,0 +1,3 @@
+"""
+From links to files: pictures, manifest, page.
+"""

@@ -1,0 +1,3 @@
+"""
+Decisions: when to ask again, who may enter, whether to try again.
+"""

@@ -1,0 +1,98 @@
+"""
+How often to try again, and how soon.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from ..errors import ConfigurationError
+from .timeouts import Waits
+
+
+@attrs.frozen
+class RetryPolicy:
+    """
+    How often we try again, and what may be bought twice.
+
+    Attributes:
+        attempts: Tries of a request that never left, at least 1.
+
+        patience: Seconds within which those tries are made.
+
+        budget:
+            Tokens that retries are paid from; each costs 10, each call that
+            needs none gives 1 back: in the long run one call in ten may be a
+            retry.
+
+        resubmit_unknown:
+            How often a request whose outcome is unknown is sent again.  It
+            may be billed each time: of such requests 97 % had really been
+            paid for (measured by killing processes).
+
+        resubmit_failed:
+            How often a job that the service failed is asked for anew; each is
+            a new job to pay for.
+
+    Raises:
+        ConfigurationError: A number is too small.
+    """
+
+    attempts: int = 5
+    patience: float = 60.0
+    budget: float = 100.0
+    resubmit_unknown: int = 0
+    resubmit_failed: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        wrong = [
+            f"{name} must be at least {least}, not {value!r}"
+            for name, value, least in (
+                ("attempts", self.attempts, 1),
+                ("patience", self.patience, 0),
+                ("budget", self.budget, 0),
+                ("resubmit_unknown", self.resubmit_unknown, 0),
+                ("resubmit_failed", self.resubmit_failed, 0),
+            )
+            if not value >= least
+        ]
+        if wrong:
+            raise ConfigurationError("RetryPolicy: " + "; ".join(wrong))
+
+
+def backoff(tries: int, waits: Waits, dice: float) -> float:
+    """
+    Seconds before the next try: full jitter, so that crowds come apart.
+    """
+    return dice * min(
+        waits.retry_most, waits.retry_first * 2.0 ** min(tries, 30)
+    )
+
+
+@attrs.define(eq=False)
+class RetryBudget:
+    """
+    Tokens that retries are paid from, shared by all calls of a client.
+
+    What changes: *left*, at most *capacity*.
+    """
+
+    capacity: float
+    left: float = attrs.field(
+        default=attrs.Factory(lambda self: self.capacity, takes_self=True)
+    )
+
+    def spend(self, cost: float = 10.0) -> bool:
+        """
+        Pay for one retry; False, and nothing paid, where too little is left.
+        """
+        if self.left < cost:
+            return False
+        self.left -= cost
+        return True
+
+    def earn(self, amount: float = 1.0) -> None:
+        """
+        Put back what a call gives that went well.
+        """
+        self.left = min(self.capacity, self.left + amount)

@@ -1,0 +1,3 @@
+"""
+Our objects and the service's JSON, both ways.
+"""

@@ -1,0 +1,189 @@
+"""
+_protocol.encode
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import cattrs
+
+from cattrs.gen import make_dict_unstructure_fn, override
+
+from ..results import JSON
+from ..specs import Endpoint, Kind, Parameter, Spec, parameters
+from .replies import _CAP_BASE64_BYTES, _CAP_BYTES, Call
+
+
+# What we send.
+
+
+def encode(spec: Spec, *, base_url: str, track_id: str) -> Call:
+    """
+    The request that asks for *spec*, under the name *track_id*.
+    """
+    endpoint = spec.endpoint
+    body = _unstructurer(type(spec), on_wire=True)(spec)
+    extra = body.pop("extra", {})
+    body["track_id"] = track_id
+    return Call(
+        f"{base_url.rstrip('/')}/{endpoint.path}",
+        _compact(body | extra),
+        _CAP_BASE64_BYTES if spec.base64 else _CAP_BYTES,
+    )
+
+
+def encode_poll(url: str, job_id: str, *, base64: bool = False) -> Call:
+    """
+    The request that asks at *url* how the job stands.
+    """
+    cap_bytes = _CAP_BASE64_BYTES if base64 else _CAP_BYTES
+    return Call(url, _compact({"request_id": job_id}), cap_bytes)
+
+
+_FETCH_PATH = re.compile(
+    r"(?:/[A-Za-z0-9_-]+)*/fetch(?:/([A-Za-z0-9_-]{1,128}))?/?"
+)
+
+
+def fetch_url(
+    base_url: str, fetch_result: str | None, endpoint: Endpoint, job_id: str
+) -> str:
+    """
+    Where to ask for a job: where the service says, if that is its own place.
+    """
+    base = base_url.rstrip("/")
+    if fetch_result and (origin := _origin(fetch_result)) is not None:
+        path = urlsplit(fetch_result).path
+        if origin == _origin(base) and _FETCH_PATH.fullmatch(path):
+            parts = urlsplit(base)
+            return f"{parts.scheme}://{parts.netloc}{path}"
+    return f"{base}/{endpoint.fetch_path}/{job_id}"
+
+
+def other_fetch_url(base_url: str, endpoint: Endpoint) -> str:
+    """
+    The other documented form, where only the body names the job.
+    """
+    return f"{base_url.rstrip('/')}/{endpoint.fetch_path}"
+
+
+def fetch_result_id(fetch_result: str | None) -> str | None:
+    """
+    The job's id as the end of *fetch_result* tells it.
+    """
+    try:
+        path = urlsplit(fetch_result or "").path
+    except ValueError:
+        return None
+    found = _FETCH_PATH.fullmatch(path)
+    return found[1] if found else None
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    except (ValueError, KeyError):
+        return None
+    if not parts.hostname or "@" in parts.netloc:
+        return None
+    return parts.scheme, parts.hostname, port
+
+
+_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _compact(data: dict[str, Any]) -> bytes:
+    if not data:
+        return b"{}"
+    try:
+        return _text(data).encode()
+    except UnicodeEncodeError:
+        # Half a character came as an escape; it goes on as one.
+        return json.dumps(data, separators=(",", ":")).encode()
+
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+def clean_id(value: object) -> str | None:
+    """
+    An id as text: at most 128 of ``[A-Za-z0-9_-]``; None where it is none.
+    """
+    if isinstance(value, float) and value.is_integer() and value < 2**53:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if abs(value) < 10**127 else ""
+    if not isinstance(value, str):
+        return None
+    value = value.strip()
+    return value if _ID.fullmatch(value) else None
+
+
+# The converter.
+
+
+_converter = cattrs.Converter()
+
+
+@functools.cache
+def _unstructurer(
+    spec: type[Spec], *, on_wire: bool
+) -> Callable[[Spec], dict[str, Any]]:
+    """
+    What makes plain data of a kind of spec, without what was left out.
+    """
+    hooks: dict[str, Any] = {
+        name: override(
+            unstruct_hook=_hook(parameter, spec.endpoint, on_wire=on_wire)
+        )
+        for name, parameter in parameters(spec).items()
+    }
+    return make_dict_unstructure_fn(
+        spec, _converter, _cattrs_omit_if_default=True, **hooks
+    )
+
+
+def _hook(
+    parameter: Parameter, endpoint: Endpoint, *, on_wire: bool
+) -> Callable[[Any], JSON]:
+    no, yes = endpoint.flags
+    match parameter.kind:
+        case Kind.EXTRA:
+            return dict
+        case Kind.WORD:
+            return str
+        case Kind.TEXTS | Kind.NUMBERS if not on_wire:
+            return lambda value: (
+                list(value) if isinstance(value, tuple) else value
+            )
+        case Kind.FLAG if on_wire:
+            return lambda value: (no, yes)[value]
+        case Kind.UPSCALE if on_wire:
+            return lambda value: (
+                (no, yes)[value] if isinstance(value, bool) else value
+            )
+        case Kind.TEXT if on_wire:
+            return str.strip
+        case Kind.TEXTS if on_wire:
+            return _joined_texts
+        case Kind.NUMBERS if on_wire:
+            return _joined_numbers
+    return lambda value: value
+
+
+def _joined_texts(value: str | tuple[str, ...]) -> str:
+    texts = value.split(",") if isinstance(value, str) else value
+    return ",".join(text.strip() for text in texts)
+
+
+def _joined_numbers(value: float | tuple[float, ...]) -> str:
+    numbers = value if isinstance(value, tuple) else (value,)
+    return ",".join(repr(number).removesuffix(".0") for number in numbers)

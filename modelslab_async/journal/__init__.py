@@ -1,0 +1,3 @@
+"""
+A batch's memory, and the door for journals of one's own.
+"""
