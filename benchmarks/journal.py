@@ -23,7 +23,7 @@ import time
 from itertools import count
 from pathlib import Path
 
-from modelslab_async.journal.protocol import Identity, Item
+from modelslab_async.journal.protocol import Identity, Request
 from modelslab_async.journal.sqlite import SqliteJournal
 from modelslab_async.journal.states import (
     Accepted,
@@ -51,7 +51,7 @@ GENERATION = Generation(
 )
 
 
-def item(n: int) -> Item:
+def item(n: int) -> Request:
     spec = json.dumps(
         {
             "endpoint": "text2img",
@@ -60,10 +60,10 @@ def item(n: int) -> Item:
             + "oil paint, " * 8,
         }
     )
-    return Item(spec, hashlib.sha256(spec.encode()).hexdigest())
+    return Request(spec, hashlib.sha256(spec.encode()).hexdigest())
 
 
-async def plan(journal: SqliteJournal, items: list[Item]) -> float:
+async def plan(journal: SqliteJournal, items: list[Request]) -> float:
     began = time.perf_counter()
     for start in range(0, len(items), PIECE):
         await journal.plan(items[start : start + PIECE])

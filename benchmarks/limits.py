@@ -166,7 +166,7 @@ async def calls(service: Service, seed: int) -> Row:
     """
     clock = asyncio.get_running_loop().time
     dice = random.Random(seed)
-    waits: list[float] = []
+    timeouts: list[float] = []
     async with ModelsLab(KEY, base_url=service.url) as lab:
 
         async def ask() -> None:
@@ -174,7 +174,7 @@ async def calls(service: Service, seed: int) -> Row:
                 await asyncio.sleep(dice.expovariate(1 / EACH))
                 began = clock()
                 await lab.submit(TextToImage("a cat", model_id="flux"))
-                waits.append(clock() - began)
+                timeouts.append(clock() - began)
 
         asking = asyncio.create_task(ask())
         began = clock()
@@ -188,7 +188,7 @@ async def calls(service: Service, seed: int) -> Row:
             await job
     whole = [job for job in seen if job["ended"] is not None]
     usual = statistics.mean(job["ended"] - job["accepted"] for job in whole)
-    return len(waits), *spread(waits), usual / 5, ideal(whole, 5) / took
+    return len(timeouts), *spread(timeouts), usual / 5, ideal(whole, 5) / took
 
 
 async def measure(seeds: int, tables: list[str]) -> dict[str, list[Row]]:

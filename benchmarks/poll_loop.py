@@ -36,14 +36,14 @@ from polling_virtual import table
 
 from modelslab_async import PollSchedule, TextToImage
 from modelslab_async._engine.poller import Counts, Job, Jobs
-from modelslab_async._engine.slot_queue import Line
-from modelslab_async._policy.breakers import Door
+from modelslab_async._engine.slot_queue import SlotQueue
+from modelslab_async._policy.breakers import AccountBreaker
 from modelslab_async._policy.retry import RetryBudget
 from modelslab_async._policy.slots import Slots
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.decode import decode
 from modelslab_async._protocol.replies import Call, Reply
-from modelslab_async.events import Audience
+from modelslab_async.events import Observers
 
 
 BASE = "https://modelslab.com/api/v6"
@@ -133,14 +133,14 @@ class Heart:
 
 
 def room(network: Any, budget: float) -> Jobs:
-    line = Line(Slots(slots=10**6), Door(30.0), Audience())
+    queue = SlotQueue(Slots(slots=10**6), AccountBreaker(30.0), Observers())
     return Jobs(
         network,
-        line,
+        queue,
         PollSchedule(budget=budget),
         RetryBudget(100),
-        Waits(),
-        Audience(),
+        Timeouts(),
+        Observers(),
         Counts(),
         1800.0,
     )
@@ -154,10 +154,10 @@ async def take_up(jobs: Jobs, told: list[Any]) -> None:
 
     for number, each in enumerate(told):
         job = Job(home, SPEC.endpoint, None, None, SPEC)
-        place = jobs.line.join(0)
-        jobs.line.slots.admit(loop.time())
+        place = jobs.queue.join(0)
+        jobs.queue.slots.admit(loop.time())
         jobs.begin(job, place)
-        jobs.line.accepted(place)
+        jobs.queue.accepted(place)
         jobs.accept(job, each)
         if number % SLICE == SLICE - 1:
             await asyncio.sleep(0)

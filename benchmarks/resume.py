@@ -20,7 +20,7 @@ from pathlib import Path
 from modelslab_async import Generation, Image, ModelsLab, TextToImage
 from modelslab_async._engine.api_key import ApiKey
 from modelslab_async._protocol.rows import identity, spec_json
-from modelslab_async.journal.protocol import Identity, Item
+from modelslab_async.journal.protocol import Identity, Request
 from modelslab_async.journal.sqlite import SqliteJournal
 from modelslab_async.journal.states import Done, Submitting
 
@@ -52,7 +52,7 @@ async def fill(path: Path, wanted: list[TextToImage]) -> None:
     for first in range(0, len(wanted), CHUNK):
         entries = await journal.plan(
             [
-                Item(spec_json(spec), identity(spec))
+                Request(spec_json(spec), identity(spec))
                 for spec in wanted[first : first + CHUNK]
             ]
         )

@@ -21,20 +21,20 @@ import attrs
 from ._engine.api_key import ApiKey
 from ._engine.http import SessionPool, TraceConfig, origin_of
 from ._engine.poller import Counts, Job, Jobs, job_of, named, to_its_end
-from ._engine.slot_queue import Line
+from ._engine.slot_queue import SlotQueue
 from ._engine.submitter import Submits
-from ._policy.breakers import Door
+from ._policy.breakers import AccountBreaker
 from ._policy.polling import PollSchedule
 from ._policy.retry import RetryBudget, RetryPolicy
 from ._policy.slots import Slots
-from ._policy.timeouts import Waits
+from ._policy.timeouts import Timeouts
 from .errors import (
     ClientClosedError,
     ConfigurationError,
     GenerationFailedError,
     JobUnfinishedError,
 )
-from .events import Audience, Observer
+from .events import Observer, Observers
 from .results import Generation, Image
 from .specs import Endpoint, TextToImage
 
@@ -105,7 +105,7 @@ class _Rooms:
     """
 
     pool: SessionPool
-    line: Line
+    queue: SlotQueue
     jobs: Jobs
     submits: Submits
     max_downloads: int
@@ -122,7 +122,7 @@ class _Rooms:
         if self._files is None:
             from ._output.download import Files
 
-            self._files = Files(self.pool.open_file, self.jobs.waits)
+            self._files = Files(self.pool.open_file, self.jobs.timeouts)
         return self._files
 
 
@@ -186,7 +186,7 @@ class ModelsLab:
         proxy: str | None = None,
         ssl: SSLContext | None = None,
         trace_configs: Sequence[TraceConfig] = (),
-        waits: Waits = Waits(),  # noqa: B008 - frozen
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     ) -> None:
         self._rooms: _Rooms | None = None
         self._depth = 0
@@ -221,7 +221,7 @@ class ModelsLab:
         self._proxy = proxy
         self._ssl = ssl
         self._trace_configs = tuple(trace_configs)
-        self._waits = waits
+        self._waits = timeouts
         #: What a journal is bound to; the shell's simulator has another name.
         self._origin = origin_of(self._base_url)
         self._run_id: str | None = None
@@ -284,10 +284,10 @@ class ModelsLab:
         try:
             for batch in tuple(rooms.batches):
                 batch.stop(ClientClosedError())
-            rooms.line.empty(ClientClosedError())
+            rooms.queue.empty(ClientClosedError())
             await rooms.submits.close()
             rooms.jobs.close()
-            rooms.line.close()
+            rooms.queue.close()
             await rooms.jobs.join()
             for batch in tuple(rooms.batches):
                 await batch.aclose()
@@ -295,7 +295,7 @@ class ModelsLab:
         except asyncio.CancelledError:
             # The loop itself ends: what is paid still has to be named.
             rooms.jobs.close()
-            rooms.line.close()
+            rooms.queue.close()
             await rooms.pool.aclose()
             raise
         finally:
@@ -342,14 +342,14 @@ class ModelsLab:
         rooms.pool.abandon()
 
     def _build(self) -> _Rooms:
-        waits = self._waits
-        audience = Audience(list(self._observers))
+        timeouts = self._waits
+        observers = Observers(list(self._observers))
         counts = Counts()
         budget = RetryBudget(self._retry.budget)
         pool = SessionPool(
             key=self._key,
             base_url=self._base_url,
-            waits=waits,
+            timeouts=timeouts,
             max_downloads=self._max_downloads,
             trusted_hosts=self._trusted_hosts,
             proxy=self._proxy,
@@ -358,30 +358,30 @@ class ModelsLab:
         )
         slots = Slots(
             slots=self._slots,
-            ageing=waits.ageing,
-            shortest=waits.reopen_first,
-            longest=waits.reopen_most,
-            patience=waits.probe,
+            ageing=timeouts.ageing,
+            shortest=timeouts.reopen_first,
+            longest=timeouts.reopen_most,
+            patience=timeouts.probe,
         )
-        line = Line(slots, Door(waits.account), audience)
+        queue = SlotQueue(slots, AccountBreaker(timeouts.account), observers)
         jobs = Jobs(
             pool,
-            line,
+            queue,
             self._polling,
             budget,
-            waits,
-            audience,
+            timeouts,
+            observers,
             counts,
             self._job_timeout,
         )
         submits = Submits(
             pool,
             jobs,
-            line,
+            queue,
             self._retry,
             budget,
-            waits,
-            audience,
+            timeouts,
+            observers,
             counts,
             self._jobs_here,
         )
@@ -390,7 +390,7 @@ class ModelsLab:
         self._watch = weakref.finalize(self, _forgotten, pool, self._base_url)
         return _Rooms(
             pool,
-            line,
+            queue,
             jobs,
             submits,
             self._max_downloads,
@@ -504,7 +504,7 @@ class ModelsLab:
         rooms = self._rooms
         if rooms is None:
             return Stats(0, 0, 0, 0, (), 0, 0, 0, 0, self._slots or 5, 0)
-        counts, slots = rooms.jobs.counts, rooms.line.slots
+        counts, slots = rooms.jobs.counts, rooms.queue.slots
         return Stats(
             accepted=counts.accepted,
             succeeded=counts.succeeded,
@@ -558,7 +558,7 @@ class ModelsLab:
             overwrite=overwrite,
         )
         for one in saved:
-            rooms.jobs.audience.saved(
+            rooms.jobs.observers.saved(
                 generation.track_id, generation.id, str(one.path)
             )
         return tuple(one.path for one in saved)

@@ -5,4 +5,4 @@ The version of the package.
 from __future__ import annotations
 
 
-VERSION = "0.1.0"
+__version__ = "0.1.0"

@@ -125,7 +125,7 @@ Observer: TypeAlias = Callable[[Event], None]
 
 
 @attrs.define(eq=False)
-class Audience:
+class Observers:
     """
     The observers of a client.
 

@@ -1,7 +1,7 @@
 """
 What we are told: the service's answers, tidy and immutable.
 
-`Told` is everything that a request to the service can be answered with, once
+`Answer` is everything that a request to the service can be answered with, once
 `_wire` has read it.  The other names here are what a caller sees.
 """
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 import pytest
 
 from ._client import ModelsLab
-from ._policy.timeouts import Waits
+from ._policy.timeouts import Timeouts
 from .simulator import Settings, Simulator
 
 
@@ -65,7 +65,7 @@ def modelslab(modelslab_simulator: Simulator) -> Iterator[ModelsLab]:
     lab = ModelsLab(
         "simulated",
         base_url=modelslab_simulator.url,
-        waits=Waits().faster(speed, silence=5.0),
+        timeouts=Timeouts().faster(speed, silence=5.0),
     )
     yield lab
     # The test's loop may be closed by now: nothing can be awaited there.

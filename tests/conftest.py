@@ -20,7 +20,7 @@ from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
 from modelslab_async import ModelsLab
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.simulator import Simulator
 
 
@@ -103,6 +103,6 @@ async def lab(simulator: Simulator) -> AsyncIterator[ModelsLab]:
     async with ModelsLab(
         "a-key",
         base_url=simulator.url,
-        waits=Waits().faster(SPEED, silence=5.0),
+        timeouts=Timeouts().faster(SPEED, silence=5.0),
     ) as client:
         yield client

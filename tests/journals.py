@@ -32,8 +32,8 @@ from modelslab_async.journal.codec import error_of, generation_of
 from modelslab_async.journal.protocol import (
     SIMULATOR,
     Identity,
-    Item,
     Journal,
+    Request,
     Secret,
     another_spec,
     check_identity,
@@ -118,7 +118,7 @@ class MemoryJournal:
         self._check()
         self._meta["key"] = fingerprint(b"salt", key)
 
-    async def plan(self, items: Sequence[Item]) -> Sequence[Entry]:
+    async def plan(self, items: Sequence[Request]) -> Sequence[Entry]:
         self._check()
         if not self._begun:
             raise RuntimeError("a journal begins a run before it plans")
@@ -129,7 +129,7 @@ class MemoryJournal:
             self._entries, self._seen, self._equals = before
             raise
 
-    def _plan(self, item: Item) -> Entry:
+    def _plan(self, item: Request) -> Entry:
         if item.key is None:
             like = [
                 entry
@@ -274,14 +274,14 @@ WAYS: Mapping[State, tuple[State, ...]] = {
 }
 
 
-def item(name: str, key: str | None = None) -> Item:
+def item(name: str, key: str | None = None) -> Request:
     """
     An item that asks for *name*.
     """
-    return Item(f'{{"prompt":"{name}"}}', f"identity of {name}", key)
+    return Request(f'{{"prompt":"{name}"}}', f"identity of {name}", key)
 
 
-def items(names: str) -> list[Item]:
+def items(names: str) -> list[Request]:
     """
     One item for each letter.
     """

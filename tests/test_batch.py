@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from modelslab_async import ModelsLab, TextToImage
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import (
     AuthenticationError,
     ClientClosedError,
@@ -284,11 +284,11 @@ async def test_failed_jobs_are_bought_again_only_if_told(
     from modelslab_async import RetryPolicy
 
     simulator.change(failures=1.0)
-    waits = Waits().faster(SPEED, silence=5.0)
+    timeouts = Timeouts().faster(SPEED, silence=5.0)
     retry = RetryPolicy(resubmit_failed=times)
 
     async with ModelsLab(
-        "a-key", base_url=simulator.url, waits=waits, retry=retry
+        "a-key", base_url=simulator.url, timeouts=timeouts, retry=retry
     ) as lab:
         (outcome,) = await lab.batch([spec(0)])
 

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from modelslab_async import Generation, JobState, ModelsLab, TextToImage
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import (
     ClientClosedError,
     ConfigurationError,
@@ -51,9 +51,9 @@ async def slow_lab(slow: Simulator) -> AsyncIterator[ModelsLab]:
     """
     A client of `slow`, with two slots.
     """
-    waits = Waits().faster(SPEED, silence=5)
+    timeouts = Timeouts().faster(SPEED, silence=5)
     async with ModelsLab(
-        "a-key", base_url=slow.url, waits=waits, slots=2
+        "a-key", base_url=slow.url, timeouts=timeouts, slots=2
     ) as lab:
         yield lab
 
@@ -222,10 +222,10 @@ async def test_a_handle_carries_what_fetch_replies_lack(
     Taken up elsewhere, a job still knows its seed and its track_id.
     """
     job = await lab.submit(CAT)
-    waits = Waits().faster(SPEED, silence=5)
+    timeouts = Timeouts().faster(SPEED, silence=5)
 
     async with ModelsLab(
-        "a-key", base_url=simulator.url, waits=waits
+        "a-key", base_url=simulator.url, timeouts=timeouts
     ) as elsewhere:
         generation = await elsewhere.job(job.handle)
 
@@ -261,7 +261,7 @@ async def test_every_dialect_gives_pictures(profile: str, fetch: str) -> None:
     In both dialects of errors, by each form of fetch, a busy account gives
     every picture.
     """
-    waits = Waits().faster(SPEED, silence=5)
+    timeouts = Timeouts().faster(SPEED, silence=5)
     async with (
         Simulator(
             speed=SPEED,
@@ -270,7 +270,7 @@ async def test_every_dialect_gives_pictures(profile: str, fetch: str) -> None:
             fetch=fetch,
             slots=2,
         ) as service,
-        ModelsLab("a-key", base_url=service.url, waits=waits) as lab,
+        ModelsLab("a-key", base_url=service.url, timeouts=timeouts) as lab,
     ):
         generations = await asyncio.gather(
             *(lab.generate(CAT) for _ in range(6))
@@ -286,10 +286,10 @@ async def test_a_job_outlives_our_patience(simulator: Simulator) -> None:
     After *job_timeout* its slot is free, and it can be waited for anew.
     """
     simulator.change(latency=Latency.constant(40.0))
-    waits = Waits().faster(SPEED, silence=5)
+    timeouts = Timeouts().faster(SPEED, silence=5)
 
     async with ModelsLab(
-        "a-key", base_url=simulator.url, waits=waits, job_timeout=0.1
+        "a-key", base_url=simulator.url, timeouts=timeouts, job_timeout=0.1
     ) as lab:
         job = await lab.submit(CAT)
         with pytest.raises(JobUnfinishedError):
@@ -322,8 +322,8 @@ async def test_closing_waits_for_what_is_under_way(
     """
     A paid answer is waited for; its job is named, and those who wait hear.
     """
-    waits = Waits().faster(SPEED / 10, silence=5)
-    lab = ModelsLab("a-key", base_url=slow.url, waits=waits, slots=1)
+    timeouts = Timeouts().faster(SPEED / 10, silence=5)
+    lab = ModelsLab("a-key", base_url=slow.url, timeouts=timeouts, slots=1)
     async with lab:
         call = asyncio.ensure_future(lab.generate(CAT))
         behind = asyncio.ensure_future(lab.generate(CAT))
@@ -359,8 +359,8 @@ async def test_it_closes_in_a_cancelled_task(
     """
     A task that is cancelled inside ``async with`` leaves nothing open.
     """
-    waits = Waits().faster(SPEED / 10, silence=5)
-    lab = ModelsLab("a-key", base_url=slow.url, waits=waits)
+    timeouts = Timeouts().faster(SPEED / 10, silence=5)
+    lab = ModelsLab("a-key", base_url=slow.url, timeouts=timeouts)
     before = asyncio.all_tasks()
 
     with anyio.move_on_after(0.05):

@@ -24,7 +24,7 @@ import pytest
 from modelslab_async import ModelsLab, RetryPolicy, TextToImage
 from modelslab_async._engine.api_key import ApiKey
 from modelslab_async._engine.http import SessionPool
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.replies import Call, Cut
 from modelslab_async.errors import ModelsLabError
 from modelslab_async.events import Event
@@ -39,7 +39,10 @@ CANARY = "c4nary"
 SPEED = 1000.0
 CAT = TextToImage("a cat", model_id="flux", seed=7)
 WAITS = attrs.evolve(
-    Waits().faster(SPEED, silence=5.0), submit_read=0.1, submit=0.2, poll=0.1
+    Timeouts().faster(SPEED, silence=5.0),
+    submit_read=0.1,
+    submit=0.2,
+    poll=0.1,
 )
 
 
@@ -192,7 +195,7 @@ async def watched(
     async with ModelsLab(
         secret(),
         base_url=service.url,
-        waits=WAITS,
+        timeouts=WAITS,
         retry=RetryPolicy(attempts=2),
         observers=[seen.append],
     ) as lab:
@@ -331,7 +334,7 @@ async def test_a_submit_that_is_itself_cancelled(service: Simulator) -> None:
     The frames from our submit down through aiohttp, on their way out.
     """
     service.next("submit", Fault.SILENCE)
-    pool = SessionPool(ApiKey(secret()), service.url, Waits())
+    pool = SessionPool(ApiKey(secret()), service.url, Timeouts())
     pool.open()
     call = Call(f"{service.url}/images/text2img", b'{"prompt":"a cat"}')
     task = asyncio.create_task(pool.submit(call))
@@ -400,7 +403,7 @@ async def test_an_answer_that_is_no_http(where: int) -> None:
     async with (
         server,
         ModelsLab(
-            secret(), base_url=f"http://127.0.0.1:{port}/v6", waits=WAITS
+            secret(), base_url=f"http://127.0.0.1:{port}/v6", timeouts=WAITS
         ) as lab,
     ):
         with pytest.raises(ModelsLabError) as caught:
@@ -418,7 +421,7 @@ async def test_a_service_that_is_not_there() -> None:
     async with ModelsLab(
         secret(),
         base_url=service.url,
-        waits=WAITS,
+        timeouts=WAITS,
         retry=RetryPolicy(attempts=2),
     ) as lab:
         with pytest.raises(ModelsLabError) as caught:
@@ -525,7 +528,7 @@ async def test_the_client_itself(service: Simulator) -> None:
             rooms.pool.key,
             rooms.jobs,
             rooms.submits,
-            rooms.line,
+            rooms.queue,
             rooms.files,
         )
         with pytest.raises(TypeError, match="not pickled"):

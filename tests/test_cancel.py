@@ -22,7 +22,7 @@ from stepping import Steps
 
 from modelslab_async import Job, ModelsLab, TextToImage
 from modelslab_async._client import Stats
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import ClientClosedError, OutcomeUnknownError
 from modelslab_async.journal.sqlite import SqliteJournal
 from modelslab_async.journal.states import Entry, State
@@ -200,7 +200,10 @@ async def cancelled(service: Simulator, way: Way, call: Called) -> list[After]:
 
 def client(service: Simulator, slots: int) -> ModelsLab:
     return ModelsLab(
-        "a-key", base_url=service.url, slots=slots, waits=Waits().faster(SPEED)
+        "a-key",
+        base_url=service.url,
+        slots=slots,
+        timeouts=Timeouts().faster(SPEED),
     )
 
 

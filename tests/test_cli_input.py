@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelslab_async._cli._input import SHOWN, InputError, Kind, Source
+from modelslab_async._cli._input import SHOWN, InputError, InputFormat, Source
 
 
 Give = Callable[..., Source]
@@ -274,8 +274,8 @@ def test_gone_meanwhile(give: Give, tmp_path: Path) -> None:
         list(source.rows())
 
 
-@given(st.binary(max_size=200), st.sampled_from(get_args(Kind)))
-def test_any_bytes(content: bytes, kind: Kind) -> None:
+@given(st.binary(max_size=200), st.sampled_from(get_args(InputFormat)))
+def test_any_bytes(content: bytes, kind: InputFormat) -> None:
     """
     Whatever the bytes, a check ends with items or faults, and what it
     counted is what is read.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from modelslab_async._cli._screen import (
-    Look,
+    ProgressLine,
     Screen,
     clean,
     duration,
@@ -107,10 +107,10 @@ def test_look_says_what_is_known() -> None:
     """
     What nobody knows yet is left out.
     """
-    assert str(Look(9, 1, 2, 3, 4)) == (
+    assert str(ProgressLine(9, 1, 2, 3, 4)) == (
         "1 done, 2 failed, 3 in flight, 4 waiting"
     )
-    assert str(Look(9, 1, 2, 3, 4, (3, 5), 0.5, 90.0)).endswith(
+    assert str(ProgressLine(9, 1, 2, 3, 4, (3, 5), 0.5, 90.0)).endswith(
         ", 3 of 5 slots, 30.0 a minute, 1 min 30 s left"
     )
 
@@ -120,7 +120,7 @@ def test_bars(screen: Screen, terminal: Terminal) -> None:
     A terminal gets bars with how many of how many.
     """
     with screen.bars(12):
-        screen.show(Look(12, 3, 1, 5, 3, (5, 5)))
+        screen.show(ProgressLine(12, 3, 1, 5, 3, (5, 5)))
 
     shown = terminal.getvalue()
     assert "4/12" in shown

@@ -21,7 +21,7 @@ from waiting import until
 from modelslab_async import ModelsLab, TextToImage
 from modelslab_async._engine import poller, slot_queue, submitter
 from modelslab_async._policy.polling import Pace
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import ConfigurationError
 from modelslab_async.events import (
     CallRetried,
@@ -38,7 +38,7 @@ from modelslab_async.simulator import KeyState, Latency, Reply, Simulator
 pytestmark = pytest.mark.asyncio
 
 SPEED = 100.0
-WAITS = Waits().faster(SPEED, silence=5)
+WAITS = Timeouts().faster(SPEED, silence=5)
 CAT = TextToImage("a cat", model_id="sdxl", seed=7)
 NOT_LOADED = Reply(200, {"status": "error", "message": "Try Again"})
 
@@ -92,7 +92,7 @@ async def test_each_call_is_told_of_in_its_own_name(
 
     who.set("the opener")
     async with ModelsLab(
-        "a-key", base_url=service.url, waits=WAITS, observers=[witness]
+        "a-key", base_url=service.url, timeouts=WAITS, observers=[witness]
     ) as lab:
         ids = await asyncio.gather(call("a"), call("b"))
 
@@ -114,9 +114,9 @@ async def test_a_job_by_id_is_told_of_in_the_name_of_who_waits(
     witness = Witness()
     who.set("the opener")
     async with (
-        ModelsLab("a-key", base_url=service.url, waits=WAITS) as other,
+        ModelsLab("a-key", base_url=service.url, timeouts=WAITS) as other,
         ModelsLab(
-            "a-key", base_url=service.url, waits=WAITS, observers=[witness]
+            "a-key", base_url=service.url, timeouts=WAITS, observers=[witness]
         ) as lab,
     ):
         job = await other.submit(CAT)
@@ -143,7 +143,7 @@ async def test_an_observer_that_raises_breaks_no_call(
     async with ModelsLab(
         "a-key",
         base_url=service.url,
-        waits=WAITS,
+        timeouts=WAITS,
         observers=[broken, witness],
     ) as lab:
         await lab.generate(CAT)
@@ -208,7 +208,7 @@ async def test_nothing_is_built_when_nobody_listens(
     service.occupy("a-key", 5)
     service.next("submit", NOT_LOADED)
     async with ModelsLab(
-        "a-key", base_url=service.url, waits=WAITS, observers=observers
+        "a-key", base_url=service.url, timeouts=WAITS, observers=observers
     ) as lab:
         call = asyncio.ensure_future(lab.generate(CAT))
         await until(lambda: lab.stats().refusals)
@@ -229,7 +229,7 @@ async def test_a_key_is_asked_for_at_each_request(service: Simulator) -> None:
     service.change(keys={"old": KeyState.GOOD}, accounts={"new": "old"})
     keys = ["old"]
     async with ModelsLab(
-        lambda: keys[-1], base_url=service.url, waits=WAITS
+        lambda: keys[-1], base_url=service.url, timeouts=WAITS
     ) as lab:
         job = await lab.submit(CAT)
         service.change(keys={"new": KeyState.GOOD})
@@ -262,7 +262,7 @@ async def test_a_call_overtakes_what_waits_with_less_priority(
     Of those in line the lowest number goes first, whoever came first.
     """
     async with ModelsLab(
-        "a-key", base_url=service.url, waits=WAITS, slots=1
+        "a-key", base_url=service.url, timeouts=WAITS, slots=1
     ) as lab:
         first = await lab.submit(CAT)
         calls = [
@@ -293,7 +293,7 @@ async def test_from_a_prompt_to_files(
     """
     service.change(profile=profile, fetch=fetch, late_links=3.0)
     service.occupy("a-key", 5)
-    async with ModelsLab("a-key", base_url=service.url, waits=WAITS) as lab:
+    async with ModelsLab("a-key", base_url=service.url, timeouts=WAITS) as lab:
         call = asyncio.ensure_future(
             lab.generate(attrs.evolve(CAT, samples=2))
         )
@@ -340,7 +340,7 @@ async def test_a_bug_in_the_schedule_loses_no_job(
         return pause(pace, *kind, **facts)
 
     monkeypatch.setattr(Pace, "pause", stumbles)
-    async with ModelsLab("a-key", base_url=service.url, waits=WAITS) as lab:
+    async with ModelsLab("a-key", base_url=service.url, timeouts=WAITS) as lab:
         generation = await lab.generate(CAT)
         stats = lab.stats()
 

@@ -11,11 +11,11 @@ import attrs
 import pytest
 
 from modelslab_async.events import (
-    Audience,
     Event,
     FileSaved,
     JobAccepted,
     JobPolled,
+    Observers,
 )
 from modelslab_async.results import Generation, Image
 
@@ -28,11 +28,11 @@ def test_every_observer_is_told() -> None:
     Two watchers see the same fact, in their order.
     """
     seen: list[tuple[str, Event]] = []
-    audience = Audience(
+    observers = Observers(
         [lambda e: seen.append(("a", e)), lambda e: seen.append(("b", e))]
     )
 
-    audience.tell(ACCEPTED)
+    observers.tell(ACCEPTED)
 
     assert seen == [("a", ACCEPTED), ("b", ACCEPTED)]
 
@@ -48,11 +48,11 @@ def test_one_that_raises_is_switched_off(
     def broken(event: Event) -> None:
         raise RuntimeError("a bug of the watcher's")
 
-    audience = Audience([broken, seen.append])
+    observers = Observers([broken, seen.append])
     caplog.set_level(logging.ERROR)
 
-    audience.tell(ACCEPTED)
-    audience.tell(ACCEPTED)
+    observers.tell(ACCEPTED)
+    observers.tell(ACCEPTED)
 
     assert seen == [ACCEPTED, ACCEPTED]
     assert caplog.text.count("switched off") == 1
@@ -68,7 +68,7 @@ def test_it_is_told_in_the_context_of_the_call() -> None:
     who.set("somebody else")
     seen: list[str] = []
 
-    Audience([lambda _: seen.append(who.get())]).tell(ACCEPTED, context)
+    Observers([lambda _: seen.append(who.get())]).tell(ACCEPTED, context)
 
     assert seen == ["the caller"]
 
@@ -77,7 +77,7 @@ def test_nobody_is_told_where_nobody_listens() -> None:
     """
     An empty audience is false, so that nothing is built for it.
     """
-    assert not Audience()
+    assert not Observers()
 
 
 def test_pictures_on_disk_are_told_of() -> None:
@@ -86,7 +86,7 @@ def test_pictures_on_disk_are_told_of() -> None:
     """
     seen: list[Event] = []
 
-    Audience([seen.append]).saved("17", "1", "out/1-0.png")
+    Observers([seen.append]).saved("17", "1", "out/1-0.png")
 
     assert seen == [FileSaved("17", "1", "out/1-0.png")]
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from modelslab_async import ModelsLab, Outcome, PollSchedule, TextToImage
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import ConfigurationError
 from modelslab_async.simulator import Latency, Record, Simulator
 
@@ -48,7 +48,7 @@ async def single(simulator: Simulator) -> AsyncIterator[ModelsLab]:
         "a-key",
         base_url=simulator.url,
         slots=1,
-        waits=Waits().faster(SPEED),
+        timeouts=Timeouts().faster(SPEED),
     ) as lab:
         yield lab
 
@@ -167,7 +167,7 @@ async def test_memory_does_not_grow_with_the_items(
             "a-key",
             base_url=simulator.url,
             slots=10,
-            waits=Waits().faster(SPEED),
+            timeouts=Timeouts().faster(SPEED),
         ) as lab,
         lab.batch(named("item", 10_000)) as batch,
     ):
@@ -203,10 +203,10 @@ async def test_order_holds_back_no_more_than_the_room(
             yield spec
 
     # A limit that is learnt may grow, and the room with it.
-    waits = Waits().faster(SPEED, silence=5.0)
+    timeouts = Timeouts().faster(SPEED, silence=5.0)
     async with (
         ModelsLab(
-            "a-key", base_url=simulator.url, waits=waits, slots=5
+            "a-key", base_url=simulator.url, timeouts=timeouts, slots=5
         ) as lab,
         lab.batch(counted(), ordered=True) as batch,
     ):
@@ -232,7 +232,7 @@ async def test_polls_are_asked_as_the_client_was_told(
         "a-key",
         base_url=simulator.url,
         polling=PollSchedule.fixed(3.0),
-        waits=Waits().faster(SPEED),
+        timeouts=Timeouts().faster(SPEED),
     ) as lab:
         await lab.generate(TextToImage("a cat", model_id="sdxl"))
 

@@ -25,7 +25,7 @@ from PIL import Image as Pillow
 
 from modelslab_async._output import download
 from modelslab_async._output.download import Files, stem_of
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import (
     DownloadError,
     JobUnfinishedError,
@@ -37,7 +37,7 @@ from modelslab_async.results import Generation, Image
 
 pytestmark = pytest.mark.asyncio
 
-WAITS = Waits().faster(2000)
+WAITS = Timeouts().faster(2000)
 URL, PROXY, FRESH = (
     f"https://{host}.example/0.png" for host in ("store", "proxy", "fresh")
 )
@@ -168,7 +168,7 @@ async def test_pauses_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     opens = store(url=[Answer(HTML, 429, retry_after=30), Answer(HTML, 404)])
 
     with pytest.raises(DownloadError, match="HTTP 404 at https://store"):
-        await Files(opens.open, Waits()).read(Image(0, URL))
+        await Files(opens.open, Timeouts()).read(Image(0, URL))
 
     assert pauses[:6] == [30, 1, 2, 4, 8, 8]
     assert sum(pauses) == 120
@@ -240,7 +240,7 @@ async def test_slow_lines_count_as_dead(
     opens = store(url=[Answer(LARGE)])
 
     with pytest.raises(DownloadError, match="too slow"):
-        await Files(opens.open, attrs.evolve(Waits(), late_first=0)).read(
+        await Files(opens.open, attrs.evolve(Timeouts(), late_first=0)).read(
             Image(0, URL)
         )
 

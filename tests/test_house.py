@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from modelslab_async._version import VERSION
+from modelslab_async._version import __version__
 
 
 ROOT = Path(__file__).parent.parent
@@ -77,8 +77,8 @@ def test_version() -> None:
     """
     changes = (ROOT / "CHANGELOG.md").read_text()
 
-    assert version("modelslab-async") == VERSION
-    assert f"\n## [{VERSION}]" in changes
+    assert version("modelslab-async") == __version__
+    assert f"\n## [{__version__}]" in changes
 
 
 @pytest.mark.parametrize(

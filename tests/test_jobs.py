@@ -25,7 +25,7 @@ from modelslab_async import (
     PollSchedule,
     TextToImage,
 )
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import (
     AuthenticationError,
     GenerationFailedError,
@@ -37,7 +37,7 @@ from modelslab_async.simulator import Edit, Latency, Reply, Simulator
 pytestmark = pytest.mark.asyncio
 
 SPEED = 100.0
-WAITS = Waits().faster(SPEED, silence=5)
+WAITS = Timeouts().faster(SPEED, silence=5)
 CAT = TextToImage("a cat", model_id="sdxl", seed=7)
 FAILED = Reply(200, {"status": "failed", "message": "Failed, Try Again"})
 REFUSED = Reply(401, {"status": "error", "message": "Invalid API key"})
@@ -58,7 +58,7 @@ async def service() -> AsyncIterator[Simulator]:
 
 
 def client(service: Simulator) -> ModelsLab:
-    return ModelsLab("a-key", base_url=service.url, slots=1, waits=WAITS)
+    return ModelsLab("a-key", base_url=service.url, slots=1, timeouts=WAITS)
 
 
 # By a handle, or an id
@@ -80,11 +80,11 @@ async def test_a_handle_carries_a_seed_of_zero(service: Simulator) -> None:
 ELSEWHERE = """
 import asyncio, sys
 from modelslab_async import ModelsLab
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 
 async def main(handle):
-    waits = Waits().faster(100, silence=5)
-    async with ModelsLab("a-key", waits=waits) as lab:
+    timeouts = Timeouts().faster(100, silence=5)
+    async with ModelsLab("a-key", timeouts=timeouts) as lab:
         generation = await lab.job(handle)
         print(generation.id, generation.track_id, generation.seed)
 
@@ -345,7 +345,7 @@ async def test_refresh_asks_once_and_now(service: Simulator) -> None:
     async with ModelsLab(
         "a-key",
         base_url=service.url,
-        waits=WAITS,
+        timeouts=WAITS,
         polling=PollSchedule.fixed(2000.0),
     ) as lab:
         job = await lab.submit(CAT)

@@ -22,7 +22,7 @@ import pytest
 from journals import MemoryJournal
 
 from modelslab_async import Job, ModelsLab, TextToImage
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import DownloadError, JournalError
 from modelslab_async.journal.sqlite import SqliteJournal
 from modelslab_async.journal.states import Entry, State, Step
@@ -446,10 +446,10 @@ async def test_an_answer_after_the_journal_was_closed(
     out, and the client watches the job; the next run reports it as unknown.
     """
     simulator.change(hold=30.0, latency=Latency.constant(40.0))
-    waits = attrs.evolve(Waits().faster(SPEED), leave=0.01)
+    timeouts = attrs.evolve(Timeouts().faster(SPEED), leave=0.01)
 
     async with ModelsLab(
-        "a-key", base_url=simulator.url, slots=1, waits=waits
+        "a-key", base_url=simulator.url, slots=1, timeouts=timeouts
     ) as lab:
         async with lab.batch(specs(1), output=tmp_path):
             while not simulator.books.accepted:

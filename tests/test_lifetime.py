@@ -26,7 +26,7 @@ from modelslab_async import (
     ModelsLab,
     TextToImage,
 )
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import (
     ClientClosedError,
     JobUnfinishedError,
@@ -37,7 +37,7 @@ from modelslab_async.simulator import Fault, Latency, Settings, Simulator
 
 
 SPEED = 100.0
-WAITS = Waits().faster(SPEED, silence=5)
+WAITS = Timeouts().faster(SPEED, silence=5)
 CAT = TextToImage("a cat", model_id="sdxl", seed=7)
 
 
@@ -59,7 +59,7 @@ def client(modelslab_simulator: Simulator) -> ModelsLab:
     """
     A client as at module level: made where no loop runs.
     """
-    return ModelsLab("a-key", base_url=modelslab_simulator.url, waits=WAITS)
+    return ModelsLab("a-key", base_url=modelslab_simulator.url, timeouts=WAITS)
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -127,8 +127,10 @@ def test_a_closing_client_is_not_opened_elsewhere(
     refused at once, and the client stays closed.
     """
     modelslab_simulator.next("submit", Fault.SILENCE)
-    waits = attrs.evolve(WAITS, leave=0.3)
-    lab = ModelsLab("a-key", base_url=modelslab_simulator.url, waits=waits)
+    timeouts = attrs.evolve(WAITS, leave=0.3)
+    lab = ModelsLab(
+        "a-key", base_url=modelslab_simulator.url, timeouts=timeouts
+    )
     found: list[BaseException] = []
 
     async def enter() -> None:
@@ -203,8 +205,10 @@ async def test_a_submit_that_closing_gives_up_is_told_as_unknown(
     vain, hears that it may be paid for; not that nothing was asked.
     """
     modelslab_simulator.next("submit", Fault.SILENCE)
-    waits = attrs.evolve(WAITS, leave=0.05)
-    lab = ModelsLab("a-key", base_url=modelslab_simulator.url, waits=waits)
+    timeouts = attrs.evolve(WAITS, leave=0.05)
+    lab = ModelsLab(
+        "a-key", base_url=modelslab_simulator.url, timeouts=timeouts
+    )
     call = asyncio.ensure_future(lab.generate(CAT))
     await until(lambda: modelslab_simulator.books.entries)
     (job,) = lab.jobs()
@@ -283,8 +287,10 @@ async def test_many_close_it_at_once(
     meanwhile; what is paid is named once.
     """
     modelslab_simulator.next("submit", Fault.SILENCE)
-    waits = attrs.evolve(WAITS, leave=0.1)
-    lab = ModelsLab("a-key", base_url=modelslab_simulator.url, waits=waits)
+    timeouts = attrs.evolve(WAITS, leave=0.1)
+    lab = ModelsLab(
+        "a-key", base_url=modelslab_simulator.url, timeouts=timeouts
+    )
     call = asyncio.ensure_future(lab.submit(CAT))
     await until(lambda: modelslab_simulator.books.entries)
 
@@ -316,9 +322,9 @@ async def test_calls_while_it_closes_are_refused(
     line are sent home without a request.
     """
     modelslab_simulator.next("submit", Fault.SILENCE)
-    waits = attrs.evolve(WAITS, leave=0.1)
+    timeouts = attrs.evolve(WAITS, leave=0.1)
     lab = ModelsLab(
-        "a-key", base_url=modelslab_simulator.url, waits=waits, slots=1
+        "a-key", base_url=modelslab_simulator.url, timeouts=timeouts, slots=1
     )
     first = asyncio.ensure_future(lab.generate(CAT))
     behind = asyncio.ensure_future(lab.generate(CAT))
@@ -372,7 +378,9 @@ def test_left_open_with_a_job_it_says_no_more(
     """
 
     async def forget() -> None:
-        lab = ModelsLab("a-key", base_url=modelslab_simulator.url, waits=WAITS)
+        lab = ModelsLab(
+            "a-key", base_url=modelslab_simulator.url, timeouts=WAITS
+        )
         await lab.submit(CAT)
         with pytest.raises(JobUnfinishedError):
             await lab.generate(CAT, timeout=0.05)

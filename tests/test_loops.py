@@ -16,12 +16,12 @@ import warnings
 import pytest
 
 from modelslab_async import Generation, Job, ModelsLab, TextToImage
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import ClientClosedError, WrongLoopError
 from modelslab_async.simulator import Simulator
 
 
-WAITS = Waits().faster(100, silence=5)
+WAITS = Timeouts().faster(100, silence=5)
 CAT = TextToImage("a cat", model_id="sdxl", seed=7)
 
 
@@ -30,7 +30,7 @@ def client(modelslab_simulator: Simulator) -> ModelsLab:
     """
     A client as at module level: made where no loop runs.
     """
-    return ModelsLab("a-key", base_url=modelslab_simulator.url, waits=WAITS)
+    return ModelsLab("a-key", base_url=modelslab_simulator.url, timeouts=WAITS)
 
 
 async def closing(lab: ModelsLab) -> None:
@@ -155,7 +155,9 @@ def test_left_open_it_says_so(modelslab_simulator: Simulator) -> None:
     """
 
     async def forget() -> None:
-        lab = ModelsLab("a-key", base_url=modelslab_simulator.url, waits=WAITS)
+        lab = ModelsLab(
+            "a-key", base_url=modelslab_simulator.url, timeouts=WAITS
+        )
         await lab.generate(CAT)
 
     async def main() -> None:
@@ -178,7 +180,7 @@ def test_a_submit_that_dies_with_its_loop_is_told(
     """
     modelslab_simulator.change(hold=1000.0)
     caplog.set_level(logging.WARNING)
-    lab = ModelsLab("a-key", base_url=modelslab_simulator.url, waits=WAITS)
+    lab = ModelsLab("a-key", base_url=modelslab_simulator.url, timeouts=WAITS)
 
     async def die() -> str:
         call = asyncio.ensure_future(lab.generate(CAT))

@@ -18,11 +18,11 @@ from PIL import Image
 
 from modelslab_async._output.image_format import (
     Faulty,
-    Kind,
+    ImageFormat,
     Whole,
     decode,
     examine,
-    kind_of,
+    format_of,
     text_cap,
 )
 
@@ -75,25 +75,28 @@ END = chunk(b"IEND", b"")
 
 PNG, JPEG, WEBP, GIF = map(drawn, ("PNG", "JPEG", "WEBP", "GIF"))
 PICTURES = {
-    "png": (PNG, Kind.PNG),
-    "png with alpha": (drawn("PNG", "RGBA"), Kind.PNG),
-    "animated png": (animated("PNG"), Kind.PNG),
-    "jpeg": (JPEG, Kind.JPEG),
-    "progressive jpeg": (drawn("JPEG", progressive=True), Kind.JPEG),
-    "grey jpeg": (drawn("JPEG", "L"), Kind.JPEG),
+    "png": (PNG, ImageFormat.PNG),
+    "png with alpha": (drawn("PNG", "RGBA"), ImageFormat.PNG),
+    "animated png": (animated("PNG"), ImageFormat.PNG),
+    "jpeg": (JPEG, ImageFormat.JPEG),
+    "progressive jpeg": (drawn("JPEG", progressive=True), ImageFormat.JPEG),
+    "grey jpeg": (drawn("JPEG", "L"), ImageFormat.JPEG),
     "jpeg with restarts": (
         drawn("JPEG", restart_marker_blocks=1),
-        Kind.JPEG,
+        ImageFormat.JPEG,
     ),
-    "jpeg with a comment": (drawn("JPEG", comment=b"\xff\xd9"), Kind.JPEG),
-    "jpeg with a thumbnail": (thumbnail_inside(), Kind.JPEG),
-    "webp": (WEBP, Kind.WEBP),
-    "lossless webp": (drawn("WEBP", lossless=True), Kind.WEBP),
-    "webp with alpha": (drawn("WEBP", "RGBA"), Kind.WEBP),
-    "webp with exif": (drawn("WEBP", exif=b"Exif\0\0II*\0"), Kind.WEBP),
-    "animated webp": (animated("WEBP"), Kind.WEBP),
-    "gif": (GIF, Kind.GIF),
-    "animated gif": (animated("GIF"), Kind.GIF),
+    "jpeg with a comment": (
+        drawn("JPEG", comment=b"\xff\xd9"),
+        ImageFormat.JPEG,
+    ),
+    "jpeg with a thumbnail": (thumbnail_inside(), ImageFormat.JPEG),
+    "webp": (WEBP, ImageFormat.WEBP),
+    "lossless webp": (drawn("WEBP", lossless=True), ImageFormat.WEBP),
+    "webp with alpha": (drawn("WEBP", "RGBA"), ImageFormat.WEBP),
+    "webp with exif": (drawn("WEBP", exif=b"Exif\0\0II*\0"), ImageFormat.WEBP),
+    "animated webp": (animated("WEBP"), ImageFormat.WEBP),
+    "gif": (GIF, ImageFormat.GIF),
+    "animated gif": (animated("GIF"), ImageFormat.GIF),
 }
 each_picture = pytest.mark.parametrize(
     ("data", "kind"), PICTURES.values(), ids=PICTURES.keys()
@@ -101,7 +104,7 @@ each_picture = pytest.mark.parametrize(
 
 
 @each_picture
-def test_whole(data: bytes, kind: Kind) -> None:
+def test_whole(data: bytes, kind: ImageFormat) -> None:
     """
     What Pillow writes is whole, and its kind and size are read rightly.
     """
@@ -111,7 +114,7 @@ def test_whole(data: bytes, kind: Kind) -> None:
 
 
 @each_picture
-def test_cut_anywhere(data: bytes, kind: Kind) -> None:
+def test_cut_anywhere(data: bytes, kind: ImageFormat) -> None:
     """
     Cut at any byte, a picture is never taken for a whole one.
     """
@@ -123,7 +126,7 @@ def test_cut_anywhere(data: bytes, kind: Kind) -> None:
 
 
 @each_picture
-def test_bytes_after_the_end(data: bytes, kind: Kind) -> None:
+def test_bytes_after_the_end(data: bytes, kind: ImageFormat) -> None:
     """
     Bytes after the picture's end do no harm.
     """
@@ -131,7 +134,7 @@ def test_bytes_after_the_end(data: bytes, kind: Kind) -> None:
 
 
 @each_picture
-def test_any_bytes_type(data: bytes, kind: Kind) -> None:
+def test_any_bytes_type(data: bytes, kind: ImageFormat) -> None:
     """
     A view into a mapped file is read like bytes.
     """
@@ -203,7 +206,7 @@ def test_fillings_between_segments() -> None:
     """
     filled = JPEG[:2] + b"\xff\xff\xff\x01\xff" + JPEG[2:]
 
-    assert examine(filled) == Whole(Kind.JPEG, 24, 16)
+    assert examine(filled) == Whole(ImageFormat.JPEG, 24, 16)
 
 
 def test_endless_parts_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,5 +317,5 @@ def test_kinds_by_their_magic_bytes() -> None:
     """
     heads = [data[:12] for data in (PNG, JPEG, WEBP, GIF)]
 
-    assert [kind_of(head) for head in heads] == ["png", "jpg", "webp", "gif"]
-    assert kind_of(b"RIFF\0\0\0\0WAVE") is None
+    assert [format_of(head) for head in heads] == ["png", "jpg", "webp", "gif"]
+    assert format_of(b"RIFF\0\0\0\0WAVE") is None

@@ -22,15 +22,15 @@ import pytest
 from modelslab_async import PollSchedule, TextToImage
 from modelslab_async._engine.http import POLLS, SessionPool
 from modelslab_async._engine.poller import Counts, Job, Jobs
-from modelslab_async._engine.slot_queue import Line
-from modelslab_async._policy.breakers import Door
-from modelslab_async._policy.polling import Bucket
+from modelslab_async._engine.slot_queue import SlotQueue
+from modelslab_async._policy.breakers import AccountBreaker
+from modelslab_async._policy.polling import TokenBucket
 from modelslab_async._policy.retry import RetryBudget
 from modelslab_async._policy.slots import Slots
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.replies import Call, Cut, Processing, Reply
 from modelslab_async.errors import JobUnfinishedError
-from modelslab_async.events import Audience
+from modelslab_async.events import Observers
 from modelslab_async.results import JobState
 
 
@@ -125,11 +125,11 @@ class Network:
 def rooms(network: Network, schedule: PollSchedule) -> Jobs:
     return Jobs(
         cast("SessionPool", network),
-        Line(Slots(slots=10**6), Door(30.0), Audience()),
+        SlotQueue(Slots(slots=10**6), AccountBreaker(30.0), Observers()),
         schedule,
         RetryBudget(100),
-        Waits(),
-        Audience(),
+        Timeouts(),
+        Observers(),
         Counts(),
         1800.0,
     )
@@ -158,10 +158,10 @@ def accepted(
 
     for each in said or told(count):
         job = Job(home, SPEC.endpoint, None, each.id, SPEC)
-        place = jobs.line.join(0)
-        jobs.line.slots.admit(jobs.loop.time())
+        place = jobs.queue.join(0)
+        jobs.queue.slots.admit(jobs.loop.time())
         jobs.begin(job, place)
-        jobs.line.accepted(place)
+        jobs.queue.accepted(place)
         jobs.accept(job, each)
         found.append(job)
     return found
@@ -269,7 +269,7 @@ def test_a_poll_that_hangs_is_ended_and_asked_again() -> None:
 
 
 @attrs.define
-class Stumbles(Bucket):
+class Stumbles(TokenBucket):
     """
     A budget with a bug that shows once.
     """

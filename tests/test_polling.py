@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelslab_async._policy.polling import Bucket, Pace, PollSchedule
+from modelslab_async._policy.polling import Pace, PollSchedule, TokenBucket
 from modelslab_async.errors import ConfigurationError
 
 
@@ -335,7 +335,7 @@ class TestBucket:
         """
         Half a second's worth of polls may go at once, then one each 1/rate.
         """
-        bucket = Bucket(20.0)
+        bucket = TokenBucket(20.0)
 
         burst = [bucket.wait(0.0) for _ in range(10)]
         pause = bucket.wait(0.0)
@@ -347,7 +347,7 @@ class TestBucket:
         """
         An infinite budget never makes anybody wait.
         """
-        bucket = Bucket(math.inf)
+        bucket = TokenBucket(math.inf)
 
         pauses = {bucket.wait(0.0) for _ in range(1000)}
 
@@ -357,7 +357,7 @@ class TestBucket:
         """
         Only a poll that may go takes a token.
         """
-        bucket = Bucket(1.0)
+        bucket = TokenBucket(1.0)
         bucket.wait(0.0)
 
         pauses = [bucket.wait(0.5) for _ in range(5)]
@@ -377,7 +377,7 @@ class TestBucket:
         In any time, no more polls go than the rate and one burst allow; who
         waits as told may go.
         """
-        bucket, now, gone = Bucket(rate), 0.0, 0
+        bucket, now, gone = TokenBucket(rate), 0.0, 0
         for step in steps:
             now += step
             pause = bucket.wait(now)

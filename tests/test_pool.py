@@ -30,7 +30,7 @@ from modelslab_async import ModelsLab, TextToImage
 from modelslab_async._engine import http
 from modelslab_async._engine.api_key import ApiKey
 from modelslab_async._engine.http import SessionPool
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.replies import Call, Cut, Reply, Unsent
 from modelslab_async.errors import (
     ConfigurationError,
@@ -46,7 +46,7 @@ KEY = "s3cret-canary/key"
 BODY = b'{"prompt":"a cat"}'
 CAP = 10_000
 WAITS = attrs.evolve(
-    Waits(), connect=5.0, submit_read=0.15, submit=0.25, poll=0.15
+    Timeouts(), connect=5.0, submit_read=0.15, submit=0.25, poll=0.15
 )
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -131,7 +131,7 @@ async def a_pool(
     """
     An open pool.
     """
-    given: dict[str, Any] = {"key": ApiKey(KEY), "waits": WAITS, **options}
+    given: dict[str, Any] = {"key": ApiKey(KEY), "timeouts": WAITS, **options}
     pool = SessionPool(base_url=base_url, **given)
     pool.open()
     try:
@@ -570,7 +570,7 @@ async def test_no_key_is_no_request(key: Any) -> None:
         ModelsLab(
             lambda: next(keys, KEY),
             base_url=service.url,
-            waits=Waits().faster(1000, silence=5.0),
+            timeouts=Timeouts().faster(1000, silence=5.0),
         ) as lab,
     ):
         with pytest.raises(ConfigurationError, match="API key"):
@@ -614,7 +614,7 @@ async def test_a_job_waits_for_its_key(
         ModelsLab(
             lambda: next(keys, KEY),
             base_url=service.url,
-            waits=Waits().faster(1000, silence=5.0),
+            timeouts=Timeouts().faster(1000, silence=5.0),
         ) as lab,
     ):
         service.change(latency=50.0, hold=0.0)
@@ -896,7 +896,7 @@ async def test_no_more_at_once_than_allowed(
     """
     However many ask, each kind of request has its bound, and reaches it.
     """
-    monkeypatch.setattr(_pool, "_SUBMITS", 7)
+    monkeypatch.setattr(http, "_SUBMITS", 7)
     count = 3 * most
     full = asyncio.Event()
 
@@ -908,10 +908,10 @@ async def test_no_more_at_once_than_allowed(
         await full.wait()
         writer.write(OK)
 
-    waits = attrs.evolve(WAITS, submit=20.0, submit_read=20.0, poll=20.0)
+    timeouts = attrs.evolve(WAITS, submit=20.0, submit_read=20.0, poll=20.0)
     async with (
         peer(act) as other,
-        a_pool(base_url=other.url, waits=waits, max_downloads=3) as pool,
+        a_pool(base_url=other.url, timeouts=timeouts, max_downloads=3) as pool,
     ):
         asks: dict[str, Callable[[], Awaitable[object]]] = {
             "poll": lambda: pool.poll(other.call),

@@ -21,7 +21,7 @@ from journals import MemoryJournal
 from modelslab_async import ModelsLab, TextToImage
 from modelslab_async._batch.batch import Batch
 from modelslab_async._batch.outcome import Outcome
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.rows import written
 from modelslab_async.errors import (
     AuthenticationError,
@@ -33,7 +33,7 @@ from modelslab_async.errors import (
     ServerError,
     TransportError,
 )
-from modelslab_async.journal.protocol import SIMULATOR, Identity, Item
+from modelslab_async.journal.protocol import SIMULATOR, Identity, Request
 from modelslab_async.journal.states import Entry, Failed, State, Submitting
 from modelslab_async.simulator import (
     Fault,
@@ -218,7 +218,7 @@ def client(
         key,
         base_url=simulator.url,
         job_timeout=job_timeout,
-        waits=Waits().faster(speed),
+        timeouts=Timeouts().faster(speed),
     )
 
 
@@ -419,8 +419,10 @@ async def test_a_picture_that_is_gone_for_a_while(
     and not bought again.
     """
     simulator.change(late_links=100000.0)
-    waits = attrs.evolve(Waits().faster(SPEED), late_link=0.01)
-    async with ModelsLab("a-key", base_url=simulator.url, waits=waits) as lab:
+    timeouts = attrs.evolve(Timeouts().faster(SPEED), late_link=0.01)
+    async with ModelsLab(
+        "a-key", base_url=simulator.url, timeouts=timeouts
+    ) as lab:
         first = await lab.batch(specs(1), output=tmp_path)
     simulator.change(late_links=0.0)
 
@@ -447,7 +449,7 @@ async def test_a_key_that_rotates_is_written_down(
     async with ModelsLab(
         lambda: next(keys, "new"),
         base_url=simulator.url,
-        waits=Waits().faster(SPEED),
+        timeouts=Timeouts().faster(SPEED),
     ) as lab:
         await lab.batch(specs(12), output=tmp_path)
     async with client(simulator, "new") as lab:
@@ -559,13 +561,13 @@ async def one_run(
 
 
 async def run_of_200(
-    simulator: Simulator, output: Path, brake: float = 18.0
+    simulator: Simulator, output: Path, breaker: float = 18.0
 ) -> tuple[Batch, list[Outcome]]:
     simulator.change(latency=Latency.constant(0.5), hold=0.0)
     lab = ModelsLab(
         "a-key",
         base_url=simulator.url,
-        waits=attrs.evolve(Waits().faster(SPEED), brake=brake),
+        timeouts=attrs.evolve(Timeouts().faster(SPEED), outage=breaker),
     )
     async with (
         lab,
@@ -593,7 +595,7 @@ async def test_gateways_that_say_no_to_all(
     """
     simulator.next("submit", Fault.BAD_GATEWAY, times=1000)
 
-    batch, outcomes = await run_of_200(simulator, tmp_path, brake=0.3)
+    batch, outcomes = await run_of_200(simulator, tmp_path, breaker=0.3)
     burnt = len(simulator.books.entries)
     last = await after_the_outage(simulator, tmp_path)
 
@@ -618,7 +620,7 @@ async def test_an_outage_burns_nothing(
     else:
         simulator.next("submit", fault, times=10000)
 
-    batch, outcomes = await run_of_200(simulator, tmp_path, brake=0.3)
+    batch, outcomes = await run_of_200(simulator, tmp_path, breaker=0.3)
     asked_for = len(simulator.books.entries)
     if fault is None:
         await simulator.start(port)
@@ -685,7 +687,7 @@ async def test_known_items_are_looked_up_in_pages(
     journal = Looks()
     await journal.begin(Identity(lab._origin, "a-key"))
     entries = await journal.plan(
-        [Item(*written(spec(number))) for number in range(600)]
+        [Request(*written(spec(number))) for number in range(600)]
     )
     for entry in entries:
         await journal.move(entry.index, Submitting(str(entry.index)))
@@ -710,6 +712,6 @@ class Looks(MemoryJournal):
 
     pages: list[int] = attrs.field(factory=list, init=False)
 
-    async def plan(self, items: Sequence[Item]) -> Sequence[Entry]:
+    async def plan(self, items: Sequence[Request]) -> Sequence[Entry]:
         self.pages.append(len(items))
         return await super().plan(items)

@@ -26,32 +26,32 @@ from hypothesis.stateful import (
     rule,
 )
 
-from modelslab_async._policy.slots import Place, Slots, Standing
+from modelslab_async._policy.slots import Slots, Standing, Ticket
 
 
-def fill(slots: Slots, now: float = 0.0) -> list[Place]:
+def fill(slots: Slots, now: float = 0.0) -> list[Ticket]:
     """
     Admit whoever may enter.
     """
     return list(iter(lambda: slots.admit(now), None))
 
 
-def crowd(slots: Slots, count: int, now: float = 0.0) -> list[Place]:
+def crowd(slots: Slots, count: int, now: float = 0.0) -> list[Ticket]:
     """
     Let so many join.
     """
     return [slots.join(0, now) for _ in range(count)]
 
 
-def busy(count: int, slots: int | None = None) -> tuple[Slots, list[Place]]:
+def busy(count: int, slots: int | None = None) -> tuple[Slots, list[Ticket]]:
     """
     Slots of which so many are held by accepted jobs, more of them waiting.
     """
     line = Slots(slots=slots)
     crowd(line, count)
     places = fill(line)
-    for place in places:
-        line.accepted(place, 0.0)
+    for ticket in places:
+        line.accepted(ticket, 0.0)
     crowd(line, 20)
     return line, places
 
@@ -126,12 +126,12 @@ class TestLine:
         Who left and came back is admitted once.
         """
         slots = Slots(slots=5)
-        (place,) = crowd(slots, 1)
+        (ticket,) = crowd(slots, 1)
 
-        slots.leave(place)
-        slots.rejoin(place, 0.0)
+        slots.leave(ticket)
+        slots.rejoin(ticket, 0.0)
 
-        assert fill(slots) == [place]
+        assert fill(slots) == [ticket]
         assert slots.held == 1
 
     def test_leavers_are_not_kept(self) -> None:
@@ -141,21 +141,21 @@ class TestLine:
         slots = Slots(slots=1)
         crowd(slots, 1)
 
-        for place in crowd(slots, 10_000):
-            slots.leave(place)
+        for ticket in crowd(slots, 10_000):
+            slots.leave(ticket)
 
-        assert len(slots._line) < 100
+        assert len(slots._queue) < 100
 
     def test_ends_count_once(self) -> None:
         """
         A slot that was given back cannot be given back again.
         """
-        slots, (place,) = busy(1, slots=1)
+        slots, (ticket,) = busy(1, slots=1)
 
-        slots.finished(place, 0.0)
-        slots.finished(place, 0.0)
-        slots.release(place, 0.0)
-        slots.refused(place, 0.0, named=None, dice=0.0)
+        slots.finished(ticket, 0.0)
+        slots.finished(ticket, 0.0)
+        slots.release(ticket, 0.0)
+        slots.refused(ticket, 0.0, named=None, dice=0.0)
 
         assert slots.held == 0
 
@@ -180,8 +180,8 @@ class TestLimit:
         slots, places = busy(3, slots=3)
 
         slots.finished(places[0], 0.0)
-        (place,) = fill(slots)
-        slots.refused(place, 0.0, named=50, dice=0.0)
+        (ticket,) = fill(slots)
+        slots.refused(ticket, 0.0, named=50, dice=0.0)
 
         assert slots.limit <= 3
 
@@ -214,9 +214,9 @@ class TestLimit:
 
         for _ in range(100):
             slots.join(0, 0.0)
-            (place,) = fill(slots)
-            slots.accepted(place, 0.0)
-            slots.finished(place, 0.0)
+            (ticket,) = fill(slots)
+            slots.accepted(ticket, 0.0)
+            slots.finished(ticket, 0.0)
 
         assert slots.limit == 5
 
@@ -228,10 +228,10 @@ class TestLimit:
         crowd(slots, 15)
         places = fill(slots)
 
-        for place in places[5:]:
-            slots.refused(place, 0.0, named=5, dice=0.5)
-        for place in places[:5]:
-            slots.accepted(place, 0.0)
+        for ticket in places[5:]:
+            slots.refused(ticket, 0.0, named=5, dice=0.5)
+        for ticket in places[:5]:
+            slots.accepted(ticket, 0.0)
 
         assert (slots.cap, slots.limit, slots.held) == (5, 5, 5)
 
@@ -242,8 +242,8 @@ class TestLimit:
         slots, _ = busy(5)
         refused = fill(slots)
 
-        for place in refused:
-            slots.refused(place, 0.0, named=None, dice=0.5)
+        for ticket in refused:
+            slots.refused(ticket, 0.0, named=None, dice=0.5)
 
         assert (slots.cap, slots.limit) == (None, 5)
 
@@ -252,8 +252,8 @@ class TestLimit:
         Without a cap, 10 x limit accepted jobs let one more in.
         """
         slots, places = busy(5)
-        for place in fill(slots):
-            slots.refused(place, 0.0, named=None, dice=0.5)
+        for ticket in fill(slots):
+            slots.refused(ticket, 0.0, named=None, dice=0.5)
 
         limits = []
         for _ in range(50):
@@ -273,14 +273,14 @@ class TestLimit:
         slots = Slots(slots=10)
         crowd(slots, 10)
         places = fill(slots)
-        for place in places[:4]:
-            slots.accepted(place, 0.0)
+        for ticket in places[:4]:
+            slots.accepted(ticket, 0.0)
 
-        for place in places[4:]:
-            slots.refused(place, 0.0, named=10, dice=0.5)
+        for ticket in places[4:]:
+            slots.refused(ticket, 0.0, named=10, dice=0.5)
         after_round = slots.limit
-        for place in places[:4]:
-            slots.finished(place, 0.0)
+        for ticket in places[:4]:
+            slots.finished(ticket, 0.0)
 
         assert after_round == 9
         assert slots._limit == pytest.approx(9.0 + 4 * 0.5 / 9.0, abs=0.01)
@@ -296,8 +296,8 @@ class TestLimit:
 
         for _ in range(100):
             now += 31.0
-            for place in fill(slots, now):
-                slots.refused(place, now, named=named, dice=0.999)
+            for ticket in fill(slots, now):
+                slots.refused(ticket, now, named=named, dice=0.999)
 
         assert slots.limit == 1
 
@@ -310,8 +310,8 @@ class TestLimit:
 
         adopted = [slots.adopt(0.0) for _ in range(3)]
         while_full = slots.admit(0.0)
-        for place in adopted[:2]:
-            slots.finished(place, 0.0)
+        for ticket in adopted[:2]:
+            slots.finished(ticket, 0.0)
 
         assert while_full is None
         assert len(fill(slots)) == 1
@@ -345,8 +345,8 @@ class TestClosedLine:
         refused, *others = fill(slots)
 
         slots.refused(refused, 0.0, named=9, dice=0.5)
-        for place in others:
-            slots.release(place, 0.0)
+        for ticket in others:
+            slots.release(ticket, 0.0)
 
         assert slots.closed
         assert slots.limit > slots.held
@@ -357,10 +357,10 @@ class TestClosedLine:
         A finished job opens the line for one, and its acceptance for all.
         """
         slots, places = busy(9)
-        for place in fill(slots):
-            slots.refused(place, 0.0, named=9, dice=0.5)
-        for place in places[:3]:
-            slots.finished(place, 1.0)
+        for ticket in fill(slots):
+            slots.refused(ticket, 0.0, named=9, dice=0.5)
+        for ticket in places[:3]:
+            slots.finished(ticket, 1.0)
 
         probes = fill(slots, 1.0)
         slots.accepted(probes[0], 1.0)
@@ -373,8 +373,8 @@ class TestClosedLine:
         A probe that gives its slot back leaves its turn to the next.
         """
         slots, places = busy(5)
-        for place in fill(slots):
-            slots.refused(place, 0.0, named=5, dice=0.5)
+        for ticket in fill(slots):
+            slots.refused(ticket, 0.0, named=5, dice=0.5)
         slots.finished(places[0], 1.0)
         (probe,) = fill(slots, 1.0)
 
@@ -387,10 +387,10 @@ class TestClosedLine:
         A probe keeps the line waiting for 5 s, not for as long as it takes.
         """
         slots, places = busy(9)
-        for place in fill(slots):
-            slots.refused(place, 0.0, named=9, dice=0.5)
-        for place in places[:3]:
-            slots.finished(place, 1.0)
+        for ticket in fill(slots):
+            slots.refused(ticket, 0.0, named=9, dice=0.5)
+        for ticket in places[:3]:
+            slots.finished(ticket, 1.0)
         fill(slots, 1.0)
 
         assert slots.wake(1.0) == pytest.approx(5.0)
@@ -418,9 +418,9 @@ class TestClosedLine:
         """
         slots = Slots(slots=1)
         crowd(slots, 2)
-        (place,) = fill(slots)
+        (ticket,) = fill(slots)
 
-        slots.refused(place, 7.0, named=5, dice=dice)
+        slots.refused(ticket, 7.0, named=5, dice=dice)
 
         assert slots.wake(7.0) == pytest.approx(seconds)
         assert slots.admit(7.0 + seconds - 0.01) is None
@@ -434,9 +434,9 @@ class TestClosedLine:
             slots=1, ageing=0.05, shortest=0.01, longest=0.3, patience=0.05
         )
         crowd(slots, 2)
-        (place,) = fill(slots)
+        (ticket,) = fill(slots)
 
-        slots.refused(place, 0.0, named=None, dice=1.0)
+        slots.refused(ticket, 0.0, named=None, dice=1.0)
 
         assert slots.wake(0.0) == pytest.approx(0.3)
 
@@ -446,10 +446,10 @@ class TestClosedLine:
         and the next only when that one was accepted.
         """
         slots, places = busy(5)
-        for place in fill(slots):
-            slots.refused(place, 0.0, named=None, dice=0.5)
-        for place in places[2:]:
-            slots.release(place, 0.0)
+        for ticket in fill(slots):
+            slots.refused(ticket, 0.0, named=None, dice=0.5)
+        for ticket in places[2:]:
+            slots.release(ticket, 0.0)
         slots._limit = 2.0
 
         early, probes = fill(slots, 15.0), fill(slots, 16.0)
@@ -491,7 +491,7 @@ class Account:
     accepted: list[float] = attrs.Factory(list)
     refused: list[float] = attrs.Factory(list)
     full: list[float] = attrs.Factory(list)
-    lengths: dict[Place, float] = attrs.Factory(dict)
+    lengths: dict[Ticket, float] = attrs.Factory(dict)
     events: list[tuple[float, int, Callable[[], None]]] = attrs.Factory(list)
     order: itertools.count[int] = attrs.Factory(itertools.count)
 
@@ -511,41 +511,41 @@ class Account:
             self.pump()
 
     def pump(self) -> None:
-        for place in fill(self.slots, self.now):
-            self.at(0.01, partial(self.ask, place))
+        for ticket in fill(self.slots, self.now):
+            self.at(0.01, partial(self.ask, ticket))
         wake = self.slots.wake(self.now)
         if wake is not None:
             self.at(wake + 1e-6, lambda: None)
 
-    def ask(self, place: Place) -> None:
+    def ask(self, ticket: Ticket) -> None:
         if self.running + self.others(self.now) >= self.size:
-            self.at(0.01, lambda: self.refuse(place))
+            self.at(0.01, lambda: self.refuse(ticket))
             return
         self.running += 1
         if self.running == self.size:
             self.full.append(self.now)
-        self.at(0.01, lambda: self.accept(place))
-        self.at(self.lengths[place], lambda: self.end(place))
+        self.at(0.01, lambda: self.accept(ticket))
+        self.at(self.lengths[ticket], lambda: self.end(ticket))
 
-    def refuse(self, place: Place) -> None:
+    def refuse(self, ticket: Ticket) -> None:
         self.refused.append(self.now)
         named = self.size if self.named else None
         self.slots.refused(
-            place, self.now, named=named, dice=self.dice.random()
+            ticket, self.now, named=named, dice=self.dice.random()
         )
-        self.slots.rejoin(place, self.now)
+        self.slots.rejoin(ticket, self.now)
 
-    def accept(self, place: Place) -> None:
+    def accept(self, ticket: Ticket) -> None:
         self.accepted.append(self.now)
-        self.slots.accepted(place, self.now)
+        self.slots.accepted(ticket, self.now)
 
-    def end(self, place: Place) -> None:
+    def end(self, ticket: Ticket) -> None:
         self.running -= 1
-        self.at(self.dice.uniform(0.02, 0.6), lambda: self.notice(place))
+        self.at(self.dice.uniform(0.02, 0.6), lambda: self.notice(ticket))
 
-    def notice(self, place: Place) -> None:
+    def notice(self, ticket: Ticket) -> None:
         self.finished += 1
-        self.slots.finished(place, self.now)
+        self.slots.finished(ticket, self.now)
 
     def ideal(self) -> float:
         free = [0.0] * self.size
@@ -642,8 +642,8 @@ class SlotsMachine(RuleBasedStateMachine):
         self.slots = Slots()
         self.now = 0.0
         self.adopted = 0
-        self.inside: set[Place] = set()
-        self.line: set[Place] = set()
+        self.inside: set[Ticket] = set()
+        self.line: set[Ticket] = set()
 
     @precondition(lambda self: not self.inside and not self.line)
     @rule(word=st.none() | st.integers(1, 8))
@@ -651,10 +651,10 @@ class SlotsMachine(RuleBasedStateMachine):
         self.word, self.slots = word, Slots(slots=word)
 
     @rule(target=places, priority=st.integers(-5, 15))
-    def join(self, priority: int) -> Place:
-        place = self.slots.join(priority, self.now)
-        self.line.add(place)
-        return place
+    def join(self, priority: int) -> Ticket:
+        ticket = self.slots.join(priority, self.now)
+        self.line.add(ticket)
+        return ticket
 
     @rule(seconds=st.floats(0, 40))
     def pass_time(self, seconds: float) -> None:
@@ -663,58 +663,58 @@ class SlotsMachine(RuleBasedStateMachine):
     @rule()
     def admit(self) -> None:
         wake = self.slots.wake(self.now)
-        place = self.slots.admit(self.now)
+        ticket = self.slots.admit(self.now)
 
-        assert (wake == 0.0) == (place is not None)
-        if place is not None:
+        assert (wake == 0.0) == (ticket is not None)
+        if ticket is not None:
             first = min(5 * p.priority + p.since for p in self.line)
-            assert 5 * place.priority + place.since == first
+            assert 5 * ticket.priority + ticket.since == first
             assert self.slots.held <= self.slots.limit
-            self.line.remove(place)
-            self.inside.add(place)
+            self.line.remove(ticket)
+            self.inside.add(ticket)
 
-    @rule(place=places)
-    def accepted(self, place: Place) -> None:
-        self.slots.accepted(place, self.now)
+    @rule(ticket=places)
+    def accepted(self, ticket: Ticket) -> None:
+        self.slots.accepted(ticket, self.now)
 
     @rule(
-        place=places,
+        ticket=places,
         named=st.none() | st.integers(0, 12),
         dice=st.floats(0, 1, exclude_max=True),
         again=st.booleans(),
     )
     def refused(
-        self, place: Place, named: int | None, dice: float, again: bool
+        self, ticket: Ticket, named: int | None, dice: float, again: bool
     ) -> None:
-        asking = place.standing is Standing.ASKING
-        self.slots.refused(place, self.now, named=named, dice=dice)
+        asking = ticket.standing is Standing.ASKING
+        self.slots.refused(ticket, self.now, named=named, dice=dice)
         if asking:
-            self.inside.remove(place)
-            assert self.slots.closed or place.turn <= self.slots._round
-        if again and place not in self.inside:
-            self.slots.rejoin(place, self.now)
-            self.line.add(place)
+            self.inside.remove(ticket)
+            assert self.slots.closed or ticket.turn <= self.slots._round
+        if again and ticket not in self.inside:
+            self.slots.rejoin(ticket, self.now)
+            self.line.add(ticket)
 
-    @rule(place=places)
-    def release(self, place: Place) -> None:
-        self.slots.release(place, self.now)
-        self.inside.discard(place)
+    @rule(ticket=places)
+    def release(self, ticket: Ticket) -> None:
+        self.slots.release(ticket, self.now)
+        self.inside.discard(ticket)
 
-    @rule(place=places)
-    def finished(self, place: Place) -> None:
-        self.slots.finished(place, self.now)
-        self.inside.discard(place)
+    @rule(ticket=places)
+    def finished(self, ticket: Ticket) -> None:
+        self.slots.finished(ticket, self.now)
+        self.inside.discard(ticket)
 
-    @rule(place=consumes(places))
-    def leave(self, place: Place) -> None:
-        self.slots.leave(place)
-        self.line.discard(place)
+    @rule(ticket=consumes(places))
+    def leave(self, ticket: Ticket) -> None:
+        self.slots.leave(ticket)
+        self.line.discard(ticket)
 
     @rule(target=places)
-    def adopt(self) -> Place:
-        place = self.slots.adopt(self.now)
-        self.inside.add(place)
-        return place
+    def adopt(self) -> Ticket:
+        ticket = self.slots.adopt(self.now)
+        self.inside.add(ticket)
+        return ticket
 
     @invariant()
     def no_slot_is_lost(self) -> None:
@@ -732,8 +732,8 @@ class SlotsMachine(RuleBasedStateMachine):
         No waiter is forgotten: once jobs end, all are let in, and nothing but
         the passing of time is needed when we hold none.
         """
-        for place in list(self.inside):
-            self.slots.finished(place, self.now)
+        for ticket in list(self.inside):
+            self.slots.finished(ticket, self.now)
         for _ in range(len(self.line)):
             wake = self.slots.wake(self.now)
             assert wake is not None

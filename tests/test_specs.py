@@ -26,7 +26,7 @@ from modelslab_async.specs import (
     AlgorithmType,
     Extra,
     IPAdapter,
-    Kind,
+    ParameterKind,
     SafetyCheckerType,
     Scheduler,
     TextToImage,
@@ -103,7 +103,7 @@ def test_facts_are_declared() -> None:
     known = parameters(TextToImage)
 
     assert set(known) == set(attrs.fields_dict(TextToImage))
-    assert {one.kind for one in known.values()} == set(Kind)
+    assert {one.kind for one in known.values()} == set(ParameterKind)
     assert {"text2img": TextToImage} == SPECS
 
 
@@ -246,17 +246,23 @@ def test_range(field: str, good: list[object], bad: list[object]) -> None:
     )
 
 
-WRONG: dict[Kind, list[object]] = {
-    Kind.TEXT: [5, b"x", ["x"]],
-    Kind.URL: [5, b"https://a", "https://[", "https://a b", "https://a\x7f"],
-    Kind.FLAG: [1, 0, "yes", "True"],
-    Kind.INTEGER: [True, "1", 1.0],
-    Kind.NUMBER: [True, "1", [1.0], 10**400],
-    Kind.WORD: [5, b"none"],
-    Kind.TEXTS: [5, b"x", [5], {"a"}],
-    Kind.NUMBERS: ["1", True, b"1", ["1"], [True]],
-    Kind.UPSCALE: ["yes", "2"],
-    Kind.EXTRA: [None, [], "{}", {5: 1}, {"a": ...}, {"a": "\ud800"}],
+WRONG: dict[ParameterKind, list[object]] = {
+    ParameterKind.TEXT: [5, b"x", ["x"]],
+    ParameterKind.URL: [
+        5,
+        b"https://a",
+        "https://[",
+        "https://a b",
+        "https://a\x7f",
+    ],
+    ParameterKind.FLAG: [1, 0, "yes", "True"],
+    ParameterKind.INTEGER: [True, "1", 1.0],
+    ParameterKind.NUMBER: [True, "1", [1.0], 10**400],
+    ParameterKind.WORD: [5, b"none"],
+    ParameterKind.TEXTS: [5, b"x", [5], {"a"}],
+    ParameterKind.NUMBERS: ["1", True, b"1", ["1"], [True]],
+    ParameterKind.UPSCALE: ["yes", "2"],
+    ParameterKind.EXTRA: [None, [], "{}", {5: 1}, {"a": ...}, {"a": "\ud800"}],
 }
 
 

@@ -19,8 +19,8 @@ import pytest
 import trustme
 
 from modelslab_async import ModelsLab, PollSchedule, RetryPolicy, TextToImage
-from modelslab_async._policy.timeouts import Waits
-from modelslab_async._policy.verdicts import AfterPoll, AfterSubmit
+from modelslab_async._policy.timeouts import Timeouts
+from modelslab_async._policy.verdicts import PollVerdict, SubmitVerdict
 from modelslab_async.errors import (
     AuthenticationError,
     GenerationFailedError,
@@ -55,7 +55,7 @@ TIPS = (
 TAKEN = Edit({"status": "processing", "output": []}, without=["proxy_links"])
 #: As long as life takes, divided; silence is the network's, and is not, but
 #: where it is what a test waits for.
-WAITS = Waits().faster(SPEED, silence=5.0)
+WAITS = Timeouts().faster(SPEED, silence=5.0)
 SLOW = {Fault.SILENCE, Fault.SLOW_HEADERS}
 SILENT = attrs.evolve(WAITS, submit_read=0.15, submit=0.2, poll=0.15)
 
@@ -103,7 +103,7 @@ class Case:
         accepted: How the answer to the submit differs, for polls.
     """
 
-    row: AfterSubmit | AfterPoll
+    row: SubmitVerdict | PollVerdict
     what: str
     answers: tuple[Reply | Edit | Fault, ...]
     sent: int | range
@@ -160,7 +160,7 @@ async def played(
         ModelsLab(
             KEY,
             base_url=service.url,
-            waits=SILENT if faults & SLOW else WAITS,
+            timeouts=SILENT if faults & SLOW else WAITS,
             slots=slots,
             retry=case.policy,
             # Every job is over when it is first asked for.
@@ -168,7 +168,7 @@ async def played(
             observers=[seen.append],
         ) as lab,
     ):
-        polls = isinstance(case.row, AfterPoll)
+        polls = isinstance(case.row, PollVerdict)
         if polls:
             service.next("submit", case.accepted, times=9)
         for answer in case.answers:
@@ -241,7 +241,7 @@ def page() -> Iterator[dict[tuple[Case, str], Played]]:
 # The first table: submits.
 
 
-ROW = AfterSubmit
+ROW = SubmitVerdict
 SUBMITS = [
     # The answer did not come whole.
     *(
@@ -616,13 +616,13 @@ async def test_every_row_is_played() -> None:
     No row of the two tables is left out; "not sent" has tests of its own.
     """
     assert {case.row for case in SUBMITS} == set(ROW) - {ROW.NOT_SENT}
-    assert {case.row for case in POLLS} == set(AfterPoll)
+    assert {case.row for case in POLLS} == set(PollVerdict)
 
 
 # The second table: polls.
 
 
-SEEN = AfterPoll
+SEEN = PollVerdict
 LOST = Reply(
     200, {"status": "failed", "id": "", "message": "Request not found"}
 )
@@ -836,7 +836,7 @@ async def away(
     async with ModelsLab(
         KEY,
         base_url=service.url,
-        waits=WAITS,
+        timeouts=WAITS,
         retry=retry or RetryPolicy(),
         observers=[missed],
     ) as lab:
@@ -892,7 +892,7 @@ async def test_patience_begins_with_the_first_try() -> None:
     long is tried as often.
     """
     async with away(99, RetryPolicy(patience=0.4)) as (missed, lab):
-        line = lab._open().line
+        line = lab._open().queue
         places = [line.adopt() for _ in range(5)]
         call = asyncio.create_task(by_call(lab))
         loop = asyncio.get_running_loop()
@@ -931,7 +931,7 @@ async def test_a_bad_certificate_is_not_tried_again(
         ModelsLab(
             KEY,
             base_url=f"https://127.0.0.1:{port}/api/v6",
-            waits=WAITS,
+            timeouts=WAITS,
             observers=[seen.append],
         ) as lab,
     ):
@@ -975,7 +975,7 @@ async def test_a_proxy_that_wants_a_password_is_not_tried_again(
             KEY,
             base_url=f"{scheme}://127.0.0.1:9/api/v6",
             proxy=f"http://127.0.0.1:{port}",
-            waits=WAITS,
+            timeouts=WAITS,
         ) as lab,
     ):
         told = await by_call(lab)
@@ -994,7 +994,7 @@ async def test_a_closed_line_is_opened_by_a_probe() -> None:
     case = Case(ROW.ACCOUNT, "401 twice", times(2, no("no", 401)), 1)
     async with played(case) as (service, lab, _):
         first = await by_call(lab)
-        door = lab._open().line.door
+        door = lab._open().queue.account
         at_once = [await by_call(lab) for _ in range(3)]
         sent = [len(service.books.entries)]
         door._since -= WAITS.account
@@ -1022,16 +1022,16 @@ async def test_there_is_one_probe() -> None:
     async with played(case) as (service, lab, _):
         service.next("submit", filtered, prompt="dog")
         dog = TextToImage("a dog", model_id="flux")
-        waits = asyncio.create_task(lab.generate(dog))
+        timeouts = asyncio.create_task(lab.generate(dog))
         while not service.books.entries:
             await asyncio.sleep(0)
         service.next("submit", no("no", 401))
         closed = await by_call(lab)
-        lab._open().line.door._since -= WAITS.account
+        lab._open().queue.account._since -= WAITS.account
         service.next("submit", Fault.SILENCE)
         probe = asyncio.create_task(by_call(lab))
         with pytest.raises(AuthenticationError):
-            await waits
+            await timeouts
 
         after = [await by_call(lab) for _ in range(3)]
         sent = len(service.books.entries)
@@ -1050,7 +1050,7 @@ async def test_a_probe_may_wait_for_a_slot() -> None:
     case = Case(ROW.ACCOUNT, "401", (no("no", 401),), 1)
     async with played(case) as (service, lab, _):
         closed = await by_call(lab)
-        lab._open().line.door._since -= WAITS.account
+        lab._open().queue.account._since -= WAITS.account
         service.next("submit", no("The queue is full"), times=2)
 
         probe = await by_call(lab)
@@ -1074,7 +1074,7 @@ async def test_who_gives_up_is_told_what_is_not_known() -> None:
         policy=RetryPolicy(resubmit_unknown=1),
     )
     async with played(case, slots=1) as (service, lab, _):
-        lab._open().submits.waits = attrs.evolve(WAITS, unknown_slot=60.0)
+        lab._open().submits.timeouts = attrs.evolve(WAITS, unknown_slot=60.0)
         with pytest.raises(OutcomeUnknownError) as caught:
             await lab.generate(CAT, timeout=0.3)
 
@@ -1104,13 +1104,13 @@ async def test_a_request_that_waits_holds_no_slot() -> None:
     async with played(case) as (service, lab, _):
         service.next("submit", answer, prompt="cat")
         service.change(slots=1)
-        waits = asyncio.create_task(by_call(lab))
+        timeouts = asyncio.create_task(by_call(lab))
         while not service.books.entries:
             await asyncio.sleep(0)
 
         await lab.generate(TextToImage("a dog", model_id="flux"))
-        dog_came_first = not waits.done()
-        told = await waits
+        dog_came_first = not timeouts.done()
+        told = await timeouts
 
     assert dog_came_first
     assert told is None
@@ -1154,7 +1154,7 @@ async def test_a_job_is_given_up_at_its_deadline(
         ModelsLab(
             KEY,
             base_url=service.url,
-            waits=attrs.evolve(WAITS, not_found=60.0),
+            timeouts=attrs.evolve(WAITS, not_found=60.0),
             job_timeout=0.1,
         ) as lab,
     ):
@@ -1178,7 +1178,7 @@ async def test_a_refused_account_is_asked_for_every_30_seconds() -> None:
     async with (
         Simulator(speed=SPEED, pictures="plain", latency=1e6) as service,
         ModelsLab(
-            KEY, base_url=service.url, waits=WAITS, job_timeout=0.1
+            KEY, base_url=service.url, timeouts=WAITS, job_timeout=0.1
         ) as lab,
     ):
         service.next("fetch", no("no", 401), times=10_000)

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from modelslab_async import errors
 from modelslab_async._policy.verdicts import (
-    AfterPoll,
-    AfterSubmit,
-    after_poll,
-    after_submit,
+    PollVerdict,
+    SubmitVerdict,
+    judge_poll,
+    judge_submit,
 )
 from modelslab_async._protocol import decode, encode, refusals, rows
 from modelslab_async._protocol.replies import (
@@ -85,8 +85,8 @@ def facts(heard: Any) -> dict[str, object]:
     said = attrs.asdict(heard, recurse=False)
     said |= {
         "told": type(heard).__name__,
-        "submit": after_submit(heard).name,
-        "poll": after_poll(heard).name,
+        "submit": judge_submit(heard).name,
+        "poll": judge_poll(heard).name,
     }
     if isinstance(heard, Success):
         said["urls"] = [image.url for image in heard.images]
@@ -1006,14 +1006,14 @@ def test_decode_any_json(
             error,
             (errors.AuthenticationError, errors.PaymentRequiredError),
         )
-        assert closes == (after_submit(heard) is AfterSubmit.ACCOUNT)
+        assert closes == (judge_submit(heard) is SubmitVerdict.ACCOUNT)
         assert str(error).isprintable()
         assert heard.retry_after is None or 0 <= heard.retry_after <= 86400
     if isinstance(heard, Success | Refusal):
         json.loads(heard.raw_json.decode("utf-8"))
     if not isinstance(heard, Unreadable):
         assert heard.id is None or encode.clean_id(heard.id) == heard.id
-    assert isinstance(after_poll(heard), AfterPoll)
+    assert isinstance(judge_poll(heard), PollVerdict)
 
 
 @given(st.binary(), CODES)

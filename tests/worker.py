@@ -11,17 +11,17 @@ import asyncio
 import sys
 
 from modelslab_async import ModelsLab, TextToImage
-from modelslab_async._policy.timeouts import Waits
+from modelslab_async._policy.timeouts import Timeouts
 
 
 async def main(url: str, output: str, items: str, speed: str) -> None:
-    waits = Waits().faster(float(speed))
+    timeouts = Timeouts().faster(float(speed))
     specs = (
         TextToImage(f"picture {number}.", model_id="sdxl", seed=number)
         for number in range(int(items))
     )
     async with (
-        ModelsLab("a-key", base_url=url, waits=waits) as lab,
+        ModelsLab("a-key", base_url=url, timeouts=timeouts) as lab,
         lab.batch(specs, output=output) as batch,
     ):
         say("begun")

@@ -48,12 +48,12 @@ from .._engine.poller import (
     taken_up,
     to_its_end,
 )
-from .._engine.slot_queue import Line
+from .._engine.slot_queue import SlotQueue
 from .._engine.submitter import UNWRITTEN, Record, Submission, Submits
 from .._output.disk import SavedFile
 from .._output.download import Files
-from .._output.folder import Shelf, make
-from .._policy.breakers import Brake
+from .._output.folder import OutputFolder, make
+from .._policy.breakers import OutageBreaker
 from .._protocol.replies import Processing, Success
 from .._protocol.rows import read_spec, spec_json, written
 from ..errors import (
@@ -69,8 +69,7 @@ from ..errors import (
     PaymentRequiredError,
 )
 from ..journal.codec import error_of, generation_of
-from ..journal.protocol import Identity, Journal
-from ..journal.protocol import Item as Wanted
+from ..journal.protocol import Identity, Journal, Request
 from ..journal.states import (
     Accepted,
     Done,
@@ -119,7 +118,7 @@ class Rooms(Protocol):
     @property
     def submits(self) -> Submits: ...
     @property
-    def line(self) -> Line: ...
+    def queue(self) -> SlotQueue: ...
     @property
     def files(self) -> Files: ...
     @property
@@ -326,7 +325,7 @@ class Batch:
         self._journal: Journal | None = None
         #: Ours to close, where it is not the caller's.
         self._opened_journal: Journal | None = None
-        self._shelf: Shelf | None = None
+        self._folder: OutputFolder | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._key: ApiKey | None = None
         self._feeder: asyncio.Task[None] | None = None
@@ -334,7 +333,7 @@ class Batch:
         self._writes: set[asyncio.Task[None]] = set()
         #: What was accepted in an earlier run, by index, while it is watched.
         self._resumed: dict[int, _Item] = {}
-        self._brake: Brake | None = None
+        self._brake: OutageBreaker | None = None
         #: Outcomes that nobody has taken yet, with their items' positions.
         self._ready: deque[tuple[int, Outcome]] = deque()
         #: Those that wait for an earlier one, where order is wanted.
@@ -495,7 +494,7 @@ class Batch:
             self._over = True
             return
         self.stop()
-        await self._submits_end(rooms.jobs.waits.leave)
+        await self._submits_end(rooms.jobs.timeouts.leave)
         left = [
             item.job
             for item in self._tasks.values()
@@ -547,7 +546,9 @@ class Batch:
                     new_key=options.new_key,
                 )
             if options.output is not None:
-                self._shelf = await Shelf.open(options.output, rooms.files)
+                self._folder = await OutputFolder.open(
+                    options.output, rooms.files
+                )
             if self._stopping:
                 raise ClientClosedError
         except BaseException:
@@ -557,23 +558,27 @@ class Batch:
             raise
         self._rooms = rooms
         self._started = rooms.jobs.loop.time()
-        self._brake = Brake(rooms.jobs.waits)
+        self._brake = OutageBreaker(rooms.jobs.timeouts)
         self._feeder = rooms.jobs.loop.create_task(self._feed(rooms))
         self._feeder.add_done_callback(lambda _: self._wake())
-        if self._shelf is not None:
-            self._keeper = rooms.jobs.loop.create_task(self._keep(self._shelf))
+        if self._folder is not None:
+            self._keeper = rooms.jobs.loop.create_task(
+                self._keep(self._folder)
+            )
 
-    async def _keep(self, shelf: Shelf) -> None:
+    async def _keep(self, folder: OutputFolder) -> None:
         """
         Let those who look at the folder see how it goes.
         """
         while True:
-            await self._refresh(shelf)
+            await self._refresh(folder)
             await asyncio.sleep(_LOOK)
 
-    async def _refresh(self, shelf: Shelf, *, final: bool = False) -> None:
+    async def _refresh(
+        self, folder: OutputFolder, *, final: bool = False
+    ) -> None:
         try:
-            await shelf.refresh(await self._facts(), final=final)
+            await folder.refresh(await self._facts(), final=final)
         except (DownloadError, JournalError) as error:
             # Pictures are kept where they can be; a page can be made anew.
             _log.warning("%s", error)
@@ -588,8 +593,8 @@ class Batch:
         facts["at"] = time.time()
         facts["stopped"] = None if self.stopped is None else str(self.stopped)
         if self._rooms is not None:
-            facts["slots"] = self._rooms.line.slots.limit
-            facts["slots_held"] = self._rooms.line.slots.held
+            facts["slots"] = self._rooms.queue.slots.limit
+            facts["slots_held"] = self._rooms.queue.slots.held
         if self._journal is not None:
             counts = await self._journal.counts()
             facts["states"] = {
@@ -636,7 +641,7 @@ class Batch:
         task.add_done_callback(self._writes.discard)
 
     async def _insist(self, rooms: Rooms, written: _Written) -> None:
-        pause = rooms.jobs.waits.insist
+        pause = rooms.jobs.timeouts.insist
         while written.late:
             await asyncio.sleep(pause)
             with contextlib.suppress(JournalError):
@@ -664,12 +669,12 @@ class Batch:
         rooms = self._rooms
         if rooms is not None and self._writes:
             # What is paid and not written down has one more chance.
-            pause = rooms.jobs.waits.insist
+            pause = rooms.jobs.timeouts.insist
             await asyncio.wait(self._writes, timeout=2 * pause)
             for write in tuple(self._writes):
                 write.cancel()
-        if self._shelf is not None:
-            await self._refresh(self._shelf, final=True)
+        if self._folder is not None:
+            await self._refresh(self._folder, final=True)
         if self._opened_journal is not None:
             await self._opened_journal.aclose()
 
@@ -748,7 +753,7 @@ class Batch:
         keeps all slots and downloads busy; give how many more may come.
         """
         while True:
-            most = 2 * rooms.line.slots.limit + rooms.max_downloads
+            most = 2 * rooms.queue.slots.limit + rooms.max_downloads
             if self._inside < most:
                 return most - self._inside
             self._space = rooms.jobs.loop.create_future()
@@ -773,7 +778,7 @@ class Batch:
                     self._give(item, None)
             return
         entries = await journal.plan(
-            [Wanted(*written(item.spec), item.key) for item in items]
+            [Request(*written(item.spec), item.key) for item in items]
         )
         fresh = self._asked_jobs
         for item, entry in zip(items, entries, strict=True):
@@ -810,8 +815,8 @@ class Batch:
             resubmit_failed=options.resubmit_failed,
         ):
             case Start.GIVE:
-                if self._shelf is not None:
-                    await self._shelf.mend(entry)
+                if self._folder is not None:
+                    await self._folder.mend(entry)
                 self._give(item, self._given(item, entry), fresh=False)
             case Start.REPORT:
                 outcome = item.known(entry, error=error_of(entry.error))
@@ -832,8 +837,8 @@ class Batch:
 
     def _given(self, item: _Item, entry: Entry) -> Outcome:
         generation = generation_of(entry.generation or "{}")
-        shelf = self._shelf
-        paths = () if shelf is None else shelf.paths(entry.files)
+        folder = self._folder
+        paths = () if folder is None else folder.paths(entry.files)
         return item.known(entry, generation, paths=paths)
 
     def _within_bounds(self, spec: TextToImage) -> bool:
@@ -865,7 +870,7 @@ class Batch:
             item.spec,
             priority=self._options.priority,
             record=item.record,
-            brake=self._brake,
+            breaker=self._brake,
         )
         return item.submission
 
@@ -1020,8 +1025,8 @@ class Batch:
         """
         Save the pictures, where the batch does.
         """
-        shelf = self._shelf
-        if shelf is None:
+        folder = self._folder
+        if folder is None:
             return item.outcome(generation)
 
         gone = False
@@ -1033,7 +1038,7 @@ class Batch:
                 return generation
             again = job_of(job.handle, rooms.submits.home, job.endpoint)
             try:
-                links = await again.result(rooms.jobs.waits.late_link)
+                links = await again.result(rooms.jobs.timeouts.late_link)
             except (GenerationFailedError, JobNotFoundError):
                 gone = True
                 raise
@@ -1042,13 +1047,13 @@ class Batch:
             return links
 
         try:
-            saved = await shelf.keep(
+            saved = await folder.keep(
                 generation, _stem(item, generation), fresh
             )
             if isinstance(item.record, _Written):
                 entry = await item.record.stored(saved)
                 if entry is not None:
-                    await shelf.tell(entry, saved)
+                    await folder.tell(entry, saved)
         except DownloadError as error:
             if isinstance(error.__cause__, OSError):
                 self.stop(error)
@@ -1057,7 +1062,7 @@ class Batch:
             return item.outcome(error=error)
         paths = tuple(one.path for one in saved)
         for path in paths:
-            rooms.jobs.audience.saved(
+            rooms.jobs.observers.saved(
                 generation.track_id, generation.id, str(path)
             )
         return item.outcome(generation, paths=paths)
@@ -1066,14 +1071,14 @@ class Batch:
         """
         Whether an item's error ends the asking.
         """
-        brake = self._brake
+        breaker = self._brake
         now = rooms.jobs.loop.time()
         if isinstance(
             error, AuthenticationError | PaymentRequiredError | JournalError
         ):
             self.stop(error)
-        elif brake is not None and brake.spent(now):
-            self.stop(brake.error)
+        elif breaker is not None and breaker.spent(now):
+            self.stop(breaker.error)
         elif not item.asked and not isinstance(error, ClientClosedError):
             self.stop(error)
 
@@ -1095,8 +1100,8 @@ class Batch:
         else:
             self._failed += 1
             self._fresh += fresh
-            if self._shelf is not None:
-                self._shelf.failed(
+            if self._folder is not None:
+                self._folder.failed(
                     outcome.index,
                     spec_json(outcome.spec),
                     outcome.error,

@@ -26,13 +26,13 @@ from ..results import JSON
 from ..specs import AnySpec
 
 
-Kind: TypeAlias = Literal["txt", "jsonl", "csv"]
+InputFormat: TypeAlias = Literal["txt", "jsonl", "csv"]
 
 #: How many faults are shown; the rest is counted.
 SHOWN = 20
 #: A line longer than this is no line of ours, and is not read into memory.
 _LONGEST_BYTES = 16 * 2**20
-_KINDS: dict[str, Kind] = {
+_KINDS: dict[str, InputFormat] = {
     ".txt": "txt",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -110,13 +110,18 @@ class Source:
     """
 
     name: str
-    kind: Kind
+    kind: InputFormat
     model: str
     _spool: IO[bytes] | None = attrs.field(default=None, repr=False)
 
     @classmethod
     def open(
-        cls, name: str, stdin: IO[bytes], *, model: str, kind: Kind | None
+        cls,
+        name: str,
+        stdin: IO[bytes],
+        *,
+        model: str,
+        kind: InputFormat | None,
     ) -> Self:
         """
         Find out what *name* is, and keep what can be read only once.
@@ -159,7 +164,7 @@ class Source:
         name: str,
         file: IO[bytes],
         model: str,
-        kind: Kind | None,
+        kind: InputFormat | None,
     ) -> Self:
         # Prompts are private: a temporary file without a name.
         spool = tempfile.TemporaryFile()  # noqa: SIM115
@@ -167,7 +172,7 @@ class Source:
         spool.seek(0)
         # What comes without a name is told by its first sign.
         begins = spool.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
-        guess: Kind = "jsonl" if begins.startswith(b"{") else "txt"
+        guess: InputFormat = "jsonl" if begins.startswith(b"{") else "txt"
         return cls(name, kind or guess, model, spool)
 
     def __enter__(self) -> Self:

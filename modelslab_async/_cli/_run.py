@@ -29,7 +29,7 @@ import attrs
 from .._batch.batch import Batch
 from .._batch.outcome import Outcome
 from .._client import ModelsLab
-from .._policy.timeouts import Waits
+from .._policy.timeouts import Timeouts
 from ..errors import (
     AuthenticationError,
     JobUnfinishedError,
@@ -41,7 +41,7 @@ from ..results import JSON
 from ..simulator import Simulator
 from ..specs import TextToImage
 from ._input import Check, Row, Source
-from ._screen import Look, Screen, excerpt
+from ._screen import ProgressLine, Screen, excerpt
 
 
 ALL_DONE, FAILED, USAGE, ACCOUNT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -111,7 +111,7 @@ class Service:
                 "simulated",
                 base_url=simulator.url,
                 slots=self.slots,
-                waits=Waits().faster(self.speed, silence=5.0),
+                timeouts=Timeouts().faster(self.speed, silence=5.0),
             )
             # Its jobs end with it, and its port is another each time.
             lab._origin = "simulator"  # noqa: SLF001
@@ -401,7 +401,7 @@ async def _look(
         await asyncio.sleep(screen.pause)
         now, stats = running.progress, lab.stats()
         screen.show(
-            Look(
+            ProgressLine(
                 total=check.items,
                 done=now.done,
                 failed=now.failed,

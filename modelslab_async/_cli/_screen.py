@@ -63,7 +63,7 @@ def duration(seconds: float) -> str:
 
 
 @attrs.frozen
-class Look:
+class ProgressLine:
     """
     How a batch stands.
 
@@ -158,7 +158,7 @@ class Screen:
         for line in str(text).split("\n"):
             self._err.print(clean(line), soft_wrap=True)
 
-    def show(self, look: Look) -> None:
+    def show(self, look: ProgressLine) -> None:
         """
         Say how a batch stands.
         """

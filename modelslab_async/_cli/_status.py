@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..errors import JournalError
-from ..journal.sqlite import Look, SqliteJournal
+from ..journal.sqlite import JournalSummary, SqliteJournal
 from ..journal.states import State
 from ..results import JSON
 from ._input import InputError
@@ -74,7 +74,7 @@ def status(screen: Screen, folder: Path, *, as_json: bool) -> int:
 
 
 def _counted(
-    counts: Mapping[State, int], look: Look, age: float | None
+    counts: Mapping[State, int], look: JournalSummary, age: float | None
 ) -> Iterator[str]:
     for state, words in _WORDS.items():
         if count := counts.get(state, 0):

@@ -32,9 +32,9 @@ import attrs
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from .._policy.timeouts import Waits
+from .._policy.timeouts import Timeouts
 from .._protocol.replies import Call, Cut, Reply, Unsent
-from .._version import VERSION
+from .._version import __version__
 from ..errors import TransportError, UnsafeUrlError
 from .address_guard import _check_literal, _Guard, _guard, _guarded_socket
 from .api_key import ApiKey
@@ -140,7 +140,7 @@ class SessionPool:
 
     key: ApiKey
     base_url: str
-    waits: Waits
+    timeouts: Timeouts
     max_downloads: int = 16
     trusted_hosts: Sequence[str] = ()
     proxy: str | None = attrs.field(default=None, repr=False)
@@ -163,7 +163,7 @@ class SessionPool:
         """
         self._origin = URL(self.base_url).origin()
         resolver = aiohttp.ThreadedResolver()
-        waits = self.waits
+        timeouts = self.timeouts
         api = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -178,14 +178,14 @@ class SessionPool:
                 keepalive_timeout=_KEEP_SUBMIT,
             ),
             api,
-            silence=waits.submit_read,
+            silence=timeouts.submit_read,
         )
         self._poll = self._session(
             aiohttp.TCPConnector(
                 limit=0, resolver=resolver, ttl_dns_cache=60, ssl=self.ssl
             ),
             api,
-            silence=waits.poll,
+            silence=timeouts.poll,
         )
         self._files = self._session(
             aiohttp.TCPConnector(
@@ -196,7 +196,7 @@ class SessionPool:
                 socket_factory=_guarded_socket,
             ),
             {"Accept-Encoding": "identity"},
-            silence=waits.file_read,
+            silence=timeouts.file_read,
         )
         self._submits = asyncio.Semaphore(_SUBMITS)
         self._polls = asyncio.Semaphore(POLLS)
@@ -211,12 +211,14 @@ class SessionPool:
     ) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
             connector=connector,
-            headers=headers | {"User-Agent": f"modelslab-async/{VERSION}"},
+            headers=headers | {"User-Agent": f"modelslab-async/{__version__}"},
             cookie_jar=aiohttp.DummyCookieJar(),
             # No *total*: after a stalled loop it throws away an answer that
             # has already come (measured, 15 of 15).
             timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=self.waits.connect, sock_read=silence
+                total=None,
+                sock_connect=self.timeouts.connect,
+                sock_read=silence,
             ),
             trace_configs=list(self.trace_configs),
         )
@@ -247,7 +249,7 @@ class SessionPool:
         """
         async with self._submits:
             return await self._exchange(
-                self._submit, call, limit=self.waits.submit
+                self._submit, call, limit=self.timeouts.submit
             )
 
     async def poll(self, call: Call) -> Reply | Unsent | Cut:

@@ -2,7 +2,7 @@
 Here lives time: `Job`, the one poll loop that resolves all of them, and the
 line for slots.
 
-A job holds its slot (a `Place`) from just before its request is sent until
+A job holds its slot (a `Ticket`) from just before its request is sent until
 its end is known, also when nobody waits for it any more.
 """
 
@@ -25,11 +25,11 @@ from typing import Protocol
 import anyio
 import attrs
 
-from .._policy.polling import Bucket, Pace, PollSchedule
+from .._policy.polling import Pace, PollSchedule, TokenBucket
 from .._policy.retry import RetryBudget, backoff
-from .._policy.slots import Place
-from .._policy.timeouts import Waits
-from .._policy.verdicts import AfterPoll, after_poll
+from .._policy.slots import Ticket
+from .._policy.timeouts import Timeouts
+from .._policy.verdicts import PollVerdict, judge_poll
 from .._protocol.decode import decode
 from .._protocol.encode import (
     clean_id,
@@ -40,13 +40,13 @@ from .._protocol.encode import (
 )
 from .._protocol.refusals import refused
 from .._protocol.replies import (
+    Answer,
     Call,
     Cut,
     Processing,
     Refusal,
     Reply,
     Success,
-    Told,
     Topic,
     Unreadable,
     Unsent,
@@ -61,11 +61,11 @@ from ..errors import (
     ModelsLabError,
     WrongLoopError,
 )
-from ..events import Audience, Event, JobAccepted, JobFinished, JobPolled
+from ..events import Event, JobAccepted, JobFinished, JobPolled, Observers
 from ..results import JSON, Generation, Image, JobState, JobUpdate
 from ..specs import Endpoint, TextToImage
 from .http import POLLS, SessionPool
-from .slot_queue import Line, afresh
+from .slot_queue import SlotQueue, afresh
 
 
 _log = logging.getLogger("modelslab_async")
@@ -142,7 +142,7 @@ class Job:
     _heard: Processing | None = None
     _asking: bool = False
     _message: str | None = None
-    _place: Place | None = None
+    _ticket: Ticket | None = None
     _ended: Generation | ModelsLabError | None = None
     #: Done when the job ends, or with what those who wait now have to know.
     _signals: set[asyncio.Future[ModelsLabError | None]] | None = None
@@ -327,11 +327,11 @@ class Jobs:
     """
 
     pool: SessionPool
-    line: Line
+    queue: SlotQueue
     schedule: PollSchedule
     budget: RetryBudget
-    waits: Waits
-    audience: Audience
+    timeouts: Timeouts
+    observers: Observers
     counts: Counts
     job_timeout: float
     #: Seconds that a job took lately; None before the first.
@@ -342,7 +342,7 @@ class Jobs:
     _closed: bool = attrs.field(default=False, init=False)
     _pid: int = attrs.field(factory=os.getpid, init=False, repr=False)
     _pace: Pace = attrs.field(init=False, repr=False)
-    _bucket: Bucket = attrs.field(init=False, repr=False)
+    _bucket: TokenBucket = attrs.field(init=False, repr=False)
     _all: dict[Job, None] = attrs.field(factory=dict, init=False, repr=False)
     _by_id: dict[str, Job] = attrs.field(factory=dict, init=False, repr=False)
     _heap: list[tuple[float, int, Job]] = attrs.field(
@@ -362,7 +362,7 @@ class Jobs:
 
     def __attrs_post_init__(self) -> None:
         self._pace = Pace(self.schedule)
-        self._bucket = Bucket(self.schedule.budget * self.waits.speed)
+        self._bucket = TokenBucket(self.schedule.budget * self.timeouts.speed)
 
     def unfinished(self) -> tuple[Job, ...]:
         """
@@ -410,33 +410,33 @@ class Jobs:
 
     # From a request to a job
 
-    def begin(self, job: Job, place: Place) -> None:
+    def begin(self, job: Job, ticket: Ticket) -> None:
         """
         A request for *job* is about to leave.
         """
-        job._place, job._jobs = place, self
+        job._ticket, job._jobs = ticket, self
         self._all[job] = None
 
-    def accept(self, job: Job, told: Processing | Success) -> None:
+    def accept(self, job: Job, answer: Processing | Success) -> None:
         """
         The service took the request: watch the job to its end.
         """
         now = self.loop.time()
-        job.id = told.id
-        job.expected_urls = told.expected_urls
-        job._fetch_result = told.fetch_result
-        job._seed = told.seed
-        job._meta = told.meta_json
+        job.id = answer.id
+        job.expected_urls = answer.expected_urls
+        job._fetch_result = answer.fetch_result
+        job._seed = answer.seed
+        job._meta = answer.meta_json
         self.counts.accepted += 1
         eta = None
-        if isinstance(told, Processing):
-            eta = job.eta = job._guess = told.eta
-            job._message = told.message
-        if self.audience:
-            self.tell(job, JobAccepted(job.track_id, told.id, eta))
-        if isinstance(told, Success) and told.images:
+        if isinstance(answer, Processing):
+            eta = job.eta = job._guess = answer.eta
+            job._message = answer.message
+        if self.observers:
+            self.tell(job, JobAccepted(job.track_id, answer.id, eta))
+        if isinstance(answer, Success) and answer.images:
             job._since = now
-            self._end(job, _generation(job, told))
+            self._end(job, _generation(job, answer))
         else:
             self._watch(job, now)
 
@@ -444,7 +444,7 @@ class Jobs:
         """
         Take up a job that ran when it was last seen: it holds a slot at once.
         """
-        job._place = self.line.adopt()
+        job._ticket = self.queue.adopt()
         self._watch(job, self.loop.time(), first=0.0)
 
     def forget(self, job: Job) -> None:
@@ -452,7 +452,7 @@ class Jobs:
         A try came to nothing, its place given back by the caller.
         """
         self._all.pop(job, None)
-        job._place = None
+        job._ticket = None
 
     def lose(self, job: Job, error: ModelsLabError) -> None:
         """
@@ -532,7 +532,7 @@ class Jobs:
         await self.news(job)
 
     def _take_up(self, job: Job) -> None:
-        if self.audience and job._context is None:
+        if self.observers and job._context is None:
             job._context = copy_context()
         # Without an id its request is under way, and will be heard of.
         if job not in self._all and job.id is not None:
@@ -552,7 +552,7 @@ class Jobs:
             self._wake(job._due)
 
     def _pause(self, job: Job, now: float) -> float:
-        speed = self.waits.speed
+        speed = self.timeouts.speed
         try:
             pause = self._pace.pause(
                 job._kind(),
@@ -608,7 +608,7 @@ class Jobs:
         swept = None
         if self._asking:
             started, _ = next(iter(self._asking.values()))
-            swept = started + self.waits.poll
+            swept = started + self.timeouts.poll
         while self._heap:
             due, _, job = self._heap[0]
             if due != job._due or job not in self._all or job._asking:
@@ -632,7 +632,7 @@ class Jobs:
         """
         for job, (started, task) in tuple(self._asking.items()):
             # The timer's own sum: a difference may round to less, and spin.
-            if now < started + self.waits.poll:
+            if now < started + self.timeouts.poll:
                 break
             if not task.cancel():
                 # Somebody cancelled it before it began.
@@ -640,7 +640,7 @@ class Jobs:
 
     async def _ask(self, job: Job) -> None:
         well = False
-        heard: Told | Unsent | Cut
+        heard: Answer | Unsent | Cut
         try:
             try:
                 heard = await self._look(job)
@@ -670,7 +670,7 @@ class Jobs:
             # Others may have been due, and found no room.
             self._wake(self.loop.time())
 
-    async def _look(self, job: Job) -> Told | Unsent | Cut:
+    async def _look(self, job: Job) -> Answer | Unsent | Cut:
         """
         Ask for the job, in the form of fetch that it is known to answer.
         """
@@ -690,7 +690,7 @@ class Jobs:
         job._other_form = not job._other_form
         job._call = None
 
-    async def _fetch(self, job: Job) -> Told | Unsent | Cut:
+    async def _fetch(self, job: Job) -> Answer | Unsent | Cut:
         if job._call is None:
             job._call = self._question(job)
         self.counts.polls += 1
@@ -727,11 +727,11 @@ class Jobs:
 
     # What a poll said: the second table of `_retrying`, played out
 
-    def _hear(self, job: Job, heard: Told | Unsent | Cut) -> None:
+    def _hear(self, job: Job, heard: Answer | Unsent | Cut) -> None:
         now = self.loop.time()
         elapsed = now - job._since
-        row = after_poll(heard)
-        if self.audience:
+        row = judge_poll(heard)
+        if self.observers:
             self.tell(
                 job, JobPolled(job.track_id, job.id, job._asked, elapsed)
             )
@@ -739,14 +739,14 @@ class Jobs:
             job._message = heard.message
         elif isinstance(heard, Success):
             job._message = None
-        if row is not AfterPoll.NOT_FOUND:
+        if row is not PollVerdict.NOT_FOUND:
             job._lost = 0
         match row, heard:
-            case AfterPoll.DONE, Success():
+            case PollVerdict.DONE, Success():
                 self._done(job, heard, elapsed)
-            case AfterPoll.EMPTY, Success():
+            case PollVerdict.EMPTY, Success():
                 self._empty(job, heard)
-            case AfterPoll.FAILED, Refusal():
+            case PollVerdict.FAILED, Refusal():
                 self._end(
                     job,
                     GenerationFailedError(
@@ -756,37 +756,37 @@ class Jobs:
                         json.loads(heard.raw_json),
                     ),
                 )
-            case AfterPoll.NOT_FOUND, _:
+            case PollVerdict.NOT_FOUND, _:
                 self._not_found(job, now)
-            case AfterPoll.ACCOUNT, Refusal() | Unreadable():
+            case PollVerdict.ACCOUNT, Refusal() | Unreadable():
                 error = no(heard)
-                self.line.shut(error)
+                self.queue.shut(error)
                 self._say(job, error)
                 if not self._late(job, now):
-                    self._plan(job, now, self.waits.account)
-            case AfterPoll.AGAIN, Processing():
+                    self._plan(job, now, self.timeouts.account)
+            case PollVerdict.AGAIN, Processing():
                 self._runs(job, heard, now)
             case _:
                 self._again(job, heard)
 
-    def _runs(self, job: Job, told: Processing, now: float) -> None:
+    def _runs(self, job: Job, answer: Processing, now: float) -> None:
         """
         The service works on it: ask again on schedule.
         """
-        if job._place is None:
-            job._place = self.line.adopt()
+        if job._ticket is None:
+            job._ticket = self.queue.adopt()
         job._fails = 0
         job._last = now - job._since
-        if told.eta is not None:
-            job.eta = told.eta
-        job.expected_urls = job.expected_urls or told.expected_urls
+        if answer.eta is not None:
+            job.eta = answer.eta
+        job.expected_urls = job.expected_urls or answer.expected_urls
         self.budget.earn()
         self._say_news(job)
         if not self._late(job, now):
             self._plan(job, now)
 
-    def _done(self, job: Job, told: Success, elapsed: float) -> None:
-        speed = self.waits.speed
+    def _done(self, job: Job, answer: Success, elapsed: float) -> None:
+        speed = self.timeouts.speed
         if job._guess is not None or job.spec is not None:
             self._pace.saw(
                 job._kind(),
@@ -796,22 +796,24 @@ class Jobs:
             )
         self.usual = _smooth(self.usual, elapsed)
         self.budget.earn()
-        self._end(job, _generation(job, told))
+        self._end(job, _generation(job, answer))
 
-    def _empty(self, job: Job, told: Success) -> None:
+    def _empty(self, job: Job, answer: Success) -> None:
         """
         Done, but where? After three more looks, where it was said to be.
         """
         job._empty += 1
-        job.expected_urls = told.expected_urls or job.expected_urls
+        job.expected_urls = answer.expected_urls or job.expected_urls
         if job._empty <= _EMPTY:
-            self._again(job, told)
+            self._again(job, answer)
         elif job.expected_urls:
             images = tuple(
                 Image(index, url)
                 for index, url in enumerate(job.expected_urls)
             )
-            self._end(job, _generation(job, attrs.evolve(told, images=images)))
+            self._end(
+                job, _generation(job, attrs.evolve(answer, images=images))
+            )
         else:
             words = "the service says that it is done, and gives no picture"
             self._end(job, GenerationFailedError(job.id, job.track_id, words))
@@ -823,7 +825,7 @@ class Jobs:
         job._lost += 1
         if job._lost == 1:
             job._lost_since = now
-        long = now - job._lost_since >= self.waits.not_found
+        long = now - job._lost_since >= self.timeouts.not_found
         if job._lost < _LOST or not long:
             self._again(job, None)
             return
@@ -834,7 +836,7 @@ class Jobs:
             return
         self._end(job, JobNotFoundError(job.id, job.track_id))
 
-    def _again(self, job: Job, heard: Told | Unsent | Cut | None) -> None:
+    def _again(self, job: Job, heard: Answer | Unsent | Cut | None) -> None:
         """
         That said nothing of the job: ask again, backing off.
         """
@@ -842,12 +844,12 @@ class Jobs:
         self._say_news(job)
         if job not in self._all or self._late(job, now):
             return
-        pause = backoff(job._fails, self.waits, 1.0 - random.random() / 2)
+        pause = backoff(job._fails, self.timeouts, 1.0 - random.random() / 2)
         if not self.budget.spend():
-            pause = max(pause, self.waits.retry_most)
-        told = getattr(heard, "retry_after", None)
-        if told is not None:
-            pause = max(pause, min(told, self.waits.ban_call))
+            pause = max(pause, self.timeouts.retry_most)
+        answer = getattr(heard, "retry_after", None)
+        if answer is not None:
+            pause = max(pause, min(answer, self.timeouts.ban_call))
         job._fails += 1
         self._plan(job, now, pause)
 
@@ -883,12 +885,12 @@ class Jobs:
         self._all.pop(job, None)
         if job.id is not None and self._by_id.get(job.id) is job:
             del self._by_id[job.id]
-        if job._place is not None:
-            place, job._place = job._place, None
+        if job._ticket is not None:
+            ticket, job._ticket = job._ticket, None
             if state is JobState.UNFINISHED:
-                self.line.release(place)
+                self.queue.release(ticket)
             else:
-                self.line.finished(place)
+                self.queue.finished(ticket)
         if isinstance(ended, Generation):
             self.counts.succeeded += 1
             state = JobState.SUCCEEDED
@@ -904,7 +906,7 @@ class Jobs:
         job._ended, job.state = ended, state
         job._call, job._body, job._heard = None, b"", None
         job._last = self.loop.time() - job._since if job._since else 0.0
-        if self.audience:
+        if self.observers:
             self.tell(
                 job,
                 JobFinished(
@@ -929,7 +931,7 @@ class Jobs:
             settle(news, error)
 
     def tell(self, job: Job, event: Event) -> None:
-        self.audience.tell(event, job._context)
+        self.observers.tell(event, job._context)
 
     # The end
 
@@ -953,7 +955,7 @@ class Jobs:
         for job in left:
             waited = now - job._since if job._since else 0.0
             # It may be taken up again, in another line.
-            job._place = None
+            job._ticket = None
             self._say(job, JobUnfinishedError(job.id, job.track_id, waited))
 
     async def join(self) -> None:
@@ -994,15 +996,15 @@ def taken_up(
     )
 
 
-def no(heard: Told) -> ApiError:
+def no(heard: Answer) -> ApiError:
     """
     The one error class of a no, in words or in a bare HTTP code.
     """
     match heard:
         case Refusal():
             return refused(heard)
-        case Unreadable(http=http, excerpt=words, retry_after=told):
-            return refused(Refusal(http, None, words, retry_after=told))
+        case Unreadable(http=http, excerpt=words, retry_after=answer):
+            return refused(Refusal(http, None, words, retry_after=answer))
     words = "accepted without an id"
     return refused(Refusal(heard.http, None, words, raw_json=heard.raw_json))
 
@@ -1048,7 +1050,7 @@ def named(jobs: Iterable[Job]) -> str:
 
 
 def generation(
-    told: Success,
+    answer: Success,
     job_id: str | None,
     track_id: str | None,
     *,
@@ -1061,22 +1063,22 @@ def generation(
     return Generation(
         id=job_id,
         track_id=track_id,
-        images=told.images,
-        seed=seed if told.seed is None else told.seed,
-        generation_time=told.generation_time,
-        nsfw=told.nsfw,
-        meta_json=meta if told.meta_json == b"{}" else told.meta_json,
-        raw_json=told.raw_json,
+        images=answer.images,
+        seed=seed if answer.seed is None else answer.seed,
+        generation_time=answer.generation_time,
+        nsfw=answer.nsfw,
+        meta_json=meta if answer.meta_json == b"{}" else answer.meta_json,
+        raw_json=answer.raw_json,
     )
 
 
-def _generation(job: Job, told: Success) -> Generation:
+def _generation(job: Job, answer: Success) -> Generation:
     return generation(
-        told, job.id, job.track_id, seed=job._seed, meta=job._meta
+        answer, job.id, job.track_id, seed=job._seed, meta=job._meta
     )
 
 
-def _no_such_route(heard: Told | Unsent | Cut) -> bool:
+def _no_such_route(heard: Answer | Unsent | Cut) -> bool:
     match heard:
         case Refusal(http=404 | 405, topics=topics):
             return Topic.NOT_FOUND not in topics

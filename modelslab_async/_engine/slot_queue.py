@@ -11,17 +11,17 @@ import random
 
 import attrs
 
-from .._policy.breakers import Door
-from .._policy.slots import Place, Slots
+from .._policy.breakers import AccountBreaker
+from .._policy.slots import Slots, Ticket
 from ..errors import ApiError, ModelsLabError
-from ..events import Audience, LimitLearnt, LineClosed
+from ..events import LimitLearnt, LineClosed, Observers
 
 
 _log = logging.getLogger("modelslab_async")
 
 
 @attrs.define(eq=False, repr=False)
-class Line:
+class SlotQueue:
     """
     The line for slots: `Slots` with somebody who waits.
 
@@ -29,12 +29,12 @@ class Line:
     """
 
     slots: Slots
-    door: Door
-    audience: Audience
+    account: AccountBreaker
+    observers: Observers
     _loop: asyncio.AbstractEventLoop = attrs.field(
         factory=asyncio.get_running_loop, repr=False
     )
-    _turns: dict[Place, asyncio.Future[None]] = attrs.field(
+    _turns: dict[Ticket, asyncio.Future[None]] = attrs.field(
         factory=dict, init=False, repr=False
     )
     _timer: asyncio.TimerHandle | None = attrs.field(
@@ -46,21 +46,21 @@ class Line:
         """
         The account's no, for a call that comes now; None lets it in.
         """
-        return self.door.closed(self._loop.time())
+        return self.account.closed(self._loop.time())
 
-    def join(self, priority: int) -> Place:
+    def join(self, priority: int) -> Ticket:
         """
         Take a place, not yet a turn.
         """
         return self.slots.join(priority, self._loop.time())
 
-    def rejoin(self, place: Place) -> None:
+    def rejoin(self, ticket: Ticket) -> None:
         """
         Go back into the line; the place has not lost its age.
         """
-        self.slots.rejoin(place, self._loop.time())
+        self.slots.rejoin(ticket, self._loop.time())
 
-    async def turn(self, place: Place) -> None:
+    async def turn(self, ticket: Ticket) -> None:
         """
         Wait until *place* holds a slot.
 
@@ -68,53 +68,53 @@ class Line:
             ApiError: The account was refused in the meantime.
         """
         turn = self._loop.create_future()
-        self._turns[place] = turn
+        self._turns[ticket] = turn
         self._admit()
         try:
             await turn
         except BaseException:
-            if self._turns.pop(place, None) is None and turn.done():
+            if self._turns.pop(ticket, None) is None and turn.done():
                 if not turn.cancelled() and turn.exception() is None:
-                    self.release(place)
+                    self.release(ticket)
             else:
-                self.slots.leave(place)
+                self.slots.leave(ticket)
             self._admit()
             raise
 
-    def accepted(self, place: Place) -> None:
-        self.slots.accepted(place, self._loop.time())
-        self.door.accepted()
+    def accepted(self, ticket: Ticket) -> None:
+        self.slots.accepted(ticket, self._loop.time())
+        self.account.accepted()
         self._admit()
 
-    def refused(self, place: Place, named: int | None) -> None:
+    def refused(self, ticket: Ticket, named: int | None) -> None:
         """
         The queue is full: the slot is given back.
         """
         self.slots.refused(
-            place, self._loop.time(), named=named, dice=random.random()
+            ticket, self._loop.time(), named=named, dice=random.random()
         )
         self._admit()
 
-    def release(self, place: Place) -> None:
-        self.slots.release(place, self._loop.time())
+    def release(self, ticket: Ticket) -> None:
+        self.slots.release(ticket, self._loop.time())
         self._admit()
 
-    def finished(self, place: Place) -> None:
-        self.slots.finished(place, self._loop.time())
+    def finished(self, ticket: Ticket) -> None:
+        self.slots.finished(ticket, self._loop.time())
         self._admit()
 
-    def adopt(self) -> Place:
+    def adopt(self) -> Ticket:
         return self.slots.adopt(self._loop.time())
 
     def shut(self, error: ApiError) -> None:
         """
         The account was refused: all who wait get the error.
         """
-        if self.door.error is None:
+        if self.account.error is None:
             _log.warning("the account was refused: %s", error)
-            if self.audience:
-                self.audience.tell(LineClosed(None, str(error)))
-        self.door.refused(error, self._loop.time())
+            if self.observers:
+                self.observers.tell(LineClosed(None, str(error)))
+        self.account.refused(error, self._loop.time())
         self.empty(error)
 
     def empty(self, error: ModelsLabError) -> None:
@@ -122,8 +122,8 @@ class Line:
         Send all away who wait.
         """
         turns, self._turns = self._turns, {}
-        for place, turn in turns.items():
-            self.slots.leave(place)
+        for ticket, turn in turns.items():
+            self.slots.leave(ticket)
             if not turn.done():
                 turn.set_exception(afresh(error))
 
@@ -133,10 +133,10 @@ class Line:
 
     def _admit(self) -> None:
         now = self._loop.time()
-        while (place := self.slots.admit(now)) is not None:
-            turn = self._turns.pop(place, None)
+        while (ticket := self.slots.admit(now)) is not None:
+            turn = self._turns.pop(ticket, None)
             if turn is None or turn.done():
-                self.slots.release(place, now)
+                self.slots.release(ticket, now)
             else:
                 turn.set_result(None)
         if self._timer is not None:
@@ -145,9 +145,9 @@ class Line:
         wake = self.slots.wake(now)
         if wake is not None:
             self._timer = self._loop.call_later(wake, self._admit)
-        if self.audience and self.slots.limit != self._limit:
+        if self.observers and self.slots.limit != self._limit:
             self._limit = self.slots.limit
-            self.audience.tell(LimitLearnt(None, self._limit))
+            self.observers.tell(LimitLearnt(None, self._limit))
 
 
 def afresh(error: ModelsLabError) -> ModelsLabError:

@@ -19,20 +19,20 @@ from typing import Protocol
 
 import attrs
 
-from .._policy.breakers import Brake, Trouble
+from .._policy.breakers import OutageBreaker, Trouble
 from .._policy.retry import RetryBudget, RetryPolicy, backoff
-from .._policy.slots import Place
-from .._policy.timeouts import Waits
-from .._policy.verdicts import AfterSubmit, after_submit
+from .._policy.slots import Ticket
+from .._policy.timeouts import Timeouts
+from .._policy.verdicts import SubmitVerdict, judge_submit
 from .._protocol.decode import decode
 from .._protocol.encode import encode
 from .._protocol.replies import (
+    Answer,
     Cut,
     Processing,
     Refusal,
     Reply,
     Success,
-    Told,
     Unreadable,
     Unsent,
 )
@@ -49,11 +49,11 @@ from ..errors import (
     ServerError,
     TransportError,
 )
-from ..events import Audience, CallRetried, Event, OutcomeUnknown, QueueFull
+from ..events import CallRetried, Event, Observers, OutcomeUnknown, QueueFull
 from ..specs import TextToImage
 from .http import SessionPool
 from .poller import Counts, Home, Job, Jobs, no
-from .slot_queue import Line, afresh
+from .slot_queue import SlotQueue, afresh
 
 
 _log = logging.getLogger("modelslab_async")
@@ -72,7 +72,7 @@ class Record(Protocol):
         The next thing that happens is the first byte.
         """
 
-    async def accepted(self, told: Processing | Success, job: Job) -> None:
+    async def accepted(self, answer: Processing | Success, job: Job) -> None:
         """
         It runs, and is billed.
         """
@@ -100,7 +100,9 @@ class _Unwritten:
 
     async def submitting(self, track_id: str) -> None: ...
 
-    async def accepted(self, told: Processing | Success, job: Job) -> None: ...
+    async def accepted(
+        self, answer: Processing | Success, job: Job
+    ) -> None: ...
 
     async def planned(self) -> None: ...
 
@@ -139,7 +141,7 @@ class Submission:
     job: Job
     record: Record = UNWRITTEN
     #: A batch's: it waits where a call would fail.
-    brake: Brake | None = None
+    breaker: OutageBreaker | None = None
     sent: bool = attrs.field(default=False, init=False)
     asked: bool = attrs.field(default=False, init=False)
     recalled: bool = attrs.field(default=False, init=False)
@@ -182,11 +184,11 @@ class Submits:
 
     pool: SessionPool
     jobs: Jobs
-    line: Line
+    queue: SlotQueue
     policy: RetryPolicy
     budget: RetryBudget
-    waits: Waits
-    audience: Audience
+    timeouts: Timeouts
+    observers: Observers
     counts: Counts
     home: Home
     _under_way: set[Submission] = attrs.field(
@@ -203,7 +205,7 @@ class Submits:
         priority: int,
         track_id: str | None = None,
         record: Record = UNWRITTEN,
-        brake: Brake | None = None,
+        breaker: OutageBreaker | None = None,
     ) -> Submission:
         """
         Put a request into the line.
@@ -221,9 +223,9 @@ class Submits:
             spec.endpoint,
             track_id=track_id or spec.track_id or new_track_id(),
             spec=spec,
-            context=contextvars.copy_context() if self.audience else None,
+            context=contextvars.copy_context() if self.observers else None,
         )
-        submission = Submission(spec, priority, job, record, brake)
+        submission = Submission(spec, priority, job, record, breaker)
         submission.task = self.jobs.loop.create_task(self._run(submission))
         self._under_way.add(submission)
         submission.task.add_done_callback(lambda _: self._over(submission))
@@ -280,7 +282,7 @@ class Submits:
         for submission in tuple(self._under_way):
             if not submission.sent:
                 submission.task.cancel()
-        await self._settle(self.waits.leave)
+        await self._settle(self.timeouts.leave)
         for submission in tuple(self._under_way):
             submission.task.cancel()
         await self._settle(None)
@@ -302,14 +304,14 @@ class Submits:
 
     async def _run(self, one: Submission) -> Job:
         self._pass(one)
-        place = self.line.join(one.priority)
+        ticket = self.queue.join(one.priority)
         try:
             while True:
-                await self.line.turn(place)
+                await self.queue.turn(ticket)
                 _done(one.entered)
-                pause = self._braked(one, place)
+                pause = self._braked(one, ticket)
                 if pause == 0:
-                    again = await self._try(one, place)
+                    again = await self._try(one, ticket)
                     if again is None:
                         return one.job
                     pause = again
@@ -320,9 +322,9 @@ class Submits:
                 self._pass(one)
                 if one.unknowns:
                     # The old place stays with the request that may run.
-                    place = self.line.join(one.priority)
+                    ticket = self.queue.join(one.priority)
                 else:
-                    self.line.rejoin(place)
+                    self.queue.rejoin(ticket)
         except ModelsLabError as error:
             self.jobs.lose(one.job, error)
             raise
@@ -331,36 +333,36 @@ class Submits:
                 self.jobs.lose(one.job, _given_up(one))
             raise
         finally:
-            self.line.slots.leave(place)
+            self.queue.slots.leave(ticket)
             if one.probe:
-                self.line.door.undecided()
+                self.queue.account.undecided()
 
     def _pass(self, one: Submission) -> None:
         """
         Go through the account's door; the probe may come back to the line.
         """
-        door = self.line.door
-        if one.probe and door.probing:
+        account = self.queue.account
+        if one.probe and account.probing:
             return
-        if (shut := self.line.closed()) is not None:
+        if (shut := self.queue.closed()) is not None:
             raise afresh(shut)
-        one.probe = door.probing
+        one.probe = account.probing
 
-    def _braked(self, one: Submission, place: Place) -> float:
+    def _braked(self, one: Submission, ticket: Ticket) -> float:
         """
         How long an outage, or a ban, keeps the batch from asking.
         """
-        brake, now = one.brake, self.jobs.loop.time()
-        pause = 0.0 if brake is None else brake.pause(now)
-        if brake is not None and pause == 0:
-            brake.probing(now)
+        breaker, now = one.breaker, self.jobs.loop.time()
+        pause = 0.0 if breaker is None else breaker.pause(now)
+        if breaker is not None and pause == 0:
+            breaker.probing(now)
         if pause > 0:
-            self.line.release(place)
-            if brake is not None and brake.error and brake.spent(now):
-                raise afresh(brake.error)
+            self.queue.release(ticket)
+            if breaker is not None and breaker.error and breaker.spent(now):
+                raise afresh(breaker.error)
         return pause
 
-    async def _try(self, one: Submission, place: Place) -> float | None:
+    async def _try(self, one: Submission, ticket: Ticket) -> float | None:
         """
         Send it once; give how long to wait before the next try, None if it
         was accepted.
@@ -369,19 +371,19 @@ class Submits:
         try:
             await one.record.submitting(one.track_id)
             one.sent = True
-            self.jobs.begin(job, place)
+            self.jobs.begin(job, ticket)
             if one.tries == 0:
                 one.began = self.jobs.loop.time()
             try:
                 heard = await self._send(one)
             except ConfigurationError:
                 # No key could be had: nothing left.
-                self.line.release(place)
+                self.queue.release(ticket)
                 await one.record.planned()
                 raise
             one.asked = one.asked or not isinstance(heard, Unsent)
             if not isinstance(heard, Unsent | Cut | Refusal | Unreadable) and (
-                after_submit(heard) is AfterSubmit.ACCEPTED
+                judge_submit(heard) is SubmitVerdict.ACCEPTED
             ):
                 try:
                     # Nothing else is done with the answer before it is kept.
@@ -389,31 +391,31 @@ class Submits:
                 finally:
                     # Also where we are cancelled: its id is known.
                     kept = True
-                    self.line.accepted(place)
+                    self.queue.accepted(ticket)
                     self.jobs.accept(job, heard)
                 self.budget.earn()
-                if one.brake is not None:
-                    one.brake.good()
+                if one.breaker is not None:
+                    one.breaker.good()
                 return None
-            return await self._refused(one, place, heard)
+            return await self._refused(one, ticket, heard)
         except asyncio.CancelledError:
             if one.sent and not kept:
                 self._unknown(one, "cancelled", "our own task was cancelled")
             if not kept:
-                self.line.release(place)
+                self.queue.release(ticket)
             if not one.sent:
                 await one.record.planned()
             raise
         except ModelsLabError:
             if not one.sent:
-                self.line.release(place)
+                self.queue.release(ticket)
             raise
         finally:
             if not kept:
                 one.sent = False
                 self.jobs.forget(job)
 
-    async def _send(self, one: Submission) -> Told | Unsent | Cut:
+    async def _send(self, one: Submission) -> Answer | Unsent | Cut:
         call = encode(
             one.spec, base_url=self.pool.base_url, track_id=one.track_id
         )
@@ -421,44 +423,46 @@ class Submits:
         return decode(reply) if isinstance(reply, Reply) else reply
 
     async def _refused(
-        self, one: Submission, place: Place, heard: Told | Unsent | Cut
+        self, one: Submission, ticket: Ticket, heard: Answer | Unsent | Cut
     ) -> float:
         """
         Play out the rows in which it was not accepted.
         """
-        row = after_submit(heard)
-        if row is AfterSubmit.CUT or row is AfterSubmit.UNKNOWN:
-            return await self._no_verdict(one, place, heard)
-        if row is AfterSubmit.QUEUE_FULL:
+        row = judge_submit(heard)
+        if row is SubmitVerdict.CUT or row is SubmitVerdict.UNKNOWN:
+            return await self._no_verdict(one, ticket, heard)
+        if row is SubmitVerdict.QUEUE_FULL:
             self.counts.refusals += 1
             limit = heard.limit if isinstance(heard, Refusal) else None
-            if self.audience:
+            if self.observers:
                 self._tell(one, QueueFull(one.track_id, limit))
-            self.line.refused(place, limit)
+            self.queue.refused(ticket, limit)
             await one.record.planned()
             return 0.0
-        if row is AfterSubmit.ACCOUNT and not isinstance(heard, Unsent | Cut):
+        if row is SubmitVerdict.ACCOUNT and not isinstance(
+            heard, Unsent | Cut
+        ):
             error = no(heard)
             # First, or the slot given back would let one more in.
-            self.line.shut(error)
-            self.line.release(place)
+            self.queue.shut(error)
+            self.queue.release(ticket)
             await one.record.planned()
             raise error
-        self.line.release(place)
-        if row is not AfterSubmit.REFUSED:
+        self.queue.release(ticket)
+        if row is not SubmitVerdict.REFUSED:
             await one.record.planned()
         match row, heard:
-            case AfterSubmit.NOT_SENT, Unsent():
+            case SubmitVerdict.NOT_SENT, Unsent():
                 pause = self._not_sent(one, heard)
-            case AfterSubmit.SAME_REQUEST, Refusal():
+            case SubmitVerdict.SAME_REQUEST, Refusal():
                 pause = self._same_request(one, heard)
-            case AfterSubmit.BAN, Refusal() | Unreadable():
+            case SubmitVerdict.BAN, Refusal() | Unreadable():
                 pause = self._ban(one, heard)
-            case AfterSubmit.LOADING, Refusal():
+            case SubmitVerdict.LOADING, Refusal():
                 pause = self._loading(one, heard)
-            case AfterSubmit.UNAVAILABLE, _:
+            case SubmitVerdict.UNAVAILABLE, _:
                 pause = self._unavailable(one, heard)
-            case AfterSubmit.REDIRECT, _:
+            case SubmitVerdict.REDIRECT, _:
                 raise ProtocolError(
                     "the service sent us elsewhere, which an API call does "
                     "not follow",
@@ -468,7 +472,7 @@ class Submits:
                 final = self._final(one, heard)
                 await one.record.failed(final)
                 raise final
-        if self.audience:
+        if self.observers:
             self._tell(
                 one, CallRetried(one.track_id, row.name, one.tries, pause)
             )
@@ -480,10 +484,10 @@ class Submits:
         one.tries += 1
         if heard.hopeless:
             raise error
-        if one.brake is not None:
+        if one.breaker is not None:
             self._brake(one, Trouble.UNREACHED, error)
-            return backoff(one.tries, self.waits, random.random())
-        pause = backoff(one.tries - 1, self.waits, random.random())
+            return backoff(one.tries, self.timeouts, random.random())
+        pause = backoff(one.tries - 1, self.timeouts, random.random())
         late = now + pause - one.began > self.policy.patience
         if one.tries >= self.policy.attempts or late:
             raise error
@@ -491,45 +495,45 @@ class Submits:
 
     def _same_request(self, one: Submission, heard: Refusal) -> float:
         one.same += 1
-        if one.brake is None and one.same > 1:
+        if one.breaker is None and one.same > 1:
             raise no(heard)
-        return heard.retry_after or self.waits.same_request
+        return heard.retry_after or self.timeouts.same_request
 
     def _ban(self, one: Submission, heard: Refusal | Unreadable) -> float:
-        pause = heard.retry_after or self.waits.ban
+        pause = heard.retry_after or self.timeouts.ban
         one.banned += pause
-        if one.brake is None:
-            if one.banned > self.waits.ban_call:
+        if one.breaker is None:
+            if one.banned > self.timeouts.ban_call:
                 raise no(heard)
         else:
-            pause = min(pause, self.waits.ban_batch)
-            one.brake.hold(self.jobs.loop.time() + pause)
+            pause = min(pause, self.timeouts.ban_batch)
+            one.breaker.hold(self.jobs.loop.time() + pause)
         return pause
 
     def _loading(self, one: Submission, heard: Refusal) -> float:
-        if one.loads >= len(self.waits.loading):
+        if one.loads >= len(self.timeouts.loading):
             raise ServerError(heard.http, heard.message, heard.code)
-        pause = self.waits.loading[one.loads]
+        pause = self.timeouts.loading[one.loads]
         one.loads += 1
         return pause
 
     def _unavailable(
-        self, one: Submission, heard: Told | Unsent | Cut
+        self, one: Submission, heard: Answer | Unsent | Cut
     ) -> float:
         error = ServerError(_http(heard), _excerpt(heard))
         one.unavailable += 1
-        if one.brake is not None:
+        if one.breaker is not None:
             self._brake(one, Trouble.UNREACHED, error)
         elif one.unavailable >= self.policy.attempts or (
             not self.budget.spend()
         ):
             raise error
-        pause = backoff(one.unavailable, self.waits, random.random())
-        told = heard.retry_after if isinstance(heard, Refusal) else None
-        return max(pause, min(told or 0.0, self.waits.ban_call))
+        pause = backoff(one.unavailable, self.timeouts, random.random())
+        answer = heard.retry_after if isinstance(heard, Refusal) else None
+        return max(pause, min(answer or 0.0, self.timeouts.ban_call))
 
     def _final(
-        self, one: Submission, heard: Told | Unsent | Cut
+        self, one: Submission, heard: Answer | Unsent | Cut
     ) -> ModelsLabError:
         """
         The error of a request that is refused for what it is.
@@ -550,15 +554,15 @@ class Submits:
         return error
 
     async def _no_verdict(
-        self, one: Submission, place: Place, heard: Told | Unsent | Cut
+        self, one: Submission, ticket: Ticket, heard: Answer | Unsent | Cut
     ) -> float:
         """
         Sent, and nobody knows: it may run, and be billed.
         """
         # What has run longest is likely to be over; the slot comes back then.
-        usual = self.jobs.usual or self.waits.unknown_slot
+        usual = self.jobs.usual or self.timeouts.unknown_slot
         self.jobs.loop.call_later(
-            min(usual, self.waits.unknown_slot), self.line.release, place
+            min(usual, self.timeouts.unknown_slot), self.queue.release, ticket
         )
         phase: Phase = "verdict"
         if isinstance(heard, Cut):
@@ -567,7 +571,7 @@ class Submits:
         await one.record.unknown(error)
         if one.unknowns <= self.policy.resubmit_unknown:
             await one.record.planned()
-            return backoff(one.unknowns, self.waits, random.random())
+            return backoff(one.unknowns, self.timeouts, random.random())
         self._brake(one, Trouble.UNKNOWN, error)
         if isinstance(heard, Cut):
             raise error from TransportError(heard.reason, sent=True)
@@ -583,7 +587,7 @@ class Submits:
         self.counts.unknown_ids.append(one.track_id)
         error = OutcomeUnknownError(one.track_id, phase, reason)
         _log.warning("%s", error)
-        if self.audience:
+        if self.observers:
             self._tell(one, OutcomeUnknown(one.track_id, reason))
         return error
 
@@ -594,12 +598,12 @@ class Submits:
         error: ModelsLabError,
         words: str = "",
     ) -> None:
-        if one.brake is not None:
-            one.brake.bad(
+        if one.breaker is not None:
+            one.breaker.bad(
                 trouble,
                 error,
                 self.jobs.loop.time(),
-                slots=self.line.slots.limit,
+                slots=self.queue.slots.limit,
                 words=words,
             )
 
@@ -621,11 +625,11 @@ def _done(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _http(heard: Told | Unsent | Cut) -> int:
+def _http(heard: Answer | Unsent | Cut) -> int:
     return 0 if isinstance(heard, Unsent | Cut) else heard.http
 
 
-def _excerpt(heard: Told | Unsent | Cut) -> str:
+def _excerpt(heard: Answer | Unsent | Cut) -> str:
     match heard:
         case Unsent(reason=reason) | Cut(reason=reason):
             return reason

@@ -22,11 +22,11 @@ from ..errors import DownloadError
 from .image_format import (
     Bytes,
     Faulty,
-    Kind,
+    ImageFormat,
     Verdict,
     decode,
     examine,
-    kind_of,
+    format_of,
 )
 
 
@@ -121,7 +121,7 @@ class _Part:
     directory: Path
     name: str
     used: bool = False
-    kind: Kind = Kind.PNG
+    kind: ImageFormat = ImageFormat.PNG
     sha256: str = ""
     _facts: tuple[str | None, int, int, int] = (None, 0, 0, 0)
     _path: Path | None = None
@@ -227,7 +227,7 @@ def _there(directory: Path, name: str, cap_bytes: int) -> SavedFile | None:
     """
     The whole picture that has this name already.
     """
-    for kind in Kind:
+    for kind in ImageFormat:
         path = directory / f"{name}.{kind}"
         try:
             # A pipe of that name would keep us waiting.
@@ -253,7 +253,7 @@ def _looked_at(data: Bytes, cap_bytes: int) -> tuple[Bytes, Verdict]:
     """
     The picture that came, out of its text if it came as one.
     """
-    if kind_of(data) is None:
+    if format_of(data) is None:
         data = decode(data, cap_bytes=cap_bytes) or data
     if len(data) > cap_bytes:
         return data, _too_large(cap_bytes)

@@ -38,7 +38,7 @@ from ..errors import (
 )
 from ..results import Generation, Image
 from .disk import SavedFile, Target, _Basket, _Part, _sweep, _there, _too_large
-from .image_format import Faulty, kind_of, text_cap
+from .image_format import Faulty, format_of, text_cap
 
 
 _log = logging.getLogger("modelslab_async")
@@ -110,7 +110,7 @@ class Files:
     """
 
     open_file: Opener
-    waits: Patience
+    timeouts: Patience
     #: How many threads may be at the disk at a time; the others of the loop's
     #: executor are for DNS.
     limiter: anyio.CapacityLimiter = attrs.field(
@@ -216,7 +216,7 @@ class Files:
     # From the link
 
     def _until(self) -> float:
-        return anyio.current_time() + self.waits.late_link
+        return anyio.current_time() + self.timeouts.late_link
 
     async def _store(
         self,
@@ -267,7 +267,7 @@ class Files:
             if source.fresh is None or disk or not patient:
                 raise
             image = await source.again(image, exc)
-            least = anyio.current_time() + self.waits.late_most
+            least = anyio.current_time() + self.timeouts.late_most
             await self._fetch(image, part, max(until, least))
 
     async def _fetch(self, image: Image, target: Target, until: float) -> None:
@@ -288,7 +288,7 @@ class Files:
     async def _by_link(
         self, links: list[str], target: Target, until: float
     ) -> None:
-        pause = self.waits.late_first
+        pause = self.timeouts.late_first
         trouble = _Trouble("the picture has no link")
         unsafe: UnsafeUrlError | None = None
         tries = 0
@@ -315,7 +315,7 @@ class Files:
                 nap = min(max(nap, trouble.retry_after or 0.0), max(left, 0.0))
                 _log.debug("%s; asking again in %.1f s", trouble, nap)
                 await anyio.sleep(nap)
-                pause = min(pause * 2, self.waits.late_most)
+                pause = min(pause * 2, self.timeouts.late_most)
         if unsafe is not None:
             raise unsafe
         raise DownloadError(str(trouble)) from trouble.cause
@@ -358,13 +358,13 @@ class Files:
         chunks = stream.chunks()
         try:
             async for chunk in chunks:
-                if not total and kind_of(chunk) is None:
+                if not total and format_of(chunk) is None:
                     most = text_cap(self.cap_bytes)
                 total += len(chunk)
                 if total > most:
                     return _too_large(self.cap_bytes)
                 spent = anyio.current_time() - started
-                if spent > 4 * self.waits.file_read + total / _SLOWEST:
+                if spent > 4 * self.timeouts.file_read + total / _SLOWEST:
                     return Faulty(f"too slow: {total} bytes in {spent:.0f} s")
                 held.append(chunk)
                 held_bytes += len(chunk)

@@ -44,7 +44,7 @@ async def make(directory: Path) -> None:
 
 
 @attrs.define(eq=False)
-class Shelf:
+class OutputFolder:
     """
     The folder of one batch, which no other process writes to.
 

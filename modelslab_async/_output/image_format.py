@@ -30,7 +30,7 @@ import attrs
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
-class Kind(enum.StrEnum):
+class ImageFormat(enum.StrEnum):
     """
     What we know as pictures; the value is the file's extension.
     """
@@ -47,7 +47,7 @@ class Whole:
     A picture, all of it; *width* and *height* in pixels.
     """
 
-    kind: Kind
+    kind: ImageFormat
     width: int
     height: int
 
@@ -72,19 +72,19 @@ class Faulty:
 Verdict: TypeAlias = Whole | Faulty
 
 
-def kind_of(head: Bytes) -> Kind | None:
+def format_of(head: Bytes) -> ImageFormat | None:
     """
     Which kind of picture begins like this; the first 12 bytes tell.
     """
     start = bytes(head[:12])
     if start.startswith(b"\x89PNG\r\n\x1a\n"):
-        return Kind.PNG
+        return ImageFormat.PNG
     if start.startswith(b"\xff\xd8\xff"):
-        return Kind.JPEG
+        return ImageFormat.JPEG
     if start.startswith(b"RIFF") and start[8:] == b"WEBP":
-        return Kind.WEBP
+        return ImageFormat.WEBP
     if start.startswith((b"GIF87a", b"GIF89a")):
-        return Kind.GIF
+        return ImageFormat.GIF
     return None
 
 
@@ -92,7 +92,7 @@ def examine(data: Bytes) -> Verdict:
     """
     Say whether *data* is a whole picture, and if not, what it is.
     """
-    kind = kind_of(data)
+    kind = format_of(data)
     if kind is None:
         return _stranger(bytes(data[:64]), len(data))
     try:
@@ -286,11 +286,11 @@ def _colours(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-_WALKS: dict[Kind, Callable[[memoryview], tuple[int, int]]] = {
-    Kind.PNG: _png,
-    Kind.JPEG: _jpeg,
-    Kind.WEBP: _webp,
-    Kind.GIF: _gif,
+_WALKS: dict[ImageFormat, Callable[[memoryview], tuple[int, int]]] = {
+    ImageFormat.PNG: _png,
+    ImageFormat.JPEG: _jpeg,
+    ImageFormat.WEBP: _webp,
+    ImageFormat.GIF: _gif,
 }
 
 
@@ -346,7 +346,7 @@ def decode(data: Bytes, *, cap_bytes: int) -> bytes | None:
     prefix = _DATA_URI.match(data)
     start = prefix.end() if prefix else 0
     head = _letters(data[start : start + 4096])
-    if kind_of(_bytes(head[:64])) is None:
+    if format_of(_bytes(head[:64])) is None:
         return None
     if _TEXT.fullmatch(data, start) is None:
         return None

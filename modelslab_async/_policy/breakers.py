@@ -9,11 +9,11 @@ import enum
 import attrs
 
 from ..errors import ApiError, ModelsLabError
-from .timeouts import Waits
+from .timeouts import Timeouts
 
 
 @attrs.define(eq=False)
-class Door:
+class AccountBreaker:
     """
     What a no to the account (key, credit, plan) closes.
 
@@ -77,7 +77,7 @@ class Trouble(enum.Enum):
 
 
 @attrs.define(eq=False)
-class Brake:
+class OutageBreaker:
     """
     Keeps an outage from burning a batch.
 
@@ -89,7 +89,7 @@ class Brake:
     What changes: the row of troubles, and since when the brake is on.
     """
 
-    waits: Waits
+    timeouts: Timeouts
     most: int = 20
     _kind: tuple[Trouble, str] | None = None
     _row: int = 0
@@ -125,8 +125,8 @@ class Brake:
         self.error = error
         kind = (trouble, words)
         if self.on:
-            pause = self.waits.brake_first * 2.0 ** min(self._probes, 30)
-            self._next = now + min(self.waits.brake_most, pause)
+            pause = self.timeouts.outage_first * 2.0 ** min(self._probes, 30)
+            self._next = now + min(self.timeouts.outage_most, pause)
             self._probes += 1
             return
         self._row = self._row + 1 if kind == self._kind else 1
@@ -134,7 +134,7 @@ class Brake:
         most = slots if trouble is Trouble.UNKNOWN else self.most
         if self._row >= most:
             self._since, self._probes = now, 1
-            self._next = now + self.waits.brake_first
+            self._next = now + self.timeouts.outage_first
 
     def hold(self, until: float) -> None:
         """
@@ -154,12 +154,12 @@ class Brake:
         An item goes as a probe: no other before it has reported.
         """
         if self.on:
-            self._next = now + self.waits.brake_most
+            self._next = now + self.timeouts.outage_most
 
     def spent(self, now: float) -> bool:
         """
         Whether it has been on for so long that the batch should stop.
         """
         return self._since is not None and (
-            now - self._since >= self.waits.brake
+            now - self._since >= self.timeouts.outage
         )

@@ -151,14 +151,14 @@ class Pace:
     """
 
     schedule: PollSchedule
-    _kinds: dict[Hashable, Kind] = attrs.field(
+    _kinds: dict[Hashable, DurationModel] = attrs.field(
         factory=dict, init=False, repr=False
     )
-    _last: Kind = attrs.field(init=False, repr=False)
+    _last: DurationModel = attrs.field(init=False, repr=False)
 
     @_last.default
-    def _nothing_yet(self) -> Kind:
-        return Kind()
+    def _nothing_yet(self) -> DurationModel:
+        return DurationModel()
 
     def pause(
         self,
@@ -244,7 +244,7 @@ def _known(eta: float | None) -> float | None:
 
 
 @attrs.define(eq=False)
-class Kind:
+class DurationModel:
     """
     One kind of job, in both units of time.
     """
@@ -252,11 +252,11 @@ class Kind:
     seconds: Durations = attrs.field(factory=lambda: Durations.around(4, 1.2))
     guesses: Durations = attrs.field(factory=lambda: Durations.around(1, 0.7))
 
-    def young(self) -> Kind:
+    def young(self) -> DurationModel:
         """
         The same beliefs, held as lightly as after one job.
         """
-        return Kind(self.seconds.young(), self.guesses.young())
+        return DurationModel(self.seconds.young(), self.guesses.young())
 
     def best(self, eta: float | None) -> tuple[Durations, float]:
         """
@@ -388,7 +388,7 @@ class Durations:
 
 
 @attrs.define(eq=False)
-class Bucket:
+class TokenBucket:
     """
     The budget of polls: a bucket of tokens, filled at a constant rate.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import attrs
 
 from ..errors import ConfigurationError
-from .timeouts import Waits
+from .timeouts import Timeouts
 
 
 @attrs.frozen
@@ -60,12 +60,12 @@ class RetryPolicy:
             raise ConfigurationError("RetryPolicy: " + "; ".join(wrong))
 
 
-def backoff(tries: int, waits: Waits, dice: float) -> float:
+def backoff(tries: int, timeouts: Timeouts, dice: float) -> float:
     """
     Seconds before the next try: full jitter, so that crowds come apart.
     """
     return dice * min(
-        waits.retry_most, waits.retry_first * 2.0 ** min(tries, 30)
+        timeouts.retry_most, timeouts.retry_first * 2.0 ** min(tries, 30)
     )
 
 

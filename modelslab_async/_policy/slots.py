@@ -3,7 +3,7 @@ Who may enter: the account's limit, and how it is learnt.
 
 An account may have only so many unfinished jobs, its *slots*, and the service
 says how many only when it refuses one more, sometimes not even then. Here a
-place waits in the line, is admitted, and then holds a slot until its job ends.
+ticket waits in the queue, is admitted, and holds a slot until its job ends.
 
 What a refusal teaches:
 
@@ -44,7 +44,7 @@ BACK_OFF = 0.9
 
 class Standing(enum.Enum):
     """
-    Where a place is: in the line, in a slot, or neither.
+    Where a ticket is: in the line, in a slot, or neither.
     """
 
     WAITING = enum.auto()
@@ -54,9 +54,9 @@ class Standing(enum.Enum):
 
 
 @attrs.define(eq=False)
-class Place:
+class Ticket:
     """
-    A place in the line; once admitted, the slot that its job holds.
+    A place in the queue; once admitted, the slot that its job holds.
 
     Attributes:
         priority: Lower goes first.
@@ -83,13 +83,13 @@ class Slots:
     """
     The line for the account's slots.
 
-    What changes: the line, the places that hold a slot, what is known of the
+    What changes: the queue, the tickets that hold a slot, what is known of the
     limit, and whether the line is closed.
 
     Args:
         slots: Start here and never go above; None: start at 5 and learn.
 
-        ageing: A place gains 1 in priority for each that many seconds.
+        ageing: A ticket gains 1 in priority for each that many seconds.
 
         shortest: Seconds, the least until a probe when no job of ours ends.
 
@@ -114,11 +114,11 @@ class Slots:
     _limit: float = attrs.field(init=False)
     # By age and priority, since, number and ticket. Who leaves only tears up
     # the ticket; the entry stays until it comes to the front.
-    _line: list[tuple[float, float, int, int, Place]] = attrs.field(
+    _queue: list[tuple[float, float, int, int, Ticket]] = attrs.field(
         factory=list, init=False, repr=False
     )
-    _places: int = attrs.field(default=0, init=False)
     _tickets: int = attrs.field(default=0, init=False)
+    _stubs: int = attrs.field(default=0, init=False)
     _turns: int = attrs.field(default=0, init=False)
 
     # Turns up to this one belong to a round of refusals that was heeded.
@@ -126,7 +126,7 @@ class Slots:
     # Closed, but a probe may go; which one went, and when; when the next may
     # though no job of ours has ended.
     _ajar: bool = attrs.field(default=False, init=False)
-    _probe: Place | None = attrs.field(default=None, init=False)
+    _probe: Ticket | None = attrs.field(default=None, init=False)
     _probed: float = attrs.field(default=0.0, init=False)
     _retry: float = attrs.field(default=0.0, init=False)
 
@@ -149,44 +149,44 @@ class Slots:
         # Sums of 0.5/limit fall short of a whole number by a rounding error.
         return int(self._limit + 1e-9)
 
-    def join(self, priority: int, now: float) -> Place:
+    def join(self, priority: int, now: float) -> Ticket:
         """
         Stand in the line.
         """
-        self._places += 1
-        place = Place(priority, now, self._places)
-        self.rejoin(place, now)
-        return place
+        self._tickets += 1
+        ticket = Ticket(priority, now, self._tickets)
+        self.rejoin(ticket, now)
+        return ticket
 
-    def rejoin(self, place: Place, now: float) -> None:
+    def rejoin(self, ticket: Ticket, now: float) -> None:
         """
         Stand in the line again, after a refusal or a wait, as long-waiting as
         before.
         """
-        if place.standing is not Standing.OUT:
+        if ticket.standing is not Standing.OUT:
             return
-        self._tickets += 1
-        place.standing = Standing.WAITING
-        place.turn = self._tickets
-        # All places age alike, so that the order of two never changes.
-        key = place.priority * self.ageing + place.since
-        entry = (key, place.since, place.number, place.turn, place)
-        heapq.heappush(self._line, entry)
+        self._stubs += 1
+        ticket.standing = Standing.WAITING
+        ticket.turn = self._stubs
+        # All tickets age alike, so that the order of two never changes.
+        key = ticket.priority * self.ageing + ticket.since
+        entry = (key, ticket.since, ticket.number, ticket.turn, ticket)
+        heapq.heappush(self._queue, entry)
         self.waiting += 1
 
-    def leave(self, place: Place) -> None:
+    def leave(self, ticket: Ticket) -> None:
         """
-        Give up waiting; nothing, if the place is not in the line.
+        Give up waiting; nothing, if the ticket is not in the queue.
         """
-        if place.standing is not Standing.WAITING:
+        if ticket.standing is not Standing.WAITING:
             return
-        place.standing = Standing.OUT
+        ticket.standing = Standing.OUT
         self.waiting -= 1
-        if len(self._line) > 2 * self.waiting + 64:
-            self._line = [e for e in self._line if self._stands(e)]
-            heapq.heapify(self._line)
+        if len(self._queue) > 2 * self.waiting + 64:
+            self._queue = [e for e in self._queue if self._stands(e)]
+            heapq.heapify(self._queue)
 
-    def admit(self, now: float) -> Place | None:
+    def admit(self, now: float) -> Ticket | None:
         """
         Let the next one in, if it may: it holds a slot from now on.
         """
@@ -197,18 +197,18 @@ class Slots:
             self._limit = self.held + 1.0
             self.closed = self._ajar = True
 
-        entry = heapq.heappop(self._line)
+        entry = heapq.heappop(self._queue)
         while not self._stands(entry):
-            entry = heapq.heappop(self._line)
-        place = entry[-1]
+            entry = heapq.heappop(self._queue)
+        ticket = entry[-1]
         self.waiting -= 1
         self.held += 1
         self._turns += 1
-        place.standing = Standing.ASKING
-        place.turn = self._turns
+        ticket.standing = Standing.ASKING
+        ticket.turn = self._turns
         if self.closed:
-            self._probe, self._probed = place, now
-        return place
+            self._probe, self._probed = ticket, now
+        return ticket
 
     def wake(self, now: float) -> float | None:
         """
@@ -220,17 +220,17 @@ class Slots:
         opens = self._opens()
         return None if opens == float("inf") else max(0.0, opens - now)
 
-    def accepted(self, place: Place, now: float) -> None:
+    def accepted(self, ticket: Ticket, now: float) -> None:
         """
         The service took the job; its slot stays held.
         """
-        if place.standing is not Standing.ASKING:
+        if ticket.standing is not Standing.ASKING:
             return
-        place.standing = Standing.RUNNING
+        ticket.standing = Standing.RUNNING
         self._running += 1
-        if place.turn > self._round:
+        if ticket.turn > self._round:
             self.closed = False
-        if place is self._probe:
+        if ticket is self._probe:
             self._probe = None
         self._prove(self._running, 1)
 
@@ -241,13 +241,13 @@ class Slots:
                 self._accepted = 0
 
     def refused(
-        self, place: Place, now: float, *, named: int | None, dice: float
+        self, ticket: Ticket, now: float, *, named: int | None, dice: float
     ) -> None:
         """
         The queue is full: the slot is given back, and the line closes.
 
         Args:
-            place: Whose submit was refused. It may `rejoin`.
+            ticket: Whose submit was refused. It may `rejoin`.
 
             now: Seconds.
 
@@ -255,12 +255,12 @@ class Slots:
 
             dice: In [0, 1).
         """
-        if place.standing is not Standing.ASKING:
+        if ticket.standing is not Standing.ASKING:
             return
-        self._drop(place)
+        self._drop(ticket)
         self._accepted = 0
         self._prove(self.held + 1, -1)
-        fresh = place.turn > self._round
+        fresh = ticket.turn > self._round
         if named is not None:
             self.cap = max(1, named)
         if self.cap is None:
@@ -275,40 +275,40 @@ class Slots:
             self._retry = now + self.shortest
             self._retry += dice * (self.longest - self.shortest)
 
-    def release(self, place: Place, now: float) -> None:
+    def release(self, ticket: Ticket, now: float) -> None:
         """
         Give a slot back without a finished job: not sent, refused for its
         content, or of an outcome that nobody will know.
         """
-        if place.standing in {Standing.ASKING, Standing.RUNNING}:
-            self._drop(place)
+        if ticket.standing in {Standing.ASKING, Standing.RUNNING}:
+            self._drop(ticket)
 
-    def finished(self, place: Place, now: float) -> None:
+    def finished(self, ticket: Ticket, now: float) -> None:
         """
         A job of ours ended: its slot is free, and a closed line opens for one
         probe.
         """
-        self.accepted(place, now)
-        if place.standing is not Standing.RUNNING:
+        self.accepted(ticket, now)
+        if ticket.standing is not Standing.RUNNING:
             return
-        self._drop(place)
+        self._drop(ticket)
         self._ajar = True
         known = self._known()
         if self._limit < known:
             self._limit = min(known, self._limit + 0.5 / self._limit)
 
-    def adopt(self, now: float) -> Place:
+    def adopt(self, now: float) -> Ticket:
         """
         Give a slot to a job that already runs, even above the limit.
         """
         self.held += 1
         self._running += 1
-        return Place(0, now, standing=Standing.RUNNING)
+        return Ticket(0, now, standing=Standing.RUNNING)
 
     @staticmethod
-    def _stands(entry: tuple[float, float, int, int, Place]) -> bool:
-        *_, ticket, place = entry
-        return place.standing is Standing.WAITING and place.turn == ticket
+    def _stands(entry: tuple[float, float, int, int, Ticket]) -> bool:
+        *_, stub, ticket = entry
+        return ticket.standing is Standing.WAITING and ticket.turn == stub
 
     def _opens(self) -> float:
         """
@@ -325,13 +325,13 @@ class Slots:
             opens = max(opens, self._probed + self.patience)
         return opens
 
-    def _drop(self, place: Place) -> None:
+    def _drop(self, ticket: Ticket) -> None:
         self.held -= 1
-        if place.standing is Standing.RUNNING:
+        if ticket.standing is Standing.RUNNING:
             self._running -= 1
-        if place is self._probe:
+        if ticket is self._probe:
             self._probe = None
-        place.standing = Standing.OUT
+        ticket.standing = Standing.OUT
 
     def _top(self, limit: float) -> float:
         """

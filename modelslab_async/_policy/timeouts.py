@@ -14,7 +14,7 @@ from ..errors import ConfigurationError
 
 
 @attrs.frozen(kw_only=True)
-class Waits:
+class Timeouts:
     """
     Every wait of ours, in seconds.
 
@@ -56,9 +56,9 @@ class Waits:
     #: How long a submit without a verdict keeps its slot, at most.
     unknown_slot: float = 120.0
     #: Between probes under the brake, and until a batch gives up.
-    brake_first: float = 5.0
-    brake_most: float = 30.0
-    brake: float = 1800.0
+    outage_first: float = 5.0
+    outage_most: float = 30.0
+    outage: float = 1800.0
     #: Between tries of a write that must not be lost.
     insist: float = 1.0
     #: How long leaving waits for submits under way.
@@ -70,7 +70,7 @@ class Waits:
     reopen_most: float = 30.0
     probe: float = 5.0
 
-    def faster(self, times: float, *, silence: float = 0.0) -> Waits:
+    def faster(self, times: float, *, silence: float = 0.0) -> Timeouts:
         """
         All waits divided by *times*, for a simulator that runs as fast.
 
@@ -86,15 +86,17 @@ class Waits:
         if not (math.isfinite(times) and times > 0):
             msg = f"speed must be a number above 0, not {times!r}"
             raise ConfigurationError(msg)
-        waits: dict[str, Any] = {
+        timeouts: dict[str, Any] = {
             name: tuple(one / times for one in wait)
             if isinstance(wait, tuple)
             else wait / times
             for name, wait in attrs.asdict(self, recurse=False).items()
         }
         for name in _SILENCES:
-            waits[name] = max(waits[name], min(silence, getattr(self, name)))
-        return Waits(**waits | {"speed": self.speed * times})
+            timeouts[name] = max(
+                timeouts[name], min(silence, getattr(self, name))
+            )
+        return Timeouts(**timeouts | {"speed": self.speed * times})
 
 
 #: How long the network, and a machine under load, may take.

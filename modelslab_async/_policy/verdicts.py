@@ -1,14 +1,9 @@
 """
-Here lives whether to try again: what each answer means for what we do next.
+What each answer means for what we do next.
 
-Two tables, tested from top to bottom, and total: `after_submit` for requests
-that cost money, `after_poll` for questions that cost none.  They only say
-which row it is; `_submits` and `_jobs` play the row out.
-
-Beside them: how long all the waits of ours are (`Waits`), how often we try
-(`RetryPolicy`), what keeps a sick service from being hammered
-(`RetryBudget`), what an account's no closes (`Door`) and what keeps an outage
-from burning a batch (`Brake`).  Time and dice are arguments here.
+Two tables, tested from top to bottom, and total: `judge_submit` for requests
+that cost money, `judge_poll` for questions that cost none.  They only say
+which row it is; `_engine.submitter` and `_engine.poller` play the row out.
 """
 
 from __future__ import annotations
@@ -16,18 +11,18 @@ from __future__ import annotations
 import enum
 
 from .._protocol.replies import (
+    Answer,
     Cut,
     Processing,
     Refusal,
     Success,
-    Told,
     Topic,
     Unreadable,
     Unsent,
 )
 
 
-class AfterSubmit(enum.Enum):
+class SubmitVerdict(enum.Enum):
     """
     The rows of the table for submits, in the order of their tests.
     """
@@ -53,7 +48,7 @@ _NEVER_REACHED = frozenset({521, 523, 525, 526, 530})
 _ACCOUNT = frozenset({Topic.KEY, Topic.CREDIT, Topic.PLAN})
 
 
-def after_submit(heard: Told | Unsent | Cut) -> AfterSubmit:
+def judge_submit(heard: Answer | Unsent | Cut) -> SubmitVerdict:
     """
     Which row of the table an answer to a submit is.
 
@@ -61,13 +56,13 @@ def after_submit(heard: Told | Unsent | Cut) -> AfterSubmit:
     """
     match heard:
         case Unsent():
-            return AfterSubmit.NOT_SENT
+            return SubmitVerdict.NOT_SENT
         case Cut():
-            return AfterSubmit.CUT
+            return SubmitVerdict.CUT
         case Success(id=job_id, images=images) if job_id or images:
-            return AfterSubmit.ACCEPTED
+            return SubmitVerdict.ACCEPTED
         case Processing(id=str()):
-            return AfterSubmit.ACCEPTED
+            return SubmitVerdict.ACCEPTED
     http = heard.http
     refused = isinstance(heard, Refusal)
     topics = heard.topics if isinstance(heard, Refusal) else frozenset()
@@ -75,30 +70,30 @@ def after_submit(heard: Told | Unsent | Cut) -> AfterSubmit:
         not isinstance(heard, Refusal) or heard.word is not None
     )
     if Topic.SAME_REQUEST in topics and http < 500:
-        return AfterSubmit.SAME_REQUEST
+        return SubmitVerdict.SAME_REQUEST
     if Topic.BAN in topics or (http == 429 and not spoken):
-        return AfterSubmit.BAN
+        return SubmitVerdict.BAN
     if Topic.QUEUE in topics or http == 429:
-        return AfterSubmit.QUEUE_FULL
+        return SubmitVerdict.QUEUE_FULL
     if http in {401, 402} or (http < 500 and topics & _ACCOUNT):
-        return AfterSubmit.ACCOUNT
+        return SubmitVerdict.ACCOUNT
     if Topic.LOADING in topics and http < 500:
-        return AfterSubmit.LOADING
+        return SubmitVerdict.LOADING
     if (http == 503 and spoken) or http in _NEVER_REACHED:
-        return AfterSubmit.UNAVAILABLE
+        return SubmitVerdict.UNAVAILABLE
     if 300 <= http < 400:
-        return AfterSubmit.REDIRECT
+        return SubmitVerdict.REDIRECT
     if (400 <= http < 500 and http != 408) or (
         refused and spoken and http < 500
     ):
-        return AfterSubmit.REFUSED
-    return AfterSubmit.UNKNOWN
+        return SubmitVerdict.REFUSED
+    return SubmitVerdict.UNKNOWN
 
 
 _LATER = frozenset({408, 425, 429})
 
 
-class AfterPoll(enum.Enum):
+class PollVerdict(enum.Enum):
     """
     The rows of the table for polls, in the order of their tests.
     """
@@ -111,18 +106,18 @@ class AfterPoll(enum.Enum):
     AGAIN = enum.auto()
 
 
-def after_poll(heard: Told | Unsent | Cut) -> AfterPoll:
+def judge_poll(heard: Answer | Unsent | Cut) -> PollVerdict:
     """
     Which row of the table an answer to a poll is.
     """
     match heard:
         case Success(images=images):
-            return AfterPoll.DONE if images else AfterPoll.EMPTY
+            return PollVerdict.DONE if images else PollVerdict.EMPTY
         case Refusal(http=http, topics=topics, word=word):
             if Topic.NOT_FOUND in topics:
-                return AfterPoll.NOT_FOUND
+                return PollVerdict.NOT_FOUND
             if http in {401, 402} or (http < 500 and topics & _ACCOUNT):
-                return AfterPoll.ACCOUNT
+                return PollVerdict.ACCOUNT
             if http < 500 and (
                 word == "failed"
                 or (
@@ -133,9 +128,9 @@ def after_poll(heard: Told | Unsent | Cut) -> AfterPoll:
                     and http not in _LATER
                 )
             ):
-                return AfterPoll.FAILED
-            return AfterPoll.AGAIN
+                return PollVerdict.FAILED
+            return PollVerdict.AGAIN
         case Unreadable(http=401 | 402):
-            return AfterPoll.ACCOUNT
+            return PollVerdict.ACCOUNT
         case _:
-            return AfterPoll.AGAIN
+            return PollVerdict.AGAIN

@@ -62,11 +62,11 @@ from ..results import JSON, Image
 from .encode import _compact, clean_id, fetch_result_id
 from .refusals import _LOADING, _MOST_QUEUED, _topics, _words
 from .replies import (
+    Answer,
     Processing,
     Refusal,
     Reply,
     Success,
-    Told,
     Topic,
     Unreadable,
 )
@@ -82,7 +82,7 @@ _LONGEST_MESSAGE = 1000
 # What we are told.
 
 
-def decode(reply: Reply) -> Told:
+def decode(reply: Reply) -> Answer:
     """
     What an answer says; never raises, whatever came.
     """
@@ -98,7 +98,7 @@ def decode(reply: Reply) -> Told:
     )
 
 
-def _decode(reply: Reply) -> Told | None:
+def _decode(reply: Reply) -> Answer | None:
     data = _json.decode(reply.body.decode("utf-8-sig"))
     if not isinstance(data, dict):
         return None

@@ -17,7 +17,7 @@ import cattrs
 from cattrs.gen import make_dict_unstructure_fn, override
 
 from ..results import JSON
-from ..specs import Endpoint, Kind, Parameter, Spec, parameters
+from ..specs import Endpoint, Parameter, ParameterKind, Spec, parameters
 from .replies import _CAP_BASE64_BYTES, _CAP_BYTES, Call
 
 
@@ -156,25 +156,25 @@ def _hook(
 ) -> Callable[[Any], JSON]:
     no, yes = endpoint.flags
     match parameter.kind:
-        case Kind.EXTRA:
+        case ParameterKind.EXTRA:
             return dict
-        case Kind.WORD:
+        case ParameterKind.WORD:
             return str
-        case Kind.TEXTS | Kind.NUMBERS if not on_wire:
+        case ParameterKind.TEXTS | ParameterKind.NUMBERS if not on_wire:
             return lambda value: (
                 list(value) if isinstance(value, tuple) else value
             )
-        case Kind.FLAG if on_wire:
+        case ParameterKind.FLAG if on_wire:
             return lambda value: (no, yes)[value]
-        case Kind.UPSCALE if on_wire:
+        case ParameterKind.UPSCALE if on_wire:
             return lambda value: (
                 (no, yes)[value] if isinstance(value, bool) else value
             )
-        case Kind.TEXT if on_wire:
+        case ParameterKind.TEXT if on_wire:
             return str.strip
-        case Kind.TEXTS if on_wire:
+        case ParameterKind.TEXTS if on_wire:
             return _joined_texts
-        case Kind.NUMBERS if on_wire:
+        case ParameterKind.NUMBERS if on_wire:
             return _joined_numbers
     return lambda value: value
 

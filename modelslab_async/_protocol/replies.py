@@ -127,7 +127,7 @@ class Unreadable:
     retry_after: float | None = None
 
 
-Told: TypeAlias = Success | Processing | Refusal | Unreadable
+Answer: TypeAlias = Success | Processing | Refusal | Unreadable
 
 
 _CAP_BYTES = 4 * 1024**2

@@ -15,7 +15,15 @@ import attrs
 
 from ..errors import Problem, SpecError
 from ..results import JSON
-from ..specs import SPECS, AnySpec, Kind, Parameter, Spec, near, parameters
+from ..specs import (
+    SPECS,
+    AnySpec,
+    Parameter,
+    ParameterKind,
+    Spec,
+    near,
+    parameters,
+)
 from .decode import _json, _yes
 from .encode import _unstructurer
 
@@ -118,33 +126,37 @@ def _read(parameter: Parameter, value: JSON) -> object:
     What *value* means; as it is where it means nothing, for others to judge.
     """
     kind = parameter.kind
-    if kind is Kind.NUMBERS and isinstance(value, list):
+    if kind is ParameterKind.NUMBERS and isinstance(value, list):
         return [_as_number(each) for each in value]
-    if kind is Kind.FLAG and isinstance(value, int) and value in {0, 1}:
+    if (
+        kind is ParameterKind.FLAG
+        and isinstance(value, int)
+        and value in {0, 1}
+    ):
         return bool(value)
     if not isinstance(value, str):
         return value
     text = value.strip()
     match kind:
-        case Kind.INTEGER if _WHOLE.fullmatch(text):
+        case ParameterKind.INTEGER if _WHOLE.fullmatch(text):
             return int(text)
-        case Kind.NUMBER:
+        case ParameterKind.NUMBER:
             return _as_number(text)
-        case Kind.NUMBERS if "," in text:
+        case ParameterKind.NUMBERS if "," in text:
             return [_as_number(each) for each in text.split(",")]
-        case Kind.NUMBERS:
+        case ParameterKind.NUMBERS:
             return _as_number(text)
-        case Kind.UPSCALE if _WHOLE.fullmatch(text):
+        case ParameterKind.UPSCALE if _WHOLE.fullmatch(text):
             return int(text) or False
-        case Kind.FLAG | Kind.UPSCALE:
+        case ParameterKind.FLAG | ParameterKind.UPSCALE:
             yes = _yes(text)
             return value if yes is None else yes
-        case Kind.EXTRA:
+        case ParameterKind.EXTRA:
             try:
                 return _json.decode(text)
             except (ValueError, RecursionError):
                 return value
-        case Kind.TEXT:
+        case ParameterKind.TEXT:
             return value
     return text
 

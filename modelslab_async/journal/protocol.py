@@ -49,7 +49,7 @@ SIMULATOR = "simulator"
 
 
 @attrs.frozen
-class Item:
+class Request:
     """
     What a batch is asked for.
 
@@ -171,7 +171,7 @@ class Journal(Protocol):
         Write down that the account's key is another one from now on.
         """
 
-    async def plan(self, items: Sequence[Item]) -> Sequence[Entry]:
+    async def plan(self, items: Sequence[Request]) -> Sequence[Entry]:
         """
         Recognise those items that are known, add those that are not.
 

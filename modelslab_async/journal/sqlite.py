@@ -42,7 +42,7 @@ from ..errors import ClientClosedError
 from .protocol import (
     SIMULATOR,
     Identity,
-    Item,
+    Request,
     Secret,
     another_spec,
     check_identity,
@@ -95,7 +95,7 @@ _INSERT = (
 
 
 @attrs.frozen
-class Look:
+class JournalSummary:
     """
     What a journal says that nobody has open.
 
@@ -147,7 +147,7 @@ class SqliteJournal:
         return cls(place, writer)
 
     @staticmethod
-    async def look(path: str | os.PathLike[str]) -> Look:
+    async def look(path: str | os.PathLike[str]) -> JournalSummary:
         """
         Look into a journal that nobody has open; nothing is changed.
 
@@ -180,7 +180,7 @@ class SqliteJournal:
     async def rotated(self, key: Secret | str) -> None:
         await self._do("rotated", lambda book: book.rotated(key))
 
-    async def plan(self, items: Sequence[Item]) -> Sequence[Entry]:
+    async def plan(self, items: Sequence[Request]) -> Sequence[Entry]:
         return await self._do("plan", lambda book: book.plan(items))
 
     async def move(self, index: int, step: Step) -> Entry:
@@ -461,7 +461,7 @@ class _Book:
     def _note(self, name: str, value: str) -> None:
         self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", name, value)
 
-    def plan(self, items: Sequence[Item]) -> Sequence[Entry]:
+    def plan(self, items: Sequence[Request]) -> Sequence[Entry]:
         if self._run is None:
             raise RuntimeError("a journal begins a run before it plans")
         self.execute("SAVEPOINT plan")
@@ -476,7 +476,7 @@ class _Book:
         self.execute("RELEASE plan")
         return planned
 
-    def _plan(self, item: Item, run: int) -> Entry:
+    def _plan(self, item: Request, run: int) -> Entry:
         if item.key is not None:
             return self._plan_key(item, item.key, run)
         first = self.execute(_BY_EQUAL, item.identity, 0).fetchone()
@@ -498,7 +498,7 @@ class _Book:
         self._see(found[0], run)
         return _entry(found)
 
-    def _plan_key(self, item: Item, key: str, run: int) -> Entry:
+    def _plan_key(self, item: Request, key: str, run: int) -> Entry:
         found = self.execute(_BY_KEY, _key(key)).fetchone()
         if found is None:
             return self._add(item, 0, run)
@@ -513,7 +513,7 @@ class _Book:
     def _see(self, index: int, run: int) -> None:
         self.execute('UPDATE item SET run = ? WHERE "index" = ?', run, index)
 
-    def _add(self, item: Item, ordinal: int, run: int) -> Entry:
+    def _add(self, item: Request, ordinal: int, run: int) -> Entry:
         (last,) = self.execute('SELECT max("index") FROM item').fetchone()
         index = 0 if last is None else last + 1
         entry = Entry(index, item.spec, item.identity, item.key)
@@ -668,7 +668,7 @@ def _entry(row: Sequence[Any]) -> Entry:
     )
 
 
-def _look(path: Path) -> Look:
+def _look(path: Path) -> JournalSummary:
     try:
         if not path.exists():
             raise _unwritable(path, "there is no such file")
@@ -676,7 +676,7 @@ def _look(path: Path) -> Look:
             book = _Book(connection)
             states = (State.SUBMITTING, State.UNKNOWN)
             unknown = book.entries(states, -1, 1000, unseen=False)
-            return Look(
+            return JournalSummary(
                 book.counts(),
                 tuple(str(entry.track_id) for entry in unknown),
                 book.oldest(),

@@ -26,13 +26,13 @@ from .states import Entry
 APPLICATION_ID = 0x4D4C4142
 
 
-VERSION = 1
+SCHEMA_VERSION = 1
 
 
 _SCHEMA = f"""
 BEGIN;
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
+PRAGMA user_version = {SCHEMA_VERSION};
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
@@ -222,13 +222,13 @@ def _page_size(header: bytes) -> int:
 def _check_version(path: Path, application: int, version: int) -> None:
     if application != APPLICATION_ID:
         raise _corrupt(path, "is an SQLite file of another program")
-    if version > VERSION:
+    if version > SCHEMA_VERSION:
         raise JournalError(
             "newer",
             f"{path} was written by a later version of modelslab-async; "
             "update it to go on",
         )
-    if version < VERSION:
+    if version < SCHEMA_VERSION:
         raise _corrupt(path, "has an impossible version")
 
 

@@ -194,7 +194,7 @@ class Entry:
     Attributes:
         index: Its place in the journal, from 0. Never changes.
 
-        key: See `Item`; so are *spec* and *identity*.
+        key: See `Request`; so are *spec* and *identity*.
 
         track_id: The name of its last request.
 

@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 from ._parameter import Endpoint as Endpoint
 from ._parameter import Extra as Extra
-from ._parameter import Kind as Kind
 from ._parameter import Parameter as Parameter
+from ._parameter import ParameterKind as ParameterKind
 from ._parameter import Spec as Spec
 from ._parameter import near as near
 from ._parameter import parameters as parameters

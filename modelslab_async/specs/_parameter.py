@@ -125,7 +125,7 @@ class Spec(Protocol):
     def extra(self) -> Mapping[str, JSON]: ...
 
 
-class Kind(enum.Enum):
+class ParameterKind(enum.Enum):
     """
     What a parameter is made of.
     """
@@ -159,14 +159,14 @@ class Parameter:
 
         usual: Numbers outside of these give a `SpecWarning`.
 
-        words: What a `Kind.WORD` may be.
+        words: What a `ParameterKind.WORD` may be.
 
         blank: Whether an empty text is fine, and stands for None.
 
         flux: Whether models of the flux family take it.
     """
 
-    kind: Kind
+    kind: ParameterKind
     least: float = -math.inf
     most: float = math.inf
     step: int = 1
@@ -197,18 +197,18 @@ class Parameter:
         return wanted
 
 
-_TEXT = Parameter(Kind.TEXT).field
+_TEXT = Parameter(ParameterKind.TEXT).field
 
 
-_URL = Parameter(Kind.URL).field
+_URL = Parameter(ParameterKind.URL).field
 
 
-_FLAG = Parameter(Kind.FLAG).field
+_FLAG = Parameter(ParameterKind.FLAG).field
 
 
 # 256 to 1024 is the page's; z-image-turbo takes 1488, controlnet 64.
 _SIDE = Parameter(
-    Kind.INTEGER, least=64, most=2048, step=8, usual=(256, 1024)
+    ParameterKind.INTEGER, least=64, most=2048, step=8, usual=(256, 1024)
 ).field
 
 

@@ -15,7 +15,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from ..errors import Problem, SpecError, SpecWarning
-from ._parameter import Extra, Kind, Parameter, Spec, near, parameters
+from ._parameter import Extra, Parameter, ParameterKind, Spec, near, parameters
 
 
 def _settle(spec: Spec) -> None:
@@ -124,14 +124,17 @@ def _word(parameter: Parameter, value: object) -> object:
 def _several(parameter: Parameter, value: object) -> object:
     one, check = (
         (_ONE_TEXT, _text)
-        if parameter.kind is Kind.TEXTS
+        if parameter.kind is ParameterKind.TEXTS
         else (_ONE_NUMBER, _number)
     )
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         try:
             return check(one, value)
         except ValueError:
-            if isinstance(value, str) and parameter.kind is Kind.TEXTS:
+            if (
+                isinstance(value, str)
+                and parameter.kind is ParameterKind.TEXTS
+            ):
                 raise
             return _not(parameter, value)
     if not value:
@@ -152,23 +155,23 @@ def _extra(parameter: Parameter, value: object) -> object:
         raise ValueError(msg) from None
 
 
-_ONE_TEXT = Parameter(Kind.TEXT)
+_ONE_TEXT = Parameter(ParameterKind.TEXT)
 
 
-_ONE_NUMBER = Parameter(Kind.NUMBER)
+_ONE_NUMBER = Parameter(ParameterKind.NUMBER)
 
 
-_CHECKS: Mapping[Kind, Callable[[Parameter, object], object]] = {
-    Kind.TEXT: _text,
-    Kind.URL: _url,
-    Kind.FLAG: _flag,
-    Kind.INTEGER: _integer,
-    Kind.NUMBER: _number,
-    Kind.WORD: _word,
-    Kind.TEXTS: _several,
-    Kind.NUMBERS: _several,
-    Kind.UPSCALE: _upscale,
-    Kind.EXTRA: _extra,
+_CHECKS: Mapping[ParameterKind, Callable[[Parameter, object], object]] = {
+    ParameterKind.TEXT: _text,
+    ParameterKind.URL: _url,
+    ParameterKind.FLAG: _flag,
+    ParameterKind.INTEGER: _integer,
+    ParameterKind.NUMBER: _number,
+    ParameterKind.WORD: _word,
+    ParameterKind.TEXTS: _several,
+    ParameterKind.NUMBERS: _several,
+    ParameterKind.UPSCALE: _upscale,
+    ParameterKind.EXTRA: _extra,
 }
 
 

@@ -24,8 +24,8 @@ from ._parameter import (
     _URL,
     Endpoint,
     Extra,
-    Kind,
     Parameter,
+    ParameterKind,
 )
 from ._validation import _settle, _shown
 
@@ -181,7 +181,7 @@ class TextToImage:
     negative_prompt: str | None = attrs.field(
         default=None,
         kw_only=True,
-        metadata=Parameter(Kind.TEXT, blank=True, flux=False).field,
+        metadata=Parameter(ParameterKind.TEXT, blank=True, flux=False).field,
     )
     width: int | None = attrs.field(default=None, kw_only=True, metadata=_SIDE)
     height: int | None = attrs.field(
@@ -190,20 +190,22 @@ class TextToImage:
     samples: int | None = attrs.field(
         default=None,
         kw_only=True,
-        metadata=Parameter(Kind.INTEGER, least=1, most=4).field,
+        metadata=Parameter(ParameterKind.INTEGER, least=1, most=4).field,
     )
     # 31 is the page's own default, though half of it caps at 20.
     num_inference_steps: int | None = attrs.field(
         default=None,
         kw_only=True,
         metadata=Parameter(
-            Kind.INTEGER, least=1, most=100, usual=(1, 31)
+            ParameterKind.INTEGER, least=1, most=100, usual=(1, 31)
         ).field,
     )
     guidance_scale: float | None = attrs.field(
         default=None,
         kw_only=True,
-        metadata=Parameter(Kind.NUMBER, least=0, most=30, usual=(1, 20)).field,
+        metadata=Parameter(
+            ParameterKind.NUMBER, least=0, most=30, usual=(1, 20)
+        ).field,
     )
     safety_checker: bool | None = attrs.field(
         default=None, kw_only=True, metadata=_FLAG
@@ -211,17 +213,19 @@ class TextToImage:
     safety_checker_type: SafetyCheckerType | str | None = attrs.field(
         default=None,
         kw_only=True,
-        metadata=Parameter(Kind.WORD, words=SafetyCheckerType).field,
+        metadata=Parameter(ParameterKind.WORD, words=SafetyCheckerType).field,
     )
     enhance_prompt: bool | None = attrs.field(
         default=None,
         kw_only=True,
-        metadata=Parameter(Kind.FLAG, flux=False).field,
+        metadata=Parameter(ParameterKind.FLAG, flux=False).field,
     )
     seed: int | None = attrs.field(
         default=None,
         kw_only=True,
-        metadata=Parameter(Kind.INTEGER, least=0, most=2**32 - 1).field,
+        metadata=Parameter(
+            ParameterKind.INTEGER, least=0, most=2**32 - 1
+        ).field,
     )
     use_karras_sigmas: bool | None = attrs.field(
         default=None, kw_only=True, metadata=_FLAG
@@ -229,26 +233,28 @@ class TextToImage:
     algorithm_type: AlgorithmType | str | None = attrs.field(
         default=None,
         kw_only=True,
-        metadata=Parameter(Kind.WORD, words=AlgorithmType).field,
+        metadata=Parameter(ParameterKind.WORD, words=AlgorithmType).field,
     )
     scheduler: Scheduler | str | None = attrs.field(
         default=None,
         kw_only=True,
-        metadata=Parameter(Kind.WORD, words=Scheduler).field,
+        metadata=Parameter(ParameterKind.WORD, words=Scheduler).field,
     )
     vae: str | None = attrs.field(default=None, kw_only=True, metadata=_TEXT)
     lora_model: str | Sequence[str] | None = attrs.field(
-        default=None, kw_only=True, metadata=Parameter(Kind.TEXTS).field
+        default=None,
+        kw_only=True,
+        metadata=Parameter(ParameterKind.TEXTS).field,
     )
     lora_strength: float | Sequence[float] | None = attrs.field(
         default=None,
         kw_only=True,
-        metadata=Parameter(Kind.NUMBERS, usual=(0.1, 1)).field,
+        metadata=Parameter(ParameterKind.NUMBERS, usual=(0.1, 1)).field,
     )
     clip_skip: int | None = attrs.field(
         default=None,
         kw_only=True,
-        metadata=Parameter(Kind.INTEGER, least=1, most=8).field,
+        metadata=Parameter(ParameterKind.INTEGER, least=1, most=8).field,
     )
     base64: bool | None = attrs.field(
         default=None, kw_only=True, metadata=_FLAG
@@ -263,12 +269,14 @@ class TextToImage:
     ip_adapter_id: IPAdapter | str | None = attrs.field(
         default=None,
         kw_only=True,
-        metadata=Parameter(Kind.WORD, words=IPAdapter, flux=False).field,
+        metadata=Parameter(
+            ParameterKind.WORD, words=IPAdapter, flux=False
+        ).field,
     )
     ip_adapter_scale: float | None = attrs.field(
         default=None,
         kw_only=True,
-        metadata=Parameter(Kind.NUMBER, least=0, most=1).field,
+        metadata=Parameter(ParameterKind.NUMBER, least=0, most=1).field,
     )
     ip_adapter_image: str | None = attrs.field(
         default=None, kw_only=True, metadata=_URL
@@ -281,15 +289,17 @@ class TextToImage:
         default=None,
         kw_only=True,
         eq=repr,
-        metadata=Parameter(Kind.UPSCALE, flux=False).field,
+        metadata=Parameter(ParameterKind.UPSCALE, flux=False).field,
     )
     highres_fix: bool | None = attrs.field(
         default=None,
         kw_only=True,
-        metadata=Parameter(Kind.FLAG, flux=False).field,
+        metadata=Parameter(ParameterKind.FLAG, flux=False).field,
     )
     extra: Mapping[str, JSON] = attrs.field(
-        default=Extra(), kw_only=True, metadata=Parameter(Kind.EXTRA).field
+        default=Extra(),
+        kw_only=True,
+        metadata=Parameter(ParameterKind.EXTRA).field,
     )
 
     def __attrs_post_init__(self) -> None:
