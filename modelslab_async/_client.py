@@ -155,8 +155,6 @@ class ModelsLab:
         trusted_hosts: Hosts (``host`` or ``host:port``) that pictures may be
             loaded from over http, or at addresses that are not global.
 
-        doorbell: Reserved for webhooks; must be None.
-
         proxy: URL of an http proxy.
 
         ssl: An `ssl.SSLContext` for the service's certificates.
@@ -182,7 +180,6 @@ class ModelsLab:
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         observers: Iterable[Observer] = (),
         trusted_hosts: Sequence[str] = (),
-        doorbell: object = None,
         proxy: str | None = None,
         ssl: SSLContext | None = None,
         trace_configs: Sequence[TraceConfig] = (),
@@ -203,8 +200,6 @@ class ModelsLab:
         faults += _faults(
             self._base_url, slots, job_timeout, max_downloads, polling
         )
-        if doorbell is not None:
-            faults.append("doorbell: webhooks are not built yet; leave it out")
         if faults:
             raise ConfigurationError("; ".join(faults))
         self._slots = slots

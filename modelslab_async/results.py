@@ -1,8 +1,5 @@
 """
-What we are told: the service's answers, tidy and immutable.
-
-`Answer` is everything that a request to the service can be answered with, once
-`_wire` has read it.  The other names here are what a caller sees.
+What a caller gets: generations and their pictures, and how jobs stand.
 """
 
 from __future__ import annotations
@@ -101,6 +98,42 @@ class Generation:
         The last reply as it came, without the key, parsed at each call.
         """
         return _object(self.raw_json)
+
+
+@attrs.frozen
+class Receipt:
+    """
+    What the service tells when it accepts a request.
+
+    Made once, from that answer, and handed on whole: the answers to polls
+    lack most of it.
+
+    Attributes:
+        id: The service's id; None where it gave none.
+
+        endpoint: The name of the endpoint that took it.
+
+        track_id: The name of the request.
+
+        fetch_result: Where the service says that the job can be asked for.
+
+        eta: Seconds that it guessed, None if it did not.
+
+        seed: From 0 to 4294967295, where the service told it.
+
+        expected_urls: Where the pictures will lie; may name fewer than asked.
+
+        meta_json: The service's echo of the request.
+    """
+
+    id: str | None
+    endpoint: str
+    track_id: str | None = None
+    fetch_result: str | None = None
+    eta: float | None = None
+    seed: int | None = None
+    expected_urls: tuple[str, ...] = ()
+    meta_json: bytes = attrs.field(default=b"{}", repr=False)
 
 
 @attrs.frozen

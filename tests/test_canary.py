@@ -437,7 +437,6 @@ async def test_a_service_that_is_not_there() -> None:
         {"base_url": "ftp://x.example"},
         {"job_timeout": -1.0},
         {"max_downloads": 0, "slots": "many"},
-        {"doorbell": "a bell"},
         {"base_url": 7},
     ],
     ids=str,
