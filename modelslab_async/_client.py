@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from ._engine.api_key import ApiKey
-from ._engine.http import SessionPool, TraceConfig, origin_of
+from ._engine.http import NetworkOptions, SessionPool, TraceConfig
+from ._engine.links import origin_of
 from ._engine.poller import Counts, Job, Jobs, job_of, named, to_its_end
 from ._engine.slot_queue import SlotQueue
 from ._engine.submitter import Submits
@@ -204,18 +205,20 @@ class ModelsLab:
             raise ConfigurationError("; ".join(faults))
         self._slots = slots
         self._job_timeout = job_timeout
-        self._max_downloads = max_downloads
         self._polling = polling
         self._retry = retry
         self._observers = tuple(observers)
-        self._trusted_hosts = (
-            (trusted_hosts,)
-            if isinstance(trusted_hosts, str)
-            else tuple(trusted_hosts)
+        self._network = NetworkOptions(
+            max_downloads=max_downloads,
+            trusted_hosts=(
+                (trusted_hosts,)
+                if isinstance(trusted_hosts, str)
+                else tuple(trusted_hosts)
+            ),
+            proxy=proxy,
+            ssl=ssl or True,
+            trace_configs=tuple(trace_configs),
         )
-        self._proxy = proxy
-        self._ssl = ssl
-        self._trace_configs = tuple(trace_configs)
         self._waits = timeouts
         #: What a journal is bound to; the shell's simulator has another name.
         self._origin = origin_of(self._base_url)
@@ -345,11 +348,7 @@ class ModelsLab:
             key=self._key,
             base_url=self._base_url,
             timeouts=timeouts,
-            max_downloads=self._max_downloads,
-            trusted_hosts=self._trusted_hosts,
-            proxy=self._proxy,
-            ssl=self._ssl or True,
-            trace_configs=self._trace_configs,
+            options=self._network,
         )
         slots = Slots(
             slots=self._slots,
@@ -388,7 +387,7 @@ class ModelsLab:
             queue,
             jobs,
             submits,
-            self._max_downloads,
+            self._network.max_downloads,
             self._origin,
             self._run_id,
         )

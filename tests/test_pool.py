@@ -29,7 +29,7 @@ from aioresponses import aioresponses
 from modelslab_async import ModelsLab, TextToImage
 from modelslab_async._engine import http
 from modelslab_async._engine.api_key import ApiKey
-from modelslab_async._engine.http import SessionPool
+from modelslab_async._engine.http import NetworkOptions, SessionPool
 from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.replies import Call, Cut, Reply, Unsent
 from modelslab_async.errors import (
@@ -132,7 +132,10 @@ async def a_pool(
     An open pool.
     """
     given: dict[str, Any] = {"key": ApiKey(KEY), "timeouts": WAITS, **options}
-    pool = SessionPool(base_url=base_url, **given)
+    own = {one: given.pop(one) for one in ("key", "timeouts")}
+    pool = SessionPool(
+        base_url=base_url, options=NetworkOptions(**given), **own
+    )
     pool.open()
     try:
         yield pool

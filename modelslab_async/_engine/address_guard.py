@@ -1,5 +1,9 @@
 """
 Which addresses a picture may be loaded from.
+
+* `AddressGuard.admit` judges what the link alone tells; `guarded_socket`
+  judges the address that is connected to, the one place where it is known.
+* What joins the two is an `Admission`, in force while a link is asked for.
 """
 
 from __future__ import annotations
@@ -7,8 +11,10 @@ from __future__ import annotations
 import ipaddress
 import socket
 
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from typing import TypeAlias
 
 import aiohttp
 import attrs
@@ -16,6 +22,9 @@ import attrs
 from yarl import URL
 
 from ..errors import UnsafeUrlError
+
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 #: Of IPv6, all that is global but NAT64 (RFC 6052), which holds an IPv4.
@@ -26,20 +35,88 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 @attrs.define(eq=False)
-class _Guard:
+class Admission:
     """
     What one download may connect to.
+
+    What changes: *blocked*, the address that it was kept from.
     """
 
     anywhere: bool
     blocked: str | None = None
 
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """
+        Let `guarded_socket` go by this admission meanwhile.
+        """
+        token = _admission.set(self)
+        try:
+            yield
+        finally:
+            _admission.reset(token)
 
-_guard: ContextVar[_Guard] = ContextVar("_guard")
+
+_admission: ContextVar[Admission] = ContextVar("_admission")
+
+
+@attrs.frozen
+class AddressGuard:
+    """
+    Judges where pictures may lie.
+
+    Attributes:
+        origin: The API's own, which may be anywhere.
+
+        trusted_hosts: Others that may be, as ``host`` or ``host:port``.
+
+        proxied: A proxy resolves names: only literals can be checked here.
+    """
+
+    origin: URL
+    trusted_hosts: Sequence[str] = ()
+    proxied: bool = False
+
+    def admit(self, url: URL) -> Admission:
+        """
+        Check what can be told from the link alone.
+
+        Raises:
+            UnsafeUrlError: No picture may lie there.
+        """
+        ours = url.origin() == self.origin or any(
+            host in (url.host, f"{url.host}:{url.port}")
+            for host in self.trusted_hosts
+        )
+        if url.scheme == "http" and not ours:
+            raise UnsafeUrlError(
+                f"{url.host} over http; add it to trusted_hosts to allow it"
+            )
+        if not ours and self.proxied:
+            _check_literal(url)
+        return Admission(anywhere=ours or self.proxied)
 
 
 class _BlockedError(OSError):
     pass
+
+
+def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
+    """
+    Make a socket only for addresses that a picture may lie at.
+
+    The one place where the final address is known: of literals in any
+    notation, of names, and of redirects.
+    """
+    family, kind, proto, _, address = info
+    admission = _admission.get(None)
+    if admission is not None and not admission.anywhere:
+        found = ipaddress.ip_address(str(address[0]).partition("%")[0])
+        if not _global(found):
+            admission.blocked = str(address[0])
+            msg = f"{address[0]} is not a global address"
+            raise _BlockedError(msg)
+    return socket.socket(family, kind, proto)
 
 
 def _check_literal(url: URL) -> None:
@@ -49,9 +126,7 @@ def _check_literal(url: URL) -> None:
         raise UnsafeUrlError(f"{url.host} is not a global address")
 
 
-def _literal(
-    host: str,
-) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _literal(host: str) -> Address | None:
     """
     The address that a host is, in any notation; None: it is a name.
     """
@@ -63,25 +138,7 @@ def _literal(
     return None
 
 
-def _guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-    """
-    Make a socket only for addresses that a picture may lie at.
-
-    The one place where the final address is known: of literals in any
-    notation, of names, and of redirects.
-    """
-    family, kind, proto, _, address = info
-    guard = _guard.get(None)
-    if guard is not None and not guard.anywhere:
-        found = ipaddress.ip_address(str(address[0]).partition("%")[0])
-        if not _global(found):
-            guard.blocked = str(address[0])
-            msg = f"{address[0]} is not a global address"
-            raise _BlockedError(msg)
-    return socket.socket(family, kind, proto)
-
-
-def _global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def _global(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if address in _NAT64:

@@ -4,6 +4,8 @@ The account's key, silent about itself.
 
 from __future__ import annotations
 
+import json
+
 from collections.abc import Callable
 
 from ..errors import ConfigurationError
@@ -55,6 +57,24 @@ class ApiKey:
         The key as it is now, for good.
         """
         return ApiKey(self.reveal())
+
+    def scrub(self, body: bytes) -> bytes:
+        """
+        *body* without the key, which some answers repeat.
+        """
+        plain = self.reveal()
+        quoted = json.dumps(plain).encode()
+        body = body.replace(quoted, b'"***"')
+        # A short key is a word that may stand anywhere.
+        if len(plain) >= 8:
+            bare = quoted[1:-1]
+            for form in (
+                plain.encode(errors="replace"),
+                bare,
+                bare.replace(b"/", b"\\/"),
+            ):
+                body = body.replace(form, b"***")
+        return body
 
     def same(self, other: ApiKey | None) -> bool:
         """

@@ -1,9 +1,9 @@
 """
-Here lives the network: bounded sessions, and who may see the key.
+The network: bounded sessions, and who may see the key.
 
-* The key is added by `_Keyed`, as the bytes are written, and by nothing else.
-  No frame of ours names those bytes, and what aiohttp raises is never chained:
-  its frames may hold them.
+* The key is added by `KeyedBody`, as the bytes are written, and by nothing
+  else.  No frame of ours names those bytes, and what aiohttp raises is never
+  chained: its frames may hold them.
 * Foreign errors end at `SessionPool._exchange` (submits and polls come back as
   a `Reply`, `Unsent` or `Cut`) and at `SessionPool.open_file`.
 * Three sessions over one resolver.  *submit* keeps idle connections for 4 s
@@ -17,11 +17,11 @@ Here lives the network: bounded sessions, and who may see the key.
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
+from socket import socket
 from ssl import SSLContext
 from typing import TypeAlias
 
@@ -29,15 +29,17 @@ import aiohttp
 import anyio
 import attrs
 
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from .._policy.timeouts import Timeouts
 from .._protocol.replies import Call, Cut, Reply, Unsent
 from .._version import __version__
 from ..errors import TransportError, UnsafeUrlError
-from .address_guard import _check_literal, _Guard, _guard, _guarded_socket
+from .address_guard import AddressGuard, guarded_socket
 from .api_key import ApiKey
+from .keyed_body import KeyedBody
+from .links import read_link
 
 
 #: Said again, so that no other room imports aiohttp.
@@ -48,7 +50,7 @@ TraceConfig: TypeAlias = aiohttp.TraceConfig
 _KEEP_SUBMIT = 4.0
 
 
-#: How many polls may be on the line at once.
+#: How many polls may be under way at once.
 POLLS = 16
 
 
@@ -62,44 +64,14 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 3
 
 
-class _Keyed(aiohttp.Payload):
-    """
-    A JSON body to which the key is added as it is written.
+_USER_AGENT = f"modelslab-async/{__version__}"
 
-    *started* is the proof that a request left: aiohttp sends the headers
-    together with the first of the body, and without a body nothing is bought.
-    """
 
-    def __init__(self, body: bytes, key: ApiKey) -> None:
-        super().__init__(None, content_type="application/json")
-        self._body = body
-        self._key = key
-        self._autoclose = True
-        self._size = len(self._joined())
-        self.started = False
-
-    def __repr__(self) -> str:
-        return "<a body with a key>"
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return self._body.decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        await self.write_with_length(writer, None)
-
-    async def write_with_length(
-        self, writer: AbstractStreamWriter, content_length: int | None
-    ) -> None:
-        self.started = True
-        await writer.write(self._joined())
-
-    def _joined(self) -> bytes:
-        rest = self._body[1:]
-        return b'{"key":%b%b%b' % (
-            json.dumps(self._key.reveal()).encode(),
-            b"," if rest != b"}" else b"",
-            rest,
-        )
+_API_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+}
 
 
 @attrs.define(eq=False)
@@ -130,6 +102,19 @@ class FileStream:
             raise TransportError(reason, sent=True)
 
 
+@attrs.frozen(kw_only=True)
+class NetworkOptions:
+    """
+    What the caller of `ModelsLab` says about the network.
+    """
+
+    max_downloads: int = 16
+    trusted_hosts: Sequence[str] = ()
+    proxy: str | None = attrs.field(default=None, repr=False)
+    ssl: SSLContext | bool = True
+    trace_configs: Sequence[TraceConfig] = ()
+
+
 @attrs.define(eq=False)
 class SessionPool:
     """
@@ -141,11 +126,7 @@ class SessionPool:
     key: ApiKey
     base_url: str
     timeouts: Timeouts
-    max_downloads: int = 16
-    trusted_hosts: Sequence[str] = ()
-    proxy: str | None = attrs.field(default=None, repr=False)
-    ssl: SSLContext | bool = True
-    trace_configs: Sequence[TraceConfig] = ()
+    options: NetworkOptions = NetworkOptions()
     _sessions: list[aiohttp.ClientSession] = attrs.field(
         factory=list, init=False, repr=False
     )
@@ -155,63 +136,57 @@ class SessionPool:
     _submits: asyncio.Semaphore = attrs.field(init=False, repr=False)
     _polls: asyncio.Semaphore = attrs.field(init=False, repr=False)
     _downloads: asyncio.Semaphore = attrs.field(init=False, repr=False)
-    _origin: URL = attrs.field(init=False, repr=False)
+    _guard: AddressGuard = attrs.field(init=False, repr=False)
 
     def open(self) -> None:
         """
         Make the sessions, on the running loop; no I/O yet.
         """
-        self._origin = URL(self.base_url).origin()
+        self._guard = AddressGuard(
+            URL(self.base_url).origin(),
+            self.options.trusted_hosts,
+            proxied=self.options.proxy is not None,
+        )
         resolver = aiohttp.ThreadedResolver()
         timeouts = self.timeouts
-        api = {
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip, deflate",
-        }
         self._submit = self._session(
-            aiohttp.TCPConnector(
-                limit=0,
-                resolver=resolver,
-                ttl_dns_cache=60,
-                ssl=self.ssl,
-                keepalive_timeout=_KEEP_SUBMIT,
-            ),
-            api,
+            resolver,
+            _API_HEADERS,
             silence=timeouts.submit_read,
+            keepalive_timeout=_KEEP_SUBMIT,
         )
         self._poll = self._session(
-            aiohttp.TCPConnector(
-                limit=0, resolver=resolver, ttl_dns_cache=60, ssl=self.ssl
-            ),
-            api,
-            silence=timeouts.poll,
+            resolver, _API_HEADERS, silence=timeouts.poll
         )
         self._files = self._session(
-            aiohttp.TCPConnector(
-                limit=0,
-                resolver=resolver,
-                ttl_dns_cache=60,
-                ssl=self.ssl,
-                socket_factory=_guarded_socket,
-            ),
+            resolver,
             {"Accept-Encoding": "identity"},
             silence=timeouts.file_read,
+            socket_factory=guarded_socket,
         )
         self._submits = asyncio.Semaphore(_SUBMITS)
         self._polls = asyncio.Semaphore(POLLS)
-        self._downloads = asyncio.Semaphore(self.max_downloads)
+        self._downloads = asyncio.Semaphore(self.options.max_downloads)
 
     def _session(
         self,
-        connector: aiohttp.TCPConnector,
-        headers: dict[str, str],
+        resolver: AbstractResolver,
+        headers: Mapping[str, str],
         *,
         silence: float,
+        keepalive_timeout: float = 15.0,
+        socket_factory: Callable[..., socket] | None = None,
     ) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
-            connector=connector,
-            headers=headers | {"User-Agent": f"modelslab-async/{__version__}"},
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                resolver=resolver,
+                ttl_dns_cache=60,
+                ssl=self.options.ssl,
+                keepalive_timeout=keepalive_timeout,
+                socket_factory=socket_factory,
+            ),
+            headers={**headers, "User-Agent": _USER_AGENT},
             cookie_jar=aiohttp.DummyCookieJar(),
             # No *total*: after a stalled loop it throws away an answer that
             # has already come (measured, 15 of 15).
@@ -220,7 +195,7 @@ class SessionPool:
                 sock_connect=self.timeouts.connect,
                 sock_read=silence,
             ),
-            trace_configs=list(self.trace_configs),
+            trace_configs=list(self.options.trace_configs),
         )
         self._sessions.append(session)
         return session
@@ -268,7 +243,7 @@ class SessionPool:
     ) -> Reply | Unsent | Cut:
         # One look: a key that rotates must not change while it is written.
         key = self.key.snapshot()
-        body = _Keyed(call.body, key)
+        body = KeyedBody(call.body, key)
         begun = False
         reached = anyio.fail_after(limit) if limit else nullcontext()
         try:
@@ -277,7 +252,7 @@ class SessionPool:
                     call.url,
                     data=body,
                     allow_redirects=False,
-                    proxy=self.proxy,
+                    proxy=self.options.proxy,
                 ) as response:
                     begun = True
                     return await self._reply(response, call.cap_bytes, key)
@@ -302,7 +277,7 @@ class SessionPool:
     async def _reply(
         self, response: aiohttp.ClientResponse, cap_bytes: int, key: ApiKey
     ) -> Reply | Unsent | Cut:
-        if response.status == 407 and self.proxy is not None:
+        if response.status == 407 and self.options.proxy is not None:
             return Unsent("the proxy wants a password", hopeless=True)
         chunks: list[bytes] = []
         size = 0
@@ -314,7 +289,7 @@ class SessionPool:
         headers = response.headers
         return Reply(
             status=response.status,
-            body=_scrubbed(b"".join(chunks), key),
+            body=key.scrub(b"".join(chunks)),
             retry_after=headers.get("Retry-After"),
             date=headers.get("Date"),
             rate_reset=headers.get("X-RateLimit-Reset"),
@@ -332,13 +307,13 @@ class SessionPool:
             TransportError: It was not reached.
         """
         async with self._downloads:
-            target = _url(url)
+            target = read_link(url)
             for _ in range(_MOST_REDIRECTS + 1):
                 response = await self._get(target)
                 try:
                     link = response.headers.get("Location")
                     if response.status in _REDIRECTS and link:
-                        target = _url(link, base=target)
+                        target = read_link(link, base=target)
                         continue
                     yield FileStream(
                         response.status,
@@ -352,85 +327,22 @@ class SessionPool:
             raise UnsafeUrlError(f"too many redirects from {url!r}")
 
     async def _get(self, url: URL) -> aiohttp.ClientResponse:
-        guard = self._allowed(url)
-        token = _guard.set(guard)
+        admission = self._guard.admit(url)
         try:
-            return await self._files.get(
-                url, allow_redirects=False, proxy=self.proxy
-            )
+            with admission.in_force():
+                return await self._files.get(
+                    url, allow_redirects=False, proxy=self.options.proxy
+                )
         except (aiohttp.ClientError, OSError) as exc:
             reason = _words(exc)
             invalid = isinstance(exc, aiohttp.InvalidURL)
-        finally:
-            _guard.reset(token)
-        if guard.blocked is not None:
+        if admission.blocked is not None:
             raise UnsafeUrlError(
-                f"{url.host} is at {guard.blocked}, which is not global"
+                f"{url.host} is at {admission.blocked}, which is not global"
             )
         if invalid:
             raise UnsafeUrlError(f"no address of a picture: {str(url)!r}")
         raise TransportError(reason, sent=False)
-
-    def _allowed(self, url: URL) -> _Guard:
-        """
-        Check what can be told from the address alone.
-        """
-        ours = url.origin() == self._origin or any(
-            host in (url.host, f"{url.host}:{url.port}")
-            for host in self.trusted_hosts
-        )
-        if url.scheme == "http" and not ours:
-            raise UnsafeUrlError(
-                f"{url.host} over http; add it to trusted_hosts to allow it"
-            )
-        if not ours and self.proxy is not None:
-            # The proxy resolves names: only literals can be checked here.
-            _check_literal(url)
-        return _Guard(anywhere=ours or self.proxy is not None)
-
-
-def origin_of(base_url: str) -> str:
-    """
-    Scheme, host and port of an API; empty if it is no http address.
-    """
-    try:
-        url = URL(base_url)
-        right = url.scheme in {"http", "https"} and bool(url.host)
-        return str(url.origin()) if right else ""
-    except ValueError:
-        return ""
-
-
-def _scrubbed(body: bytes, key: ApiKey) -> bytes:
-    """
-    The body without the key, which some APIs echo.
-    """
-    plain = key.reveal()
-    quoted = json.dumps(plain).encode()
-    body = body.replace(quoted, b'"***"')
-    # A short key is a word that may stand anywhere.
-    if len(plain) >= 8:
-        bare = quoted[1:-1]
-        for form in (
-            plain.encode(errors="replace"),
-            bare,
-            bare.replace(b"/", b"\\/"),
-        ):
-            body = body.replace(form, b"***")
-    return body
-
-
-def _url(text: str, base: URL | None = None) -> URL:
-    url = None
-    try:
-        url = URL(text) if base is None else base.join(URL(text))
-        if url.scheme not in {"http", "https"} or not url.host:
-            url = None
-    except ValueError:
-        url = None
-    if url is None:
-        raise UnsafeUrlError(f"no http address: {text[:200]!r}")
-    return url
 
 
 def _seconds(header: str | None) -> float | None:
@@ -450,7 +362,7 @@ def _words(exc: BaseException, key: ApiKey | None = None) -> str:
         # Its own words have the URL, and with it a proxy's password.
         text = f"{exc.status} {exc.message}"
     if key is not None:
-        text = _scrubbed(text.encode("utf-8", "replace"), key).decode()
+        text = key.scrub(text.encode("utf-8", "replace")).decode()
     text = " ".join(text.split())[:300]
     name = type(exc).__name__
     return f"{name}: {text}" if text else name
