@@ -72,7 +72,7 @@ def _loop_unblocked() -> Iterator[None]:
         for function in blockbuster.functions.values():
             # The shell may speak.
             function.can_block_in(
-                "modelslab_async/_cli/_screen.py", {"result", "say", "show"}
+                "modelslab_async/_cli/screen.py", {"result", "say", "show"}
             )
             # Coverage has a lock of its own, wherever it looks.
             function.can_block_in("coverage/collector.py", {"lock_data"})

@@ -513,7 +513,7 @@ def test_plain_progress(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Away from a terminal progress is lines, with slots and time left.
     """
-    monkeypatch.setattr("modelslab_async._cli._screen._LINES", 0.1)
+    monkeypatch.setattr("modelslab_async._cli.screen._LINES", 0.1)
 
     ran = type_("batch", "-", "--simulate", "--speed", "10", stdin=b"a\nb\nc")
 

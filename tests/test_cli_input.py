@@ -11,7 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelslab_async._cli._input import SHOWN, InputError, InputFormat, Source
+from modelslab_async._cli.input_file import (
+    SHOWN,
+    InputError,
+    InputFormat,
+    Source,
+)
 
 
 Give = Callable[..., Source]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from modelslab_async._cli._screen import (
+from modelslab_async._cli.screen import (
     ProgressLine,
     Screen,
     clean,

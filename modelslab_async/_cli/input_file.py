@@ -1,6 +1,5 @@
 """
-Here lives what a batch is asked to do: files of prompts, read twice and never
-held.
+Files of requests, read twice and never held.
 
 The first reading (`Source.check`) finds all faults before anything is paid
 for; the second (`Source.rows`) is as lazy as the batch that pulls from it.

@@ -1,5 +1,5 @@
 """
-Here lives what a batch's folder says of itself, while it runs and after.
+The command that says what a batch's folder knows, while it runs and after.
 
 While a batch runs its journal is locked, and ``status.json`` speaks for it;
 after that the journal does, also where the process was killed.
@@ -14,12 +14,16 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import click
+
 from ..errors import JournalError
 from ..journal.sqlite import JournalSummary, SqliteJournal
 from ..journal.states import State
 from ..results import JSON
-from ._input import InputError
-from ._screen import Screen, duration
+from . import options
+from .context import Context
+from .input_file import InputError
+from .screen import Screen, duration
 
 
 _WORDS = {
@@ -34,7 +38,22 @@ _WORDS = {
 _LINKS_LIVE = 86_400.0
 
 
-def status(screen: Screen, folder: Path, *, as_json: bool) -> int:
+@click.command()
+@click.argument(
+    "folder",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+@options.as_json
+@click.pass_obj
+def status(context: Context, /, folder: Path, as_json: bool) -> int:
+    """
+    Say what the batch in DIR is doing, or has done.
+    """
+    return _report(context.screen, folder, as_json=as_json)
+
+
+def _report(screen: Screen, folder: Path, *, as_json: bool) -> int:
     """
     Say what the batch in *folder* is doing, or has done.
 

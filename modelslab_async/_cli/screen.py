@@ -1,5 +1,5 @@
 """
-Here lives what people see: results on stdout, everything else on stderr.
+What people see: results on stdout, everything else on stderr.
 
 Text from outside (prompts, the service's words, file names) is shown without
 control characters, and nothing in it is taken for markup.

@@ -1,0 +1,88 @@
+"""
+What every command knows: where to speak, what was typed, whom to ask.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import sys
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+
+from .._client import ModelsLab
+from .._policy.timeouts import Timeouts
+from ..simulator import Simulator
+from .screen import Screen
+
+
+#: What must not be said twice without being meant.
+_ONCE = frozenset({"--resubmit-unknown", "--resubmit-failed", "--new-key"})
+
+
+def program() -> str:
+    """
+    How this shell was called, to call it again.
+    """
+    if Path(sys.argv[0]).name == "modelslab-async":
+        return sys.argv[0]
+    return f"{Path(sys.executable).name} -m modelslab_async"
+
+
+@attrs.frozen
+class Context:
+    """
+    Where to speak, and what was typed.
+    """
+
+    screen: Screen
+    arguments: tuple[str, ...]
+    #: The working directory; asked for before there is a loop to hold up.
+    home: Path = attrs.field(factory=Path.cwd)
+
+    def go_on(self) -> str:
+        """
+        The same command, which takes up what it left.
+        """
+        kept = [each for each in self.arguments if each not in _ONCE]
+        with_input = ", with the same input" if "-" in kept else ""
+        return f"go on with: {program()} {shlex.join(kept)}{with_input}"
+
+
+@attrs.frozen
+class Service:
+    """
+    Whom to ask: the service itself, or a simulator in this process.
+    """
+
+    simulate: bool
+    speed: float = 1.0
+    slots: int | None = None
+
+    @asynccontextmanager
+    async def lab(self) -> AsyncIterator[ModelsLab]:
+        """
+        A client of it.
+        """
+        if not self.simulate:
+            async with ModelsLab(slots=self.slots) as lab:
+                yield lab
+            return
+        async with Simulator(
+            speed=self.speed, slots=self.slots or 5
+        ) as simulator:
+            lab = ModelsLab(
+                "simulated",
+                base_url=simulator.url,
+                slots=self.slots,
+                timeouts=Timeouts().faster(self.speed, silence=5.0),
+            )
+            # Its jobs end with it, and its port is another each time.
+            lab._origin = "simulator"  # noqa: SLF001
+            lab._run_id = secrets.token_hex(8)  # noqa: SLF001
+            async with lab:
+                yield lab

@@ -1,0 +1,107 @@
+"""
+The command that runs the simulator as a server of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from typing import Any
+
+import click
+
+from ..simulator import Etas, Settings, Simulator, serve
+from . import options
+from .context import Context
+from .exit_codes import ALL_DONE
+from .interrupts import until_told
+from .screen import clean
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port to listen on; a free one if not given.",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on.",
+)
+@click.option(
+    "--slots",
+    type=click.IntRange(min=1),
+    help="Unfinished jobs that an account may have.  [default: 5]",
+)
+@click.option(
+    "--speed",
+    type=options.speed,
+    help="How much faster than life.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(["classic", "documented"]),
+    help="How it says no: with HTTP 200, or as the pages say.",
+)
+@click.option(
+    "--fetch",
+    type=click.Choice(["both", "path", "body"]),
+    help="Which forms of fetch it serves.",
+)
+@click.option(
+    "--etas",
+    type=click.Choice([str(each) for each in Etas]),
+    help="How good its guesses are.",
+)
+@click.option("--latency", type=float, help="Seconds that each job takes.")
+@click.option("--failures", type=float, help="Share of jobs that fail.")
+@click.option("--seed", type=int, help="Of all its dice.")
+@click.option(
+    "--set",
+    "more",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any other of `simulator.Settings`; the value is JSON, or text.",
+)
+@click.pass_obj
+def simulate(
+    context: Context,
+    /,
+    port: int,
+    host: str,
+    more: tuple[str, ...],
+    **choices: Any,
+) -> int:
+    """
+    Run a local ModelsLab until Ctrl-C; its URL is printed first.
+
+    Set MODELSLAB_BASE_URL to the URL, and MODELSLAB_API_KEY to anything.
+    """
+    said = {
+        name: value for name, value in choices.items() if value is not None
+    }
+    for text in more:
+        name, _, value = text.partition("=")
+        said[name] = options.value_of(value)
+    try:
+        settings = Settings(**said)
+    except (TypeError, ValueError) as exc:
+        raise click.UsageError(str(exc)) from exc
+
+    def started(simulator: Simulator) -> None:
+        context.screen.result(simulator.url)
+
+    try:
+        asyncio.run(
+            until_told(
+                serve(port=port, host=host, started=started, settings=settings)
+            )
+        )
+    except OSError as exc:
+        raise click.UsageError(
+            f"cannot listen on {host} port {port}: {clean(exc)}"
+        ) from exc
+    return ALL_DONE
