@@ -78,7 +78,7 @@ class Ours:
         )
 
     def saw(self, eta: float | None, after: float, by: float) -> None:
-        self.pace.saw("flux", eta=eta, after=after, by=by)
+        self.pace.learn("flux", eta=eta, after=after, by=by)
 
 
 SCHEDULES: dict[str, Callable[[], Watcher]] = {

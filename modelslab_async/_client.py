@@ -352,12 +352,14 @@ class ModelsLab:
         )
         slots = Slots(
             slots=self._slots,
-            ageing=timeouts.ageing,
+            ageing=timeouts.queue_ageing,
             shortest=timeouts.reopen_first,
-            longest=timeouts.reopen_most,
-            patience=timeouts.probe,
+            longest=timeouts.reopen_longest,
+            patience=timeouts.probe_answer,
         )
-        queue = SlotQueue(slots, AccountBreaker(timeouts.account), observers)
+        queue = SlotQueue(
+            slots, AccountBreaker(timeouts.account_probe), observers
+        )
         jobs = Jobs(
             pool,
             queue,

@@ -240,9 +240,9 @@ async def test_slow_lines_count_as_dead(
     opens = store(url=[Answer(LARGE)])
 
     with pytest.raises(DownloadError, match="too slow"):
-        await Files(opens.open, attrs.evolve(Timeouts(), late_first=0)).read(
-            Image(0, URL)
-        )
+        await Files(
+            opens.open, attrs.evolve(Timeouts(), link_retry_first=0)
+        ).read(Image(0, URL))
 
 
 async def test_no_link_at_all() -> None:

@@ -446,7 +446,7 @@ async def test_an_answer_after_the_journal_was_closed(
     out, and the client watches the job; the next run reports it as unknown.
     """
     simulator.change(hold=30.0, latency=Latency.constant(40.0))
-    timeouts = attrs.evolve(Timeouts().faster(SPEED), leave=0.01)
+    timeouts = attrs.evolve(Timeouts().faster(SPEED), close=0.01)
 
     async with ModelsLab(
         "a-key", base_url=simulator.url, slots=1, timeouts=timeouts

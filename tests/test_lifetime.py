@@ -127,7 +127,7 @@ def test_a_closing_client_is_not_opened_elsewhere(
     refused at once, and the client stays closed.
     """
     modelslab_simulator.next("submit", Fault.SILENCE)
-    timeouts = attrs.evolve(WAITS, leave=0.3)
+    timeouts = attrs.evolve(WAITS, close=0.3)
     lab = ModelsLab(
         "a-key", base_url=modelslab_simulator.url, timeouts=timeouts
     )
@@ -205,7 +205,7 @@ async def test_a_submit_that_closing_gives_up_is_told_as_unknown(
     vain, hears that it may be paid for; not that nothing was asked.
     """
     modelslab_simulator.next("submit", Fault.SILENCE)
-    timeouts = attrs.evolve(WAITS, leave=0.05)
+    timeouts = attrs.evolve(WAITS, close=0.05)
     lab = ModelsLab(
         "a-key", base_url=modelslab_simulator.url, timeouts=timeouts
     )
@@ -287,7 +287,7 @@ async def test_many_close_it_at_once(
     meanwhile; what is paid is named once.
     """
     modelslab_simulator.next("submit", Fault.SILENCE)
-    timeouts = attrs.evolve(WAITS, leave=0.1)
+    timeouts = attrs.evolve(WAITS, close=0.1)
     lab = ModelsLab(
         "a-key", base_url=modelslab_simulator.url, timeouts=timeouts
     )
@@ -322,7 +322,7 @@ async def test_calls_while_it_closes_are_refused(
     line are sent home without a request.
     """
     modelslab_simulator.next("submit", Fault.SILENCE)
-    timeouts = attrs.evolve(WAITS, leave=0.1)
+    timeouts = attrs.evolve(WAITS, close=0.1)
     lab = ModelsLab(
         "a-key", base_url=modelslab_simulator.url, timeouts=timeouts, slots=1
     )

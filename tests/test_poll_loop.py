@@ -276,7 +276,7 @@ class Stumbles(TokenBucket):
 
     whole: bool = True
 
-    def wait(self, now: float) -> float:
+    def ready_in(self, now: float) -> float:
         if self.whole:
             self.whole = False
             raise ZeroDivisionError

@@ -46,7 +46,7 @@ class Customer:
             waited += self.pace.pause(
                 self.kind, eta=eta, waited=waited, dice=self.dice.random()
             )
-        self.pace.saw(self.kind, eta=eta, after=last, by=waited)
+        self.pace.learn(self.kind, eta=eta, after=last, by=waited)
         self.polls.append(polls)
         self.delays.append(waited - takes)
 
@@ -145,7 +145,7 @@ class TestPace:
             PollSchedule(cost=cost, shortest=shortest, longest=longest)
         )
         for guess, after, by in seen:
-            pace.saw("flux", eta=guess, after=after, by=by)
+            pace.learn("flux", eta=guess, after=after, by=by)
 
         pause = pace.pause(
             "flux", eta=eta, waited=waited, dice=dice, bell=bell
@@ -174,7 +174,7 @@ class TestPace:
         pace = Pace(PollSchedule())
 
         for eta, after, by in seen:
-            pace.saw("flux", eta=eta, after=after, by=by)
+            pace.learn("flux", eta=eta, after=after, by=by)
 
         for durations in (pace._last.seconds, pace._last.guesses):
             assert min(durations.weights) >= 0
@@ -311,8 +311,8 @@ class TestPace:
         """
         pace = Pace(PollSchedule())
         for kind in range(3000):
-            pace.saw(kind, eta=None, after=1.0, by=2.0)
-            pace.saw("flux", eta=None, after=1.0, by=2.0)
+            pace.learn(kind, eta=None, after=1.0, by=2.0)
+            pace.learn("flux", eta=None, after=1.0, by=2.0)
 
         assert len(pace._kinds) == 1000
         assert "flux" in pace._kinds
@@ -324,21 +324,31 @@ class TestPace:
         pace = Pace(PollSchedule())
 
         for _ in range(5000):
-            pace.saw("flux", eta=5.0, after=4.0, by=5.0)
+            pace.learn("flux", eta=5.0, after=4.0, by=5.0)
 
         assert pace._last.seconds.total < 1e9
         assert pace.pause("flux", eta=5.0, waited=0.0, dice=0.5) > 3.5
 
 
-class TestBucket:
+def _polled(bucket: TokenBucket, now: float) -> float:
+    """
+    Seconds until a poll may go; 0: it went.
+    """
+    pause = bucket.ready_in(now)
+    if pause == 0.0:
+        bucket.take(now)
+    return pause
+
+
+class TestTokenBucket:
     def test_burst_then_rate(self) -> None:
         """
         Half a second's worth of polls may go at once, then one each 1/rate.
         """
         bucket = TokenBucket(20.0)
 
-        burst = [bucket.wait(0.0) for _ in range(10)]
-        pause = bucket.wait(0.0)
+        burst = [_polled(bucket, 0.0) for _ in range(10)]
+        pause = bucket.ready_in(0.0)
 
         assert burst == [0.0] * 10
         assert pause == pytest.approx(0.05)
@@ -349,7 +359,7 @@ class TestBucket:
         """
         bucket = TokenBucket(math.inf)
 
-        pauses = {bucket.wait(0.0) for _ in range(1000)}
+        pauses = {_polled(bucket, 0.0) for _ in range(1000)}
 
         assert pauses == {0.0}
 
@@ -358,12 +368,12 @@ class TestBucket:
         Only a poll that may go takes a token.
         """
         bucket = TokenBucket(1.0)
-        bucket.wait(0.0)
+        _polled(bucket, 0.0)
 
-        pauses = [bucket.wait(0.5) for _ in range(5)]
+        pauses = [bucket.ready_in(0.5) for _ in range(5)]
 
         assert pauses == pytest.approx([0.5] * 5)
-        assert bucket.wait(1.0) == 0.0
+        assert bucket.ready_in(1.0) == 0.0
 
     @given(
         rate=st.floats(0.01, 1000),
@@ -380,9 +390,9 @@ class TestBucket:
         bucket, now, gone = TokenBucket(rate), 0.0, 0
         for step in steps:
             now += step
-            pause = bucket.wait(now)
+            pause = _polled(bucket, now)
             gone += pause == 0.0
             assert 0.0 <= pause <= max(0.5, 1 / rate) + 1e-6
 
         assert gone <= rate * now + max(1.0, 0.5 * rate) + 1e-6
-        assert bucket.wait(now + max(0.5, 1 / rate)) == 0.0
+        assert bucket.ready_in(now + max(0.5, 1 / rate)) == 0.0

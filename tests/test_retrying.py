@@ -25,7 +25,7 @@ from modelslab_async._policy.verdicts import (
     judge_submit,
 )
 from modelslab_async._protocol.replies import (
-    Answer,
+    CallResult,
     Cut,
     Processing,
     Refusal,
@@ -102,14 +102,14 @@ SUBMITS = [
 ]
 
 
-@pytest.mark.parametrize(("heard", "row"), SUBMITS)
+@pytest.mark.parametrize(("answer", "row"), SUBMITS)
 def test_each_answer_to_a_submit_has_its_row(
-    heard: Answer | Unsent | Cut, row: SubmitVerdict
+    answer: CallResult, row: SubmitVerdict
 ) -> None:
     """
     The table for submits reads as design and evidence say, in its order.
     """
-    assert judge_submit(heard) is row
+    assert judge_submit(answer) is row
 
 
 def test_every_row_of_the_submits_is_met() -> None:
@@ -143,14 +143,14 @@ POLLS = [
 ]
 
 
-@pytest.mark.parametrize(("heard", "row"), POLLS)
+@pytest.mark.parametrize(("answer", "row"), POLLS)
 def test_each_answer_to_a_poll_has_its_row(
-    heard: Answer | Unsent | Cut, row: PollVerdict
+    answer: CallResult, row: PollVerdict
 ) -> None:
     """
     The table for polls reads as design says, in its order.
     """
-    assert judge_poll(heard) is row
+    assert judge_poll(answer) is row
 
 
 def test_every_row_of_the_polls_is_met() -> None:
@@ -171,9 +171,9 @@ def test_the_tables_are_total(
     """
     Whatever is refused, in whatever code, falls into one row of each table.
     """
-    heard = Refusal(http, word, "", topics)
+    answer = Refusal(http, word, "", topics)
 
-    rows = judge_submit(heard), judge_poll(heard)
+    rows = judge_submit(answer), judge_poll(answer)
 
     assert rows[0] in SubmitVerdict
     assert rows[1] in PollVerdict
@@ -188,7 +188,7 @@ def test_backoff_stays_within_its_bounds(tries: int, dice: float) -> None:
 
     pause = backoff(tries, timeouts, dice)
 
-    assert 0 <= pause <= timeouts.retry_most
+    assert 0 <= pause <= timeouts.retry_longest
 
 
 def test_faster_divides_every_wait() -> None:
@@ -199,7 +199,7 @@ def test_faster_divides_every_wait() -> None:
 
     assert timeouts.speed == 10
     assert timeouts.submit == pytest.approx(18)
-    assert timeouts.loading == (1, 3, 6, 12)
+    assert timeouts.model_loading == (1, 3, 6, 12)
 
 
 def test_the_network_is_given_its_time() -> None:
@@ -210,7 +210,7 @@ def test_the_network_is_given_its_time() -> None:
     timeouts = Timeouts().faster(1000, silence=5)
 
     assert (timeouts.poll, timeouts.submit, timeouts.file_read) == (5, 5, 5)
-    assert timeouts.account == pytest.approx(0.03)
+    assert timeouts.account_probe == pytest.approx(0.03)
 
 
 @pytest.mark.parametrize("times", [0, -1, math.inf, math.nan])
@@ -260,67 +260,78 @@ def test_the_budget_does_not_overflow() -> None:
 REFUSED = AuthenticationError(401, "Invalid Api Key")
 
 
-def test_a_door_lets_one_probe_in_after_its_pause() -> None:
+def test_an_open_breaker_lets_one_probe_go_after_its_pause() -> None:
     """
-    30 s after the last no one call is let through, not two.
+    30 s after the last refusal one call goes on, not two.
     """
-    door = AccountBreaker(30)
-    door.refused(REFUSED, now=0)
+    breaker = AccountBreaker(30)
+    breaker.refused(REFUSED, now=0)
 
-    heard = [door.closed(29.9), door.closed(30), door.closed(30)]
+    blocked = [breaker.blocked_by(now) for now in (29.9, 30, 30)]
+    probes = [breaker.take_probe(), breaker.take_probe()]
 
-    assert heard == [REFUSED, None, REFUSED]
+    assert blocked == [REFUSED, None, None]
+    assert probes == [True, False]
+    assert breaker.blocked_by(30) is REFUSED
 
 
-def test_a_probe_that_is_accepted_opens_the_door() -> None:
+def test_a_closed_breaker_has_no_probe_to_take() -> None:
     """
-    After it everybody comes in.
+    While the account is good, nobody is the probe.
     """
-    door = AccountBreaker(30)
-    door.refused(REFUSED, now=0)
-    door.closed(31)
-
-    door.accepted()
-
-    assert door.closed(31) is None
+    assert not AccountBreaker(30).take_probe()
 
 
-def test_a_probe_that_is_refused_closes_it_anew() -> None:
+def test_a_probe_that_is_accepted_closes_the_breaker() -> None:
     """
-    The pause runs from the last no.
+    After it everybody goes on.
     """
-    door = AccountBreaker(30)
-    door.refused(REFUSED, now=0)
-    door.closed(31)
+    breaker = AccountBreaker(30)
+    breaker.refused(REFUSED, now=0)
+    breaker.take_probe()
 
-    door.refused(REFUSED, now=32)
+    breaker.accepted()
 
-    assert (door.closed(61), door.closed(62)) == (REFUSED, None)
+    assert breaker.blocked_by(31) is None
+
+
+def test_a_probe_that_is_refused_opens_it_anew() -> None:
+    """
+    The pause runs from the last refusal.
+    """
+    breaker = AccountBreaker(30)
+    breaker.refused(REFUSED, now=0)
+    breaker.take_probe()
+
+    breaker.refused(REFUSED, now=32)
+
+    assert breaker.blocked_by(61) is REFUSED
+    assert breaker.blocked_by(62) is None
 
 
 def test_a_probe_that_says_nothing_lets_the_next_try() -> None:
     """
-    A probe that died on the way does not keep the door shut for ever.
+    A probe that died on the way does not keep the breaker open for ever.
     """
-    door = AccountBreaker(30)
-    door.refused(REFUSED, now=0)
-    door.closed(31)
+    breaker = AccountBreaker(30)
+    breaker.refused(REFUSED, now=0)
+    breaker.take_probe()
 
-    door.undecided()
+    breaker.return_probe()
 
-    assert door.closed(31) is None
+    assert breaker.blocked_by(31) is None
 
 
 DOWN = ServerError(503, "Service temporarily unavailable")
 
 
-def braked(trouble: Trouble, times: int, slots: int = 5) -> OutageBreaker:
+def failing(trouble: Trouble, times: int, slots: int = 5) -> OutageBreaker:
     """
-    A brake after so many equal troubles in a row, a second apart.
+    A breaker after so many equal troubles in a row, a second apart.
     """
     breaker = OutageBreaker(Timeouts())
     for now in range(times):
-        breaker.bad(trouble, DOWN, now, slots=slots, words="no")
+        breaker.failed(trouble, DOWN, now, slots=slots, words="no")
     return breaker
 
 
@@ -332,14 +343,12 @@ def braked(trouble: Trouble, times: int, slots: int = 5) -> OutageBreaker:
         (Trouble.UNREACHED, 20),
     ],
 )
-def test_the_brake_goes_on_after_enough_in_a_row(
-    trouble: Trouble, most: int
-) -> None:
+def test_it_opens_after_enough_in_a_row(trouble: Trouble, most: int) -> None:
     """
     As many unknowns as slots, or 20 of the rest, and not one earlier.
     """
-    assert not braked(trouble, most - 1).on
-    assert braked(trouble, most).on
+    assert not failing(trouble, most - 1).is_open
+    assert failing(trouble, most).is_open
 
 
 def test_other_words_begin_a_new_row() -> None:
@@ -349,21 +358,21 @@ def test_other_words_begin_a_new_row() -> None:
     breaker = OutageBreaker(Timeouts())
 
     for now in range(40):
-        breaker.bad(Trouble.REFUSED, DOWN, now, slots=5, words=str(now))
+        breaker.failed(Trouble.REFUSED, DOWN, now, slots=5, words=str(now))
 
-    assert not breaker.on
+    assert not breaker.is_open
 
 
-def test_under_the_brake_probes_come_every_5_to_30_seconds() -> None:
+def test_while_open_probes_come_every_5_to_30_seconds() -> None:
     """
     Probe by probe the pause doubles, up to 30 s.
     """
-    breaker = braked(Trouble.UNKNOWN, 5)
+    breaker = failing(Trouble.UNKNOWN, 5)
     pauses = []
 
     for _ in range(5):
         now = 100.0
-        breaker.bad(Trouble.UNKNOWN, DOWN, now, slots=5)
+        breaker.failed(Trouble.UNKNOWN, DOWN, now, slots=5)
         pauses.append(breaker.pause(now))
 
     assert pauses == [10, 20, 30, 30, 30]
@@ -373,41 +382,41 @@ def test_a_probe_keeps_the_others_back() -> None:
     """
     While one probe is under way no second one goes.
     """
-    breaker = braked(Trouble.UNKNOWN, 5)
-    breaker.probing(100)
+    breaker = failing(Trouble.UNKNOWN, 5)
+    breaker.take_probe(100)
 
     assert breaker.pause(100) == 30
 
 
-def test_one_good_answer_lets_the_brake_go() -> None:
+def test_one_acceptance_closes_it() -> None:
     """
     After it nothing is waited for, and the row begins anew.
     """
-    breaker = braked(Trouble.UNKNOWN, 5)
+    breaker = failing(Trouble.UNKNOWN, 5)
 
-    breaker.good()
+    breaker.accepted()
 
-    assert not breaker.on
+    assert not breaker.is_open
     assert breaker.pause(100) == 0
     assert breaker.error is None
 
 
-def test_the_brake_is_spent_after_half_an_hour() -> None:
+def test_it_is_exhausted_after_half_an_hour() -> None:
     """
     An outage of 30 minutes stops the batch, one of 29 does not.
     """
-    breaker = braked(Trouble.UNKNOWN, 5)
+    breaker = failing(Trouble.UNKNOWN, 5)
 
-    assert not breaker.spent(4 + 1799)
-    assert breaker.spent(4 + 1800)
+    assert not breaker.exhausted(4 + 1799)
+    assert breaker.exhausted(4 + 1800)
 
 
-def test_a_ban_holds_without_the_brake() -> None:
+def test_a_ban_holds_a_closed_breaker() -> None:
     """
     A ban is obeyed to its end, and nothing of it stays.
     """
     breaker = OutageBreaker(Timeouts())
-    breaker.hold(60)
+    breaker.hold_until(60)
 
     assert (breaker.pause(0), breaker.pause(60)) == (60, 0)
-    assert not breaker.on
+    assert not breaker.is_open

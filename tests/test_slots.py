@@ -393,7 +393,7 @@ class TestClosedLine:
             slots.finished(ticket, 1.0)
         fill(slots, 1.0)
 
-        assert slots.wake(1.0) == pytest.approx(5.0)
+        assert slots.opens_in(1.0) == pytest.approx(5.0)
         assert slots.admit(5.9) is None
         assert slots.admit(6.0) is not None
 
@@ -422,7 +422,7 @@ class TestClosedLine:
 
         slots.refused(ticket, 7.0, named=5, dice=dice)
 
-        assert slots.wake(7.0) == pytest.approx(seconds)
+        assert slots.opens_in(7.0) == pytest.approx(seconds)
         assert slots.admit(7.0 + seconds - 0.01) is None
         assert slots.admit(7.0 + seconds + 0.01) is not None
 
@@ -438,7 +438,7 @@ class TestClosedLine:
 
         slots.refused(ticket, 0.0, named=None, dice=1.0)
 
-        assert slots.wake(0.0) == pytest.approx(0.3)
+        assert slots.opens_in(0.0) == pytest.approx(0.3)
 
     def test_above_the_limit(self) -> None:
         """
@@ -468,7 +468,7 @@ class TestClosedLine:
         crowd(slots, 2 + waiting)
         fill(slots)
 
-        assert slots.wake(0.0) is None
+        assert slots.opens_in(0.0) is None
 
 
 @attrs.define
@@ -513,7 +513,7 @@ class Account:
     def pump(self) -> None:
         for ticket in fill(self.slots, self.now):
             self.at(0.01, partial(self.ask, ticket))
-        wake = self.slots.wake(self.now)
+        wake = self.slots.opens_in(self.now)
         if wake is not None:
             self.at(wake + 1e-6, lambda: None)
 
@@ -662,7 +662,7 @@ class SlotsMachine(RuleBasedStateMachine):
 
     @rule()
     def admit(self) -> None:
-        wake = self.slots.wake(self.now)
+        wake = self.slots.opens_in(self.now)
         ticket = self.slots.admit(self.now)
 
         assert (wake == 0.0) == (ticket is not None)
@@ -735,7 +735,7 @@ class SlotsMachine(RuleBasedStateMachine):
         for ticket in list(self.inside):
             self.slots.finished(ticket, self.now)
         for _ in range(len(self.line)):
-            wake = self.slots.wake(self.now)
+            wake = self.slots.opens_in(self.now)
             assert wake is not None
             assert wake <= 30.0
             self.now += wake + 1e-6

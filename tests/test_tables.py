@@ -997,11 +997,11 @@ async def test_a_closed_line_is_opened_by_a_probe() -> None:
         door = lab._open().queue.account
         at_once = [await by_call(lab) for _ in range(3)]
         sent = [len(service.books.entries)]
-        door._since -= WAITS.account
+        door._refused_at -= WAITS.account_probe
         probe = await by_call(lab)
         after_probe = await by_call(lab)
         sent.append(len(service.books.entries))
-        door._since -= WAITS.account
+        door._refused_at -= WAITS.account_probe
         second_probe = await by_call(lab)
         rest = [await by_call(lab) for _ in range(3)]
         sent.append(len(service.books.entries))
@@ -1027,7 +1027,7 @@ async def test_there_is_one_probe() -> None:
             await asyncio.sleep(0)
         service.next("submit", no("no", 401))
         closed = await by_call(lab)
-        lab._open().queue.account._since -= WAITS.account
+        lab._open().queue.account._refused_at -= WAITS.account_probe
         service.next("submit", Fault.SILENCE)
         probe = asyncio.create_task(by_call(lab))
         with pytest.raises(AuthenticationError):
@@ -1050,7 +1050,7 @@ async def test_a_probe_may_wait_for_a_slot() -> None:
     case = Case(ROW.ACCOUNT, "401", (no("no", 401),), 1)
     async with played(case) as (service, lab, _):
         closed = await by_call(lab)
-        lab._open().queue.account._since -= WAITS.account
+        lab._open().queue.account._refused_at -= WAITS.account_probe
         service.next("submit", no("The queue is full"), times=2)
 
         probe = await by_call(lab)
@@ -1186,7 +1186,7 @@ async def test_a_refused_account_is_asked_for_every_30_seconds() -> None:
         while lab.jobs():
             await asyncio.sleep(0)
 
-    assert service.books.polls <= 0.1 / WAITS.account + 2
+    assert service.books.polls <= 0.1 / WAITS.account_probe + 2
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def facts(heard: Any) -> dict[str, object]:
         said["expected_urls"] = list(heard.expected_urls)
     if isinstance(heard, Refusal):
         said["topics"] = sorted(topic.name for topic in heard.topics)
-        said["error"] = type(refusals.refused(heard)).__name__
+        said["error"] = type(refusals.refusal_error(heard)).__name__
     return said
 
 
@@ -909,7 +909,7 @@ def test_refused(body: object, status: int, name: str) -> None:
     """
     words = body if isinstance(body, dict) else {"message": body}
 
-    error = refusals.refused(told({"status": "error", **words}, status))
+    error = refusals.refusal_error(told({"status": "error", **words}, status))
 
     assert type(error).__name__ == name
     assert error.status == status
@@ -926,7 +926,7 @@ def test_refused_facts() -> None:
         "retry_after": 30,
     }
 
-    error = pickle.loads(pickle.dumps(refusals.refused(told(body, 429))))
+    error = pickle.loads(pickle.dumps(refusals.refusal_error(told(body, 429))))
 
     assert isinstance(error, errors.RateLimitedError)
     assert (error.limit, error.retry_after, error.code) == (
@@ -1001,7 +1001,7 @@ def test_decode_any_json(
 
     assert isinstance(heard, (Success, Processing, Refusal, Unreadable))
     if isinstance(heard, Refusal):
-        error = refusals.refused(heard)
+        error = refusals.refusal_error(heard)
         closes = isinstance(
             error,
             (errors.AuthenticationError, errors.PaymentRequiredError),

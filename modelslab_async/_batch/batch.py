@@ -494,7 +494,7 @@ class Batch:
             self._over = True
             return
         self.stop()
-        await self._submits_end(rooms.jobs.timeouts.leave)
+        await self._submits_end(rooms.jobs.timeouts.close)
         left = [
             item.job
             for item in self._tasks.values()
@@ -641,7 +641,7 @@ class Batch:
         task.add_done_callback(self._writes.discard)
 
     async def _insist(self, rooms: Rooms, written: _Written) -> None:
-        pause = rooms.jobs.timeouts.insist
+        pause = rooms.jobs.timeouts.journal_retry
         while written.late:
             await asyncio.sleep(pause)
             with contextlib.suppress(JournalError):
@@ -669,7 +669,7 @@ class Batch:
         rooms = self._rooms
         if rooms is not None and self._writes:
             # What is paid and not written down has one more chance.
-            pause = rooms.jobs.timeouts.insist
+            pause = rooms.jobs.timeouts.journal_retry
             await asyncio.wait(self._writes, timeout=2 * pause)
             for write in tuple(self._writes):
                 write.cancel()
@@ -1077,7 +1077,7 @@ class Batch:
             error, AuthenticationError | PaymentRequiredError | JournalError
         ):
             self.stop(error)
-        elif breaker is not None and breaker.spent(now):
+        elif breaker is not None and breaker.exhausted(now):
             self.stop(breaker.error)
         elif not item.asked and not isinstance(error, ClientClosedError):
             self.stop(error)

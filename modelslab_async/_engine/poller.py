@@ -38,11 +38,10 @@ from .._protocol.encode import (
     fetch_url,
     other_fetch_url,
 )
-from .._protocol.refusals import refused
+from .._protocol.refusals import refusal_error
 from .._protocol.replies import (
-    Answer,
     Call,
-    Cut,
+    CallResult,
     Processing,
     Refusal,
     Reply,
@@ -52,7 +51,6 @@ from .._protocol.replies import (
     Unsent,
 )
 from ..errors import (
-    ApiError,
     ClientClosedError,
     ConfigurationError,
     GenerationFailedError,
@@ -618,9 +616,10 @@ class Jobs:
                 return due if swept is None else min(due, swept)
             if len(self._asking) >= POLLS:
                 return swept
-            pause = self._bucket.wait(now)
+            pause = self._bucket.ready_in(now)
             if pause > 0:
                 return now + pause
+            self._bucket.take(now)
             heapq.heappop(self._heap)
             job._asking = True
             self._asking[job] = (now, self.loop.create_task(self._ask(job)))
@@ -640,7 +639,7 @@ class Jobs:
 
     async def _ask(self, job: Job) -> None:
         well = False
-        heard: Answer | Unsent | Cut
+        heard: CallResult
         try:
             try:
                 heard = await self._look(job)
@@ -670,7 +669,7 @@ class Jobs:
             # Others may have been due, and found no room.
             self._wake(self.loop.time())
 
-    async def _look(self, job: Job) -> Answer | Unsent | Cut:
+    async def _look(self, job: Job) -> CallResult:
         """
         Ask for the job, in the form of fetch that it is known to answer.
         """
@@ -690,7 +689,7 @@ class Jobs:
         job._other_form = not job._other_form
         job._call = None
 
-    async def _fetch(self, job: Job) -> Answer | Unsent | Cut:
+    async def _fetch(self, job: Job) -> CallResult:
         if job._call is None:
             job._call = self._question(job)
         self.counts.polls += 1
@@ -727,7 +726,7 @@ class Jobs:
 
     # What a poll said: the second table of `_retrying`, played out
 
-    def _hear(self, job: Job, heard: Answer | Unsent | Cut) -> None:
+    def _hear(self, job: Job, heard: CallResult) -> None:
         now = self.loop.time()
         elapsed = now - job._since
         row = judge_poll(heard)
@@ -759,11 +758,11 @@ class Jobs:
             case PollVerdict.NOT_FOUND, _:
                 self._not_found(job, now)
             case PollVerdict.ACCOUNT, Refusal() | Unreadable():
-                error = no(heard)
+                error = refusal_error(heard)
                 self.queue.shut(error)
                 self._say(job, error)
                 if not self._late(job, now):
-                    self._plan(job, now, self.timeouts.account)
+                    self._plan(job, now, self.timeouts.account_probe)
             case PollVerdict.AGAIN, Processing():
                 self._runs(job, heard, now)
             case _:
@@ -788,7 +787,7 @@ class Jobs:
     def _done(self, job: Job, answer: Success, elapsed: float) -> None:
         speed = self.timeouts.speed
         if job._guess is not None or job.spec is not None:
-            self._pace.saw(
+            self._pace.learn(
                 job._kind(),
                 eta=None if job._guess is None else job._guess * speed,
                 after=job._last * speed,
@@ -836,7 +835,7 @@ class Jobs:
             return
         self._end(job, JobNotFoundError(job.id, job.track_id))
 
-    def _again(self, job: Job, heard: Answer | Unsent | Cut | None) -> None:
+    def _again(self, job: Job, heard: CallResult | None) -> None:
         """
         That said nothing of the job: ask again, backing off.
         """
@@ -846,7 +845,7 @@ class Jobs:
             return
         pause = backoff(job._fails, self.timeouts, 1.0 - random.random() / 2)
         if not self.budget.spend():
-            pause = max(pause, self.timeouts.retry_most)
+            pause = max(pause, self.timeouts.retry_longest)
         answer = getattr(heard, "retry_after", None)
         if answer is not None:
             pause = max(pause, min(answer, self.timeouts.ban_call))
@@ -996,19 +995,6 @@ def taken_up(
     )
 
 
-def no(heard: Answer) -> ApiError:
-    """
-    The one error class of a no, in words or in a bare HTTP code.
-    """
-    match heard:
-        case Refusal():
-            return refused(heard)
-        case Unreadable(http=http, excerpt=words, retry_after=answer):
-            return refused(Refusal(http, None, words, retry_after=answer))
-    words = "accepted without an id"
-    return refused(Refusal(heard.http, None, words, raw_json=heard.raw_json))
-
-
 def settle(
     future: asyncio.Future[ModelsLabError | None],
     said: ModelsLabError | None = None,
@@ -1078,7 +1064,7 @@ def _generation(job: Job, answer: Success) -> Generation:
     )
 
 
-def _no_such_route(heard: Answer | Unsent | Cut) -> bool:
+def _no_such_route(heard: CallResult) -> bool:
     match heard:
         case Refusal(http=404 | 405, topics=topics):
             return Topic.NOT_FOUND not in topics

@@ -42,11 +42,11 @@ class SlotQueue:
     )
     _limit: int = attrs.field(default=0, init=False, repr=False)
 
-    def closed(self) -> ApiError | None:
+    def blocked_by(self) -> ApiError | None:
         """
-        The account's no, for a call that comes now; None lets it in.
+        The account's refusal, for a call that comes now; None lets it in.
         """
-        return self.account.closed(self._loop.time())
+        return self.account.blocked_by(self._loop.time())
 
     def join(self, priority: int) -> Ticket:
         """
@@ -142,7 +142,7 @@ class SlotQueue:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        wake = self.slots.wake(now)
+        wake = self.slots.opens_in(now)
         if wake is not None:
             self._timer = self._loop.call_later(wake, self._admit)
         if self.observers and self.slots.limit != self._limit:

@@ -26,8 +26,9 @@ from .._policy.timeouts import Timeouts
 from .._policy.verdicts import SubmitVerdict, judge_submit
 from .._protocol.decode import decode
 from .._protocol.encode import encode
+from .._protocol.refusals import refusal_error
 from .._protocol.replies import (
-    Answer,
+    CallResult,
     Cut,
     Processing,
     Refusal,
@@ -52,7 +53,7 @@ from ..errors import (
 from ..events import CallRetried, Event, Observers, OutcomeUnknown, QueueFull
 from ..specs import TextToImage
 from .http import SessionPool
-from .poller import Counts, Home, Job, Jobs, no
+from .poller import Counts, Home, Job, Jobs
 from .slot_queue import SlotQueue, afresh
 
 
@@ -282,7 +283,7 @@ class Submits:
         for submission in tuple(self._under_way):
             if not submission.sent:
                 submission.task.cancel()
-        await self._settle(self.timeouts.leave)
+        await self._settle(self.timeouts.close)
         for submission in tuple(self._under_way):
             submission.task.cancel()
         await self._settle(None)
@@ -335,7 +336,7 @@ class Submits:
         finally:
             self.queue.slots.leave(ticket)
             if one.probe:
-                self.queue.account.undecided()
+                self.queue.account.return_probe()
 
     def _pass(self, one: Submission) -> None:
         """
@@ -344,9 +345,9 @@ class Submits:
         account = self.queue.account
         if one.probe and account.probing:
             return
-        if (shut := self.queue.closed()) is not None:
-            raise afresh(shut)
-        one.probe = account.probing
+        if (error := self.queue.blocked_by()) is not None:
+            raise afresh(error)
+        one.probe = account.take_probe()
 
     def _braked(self, one: Submission, ticket: Ticket) -> float:
         """
@@ -355,10 +356,14 @@ class Submits:
         breaker, now = one.breaker, self.jobs.loop.time()
         pause = 0.0 if breaker is None else breaker.pause(now)
         if breaker is not None and pause == 0:
-            breaker.probing(now)
+            breaker.take_probe(now)
         if pause > 0:
             self.queue.release(ticket)
-            if breaker is not None and breaker.error and breaker.spent(now):
+            if (
+                breaker is not None
+                and breaker.error
+                and breaker.exhausted(now)
+            ):
                 raise afresh(breaker.error)
         return pause
 
@@ -395,7 +400,7 @@ class Submits:
                     self.jobs.accept(job, heard)
                 self.budget.earn()
                 if one.breaker is not None:
-                    one.breaker.good()
+                    one.breaker.accepted()
                 return None
             return await self._refused(one, ticket, heard)
         except asyncio.CancelledError:
@@ -415,7 +420,7 @@ class Submits:
                 one.sent = False
                 self.jobs.forget(job)
 
-    async def _send(self, one: Submission) -> Answer | Unsent | Cut:
+    async def _send(self, one: Submission) -> CallResult:
         call = encode(
             one.spec, base_url=self.pool.base_url, track_id=one.track_id
         )
@@ -423,7 +428,7 @@ class Submits:
         return decode(reply) if isinstance(reply, Reply) else reply
 
     async def _refused(
-        self, one: Submission, ticket: Ticket, heard: Answer | Unsent | Cut
+        self, one: Submission, ticket: Ticket, heard: CallResult
     ) -> float:
         """
         Play out the rows in which it was not accepted.
@@ -442,7 +447,7 @@ class Submits:
         if row is SubmitVerdict.ACCOUNT and not isinstance(
             heard, Unsent | Cut
         ):
-            error = no(heard)
+            error = refusal_error(heard)
             # First, or the slot given back would let one more in.
             self.queue.shut(error)
             self.queue.release(ticket)
@@ -496,7 +501,7 @@ class Submits:
     def _same_request(self, one: Submission, heard: Refusal) -> float:
         one.same += 1
         if one.breaker is None and one.same > 1:
-            raise no(heard)
+            raise refusal_error(heard)
         return heard.retry_after or self.timeouts.same_request
 
     def _ban(self, one: Submission, heard: Refusal | Unreadable) -> float:
@@ -504,22 +509,20 @@ class Submits:
         one.banned += pause
         if one.breaker is None:
             if one.banned > self.timeouts.ban_call:
-                raise no(heard)
+                raise refusal_error(heard)
         else:
             pause = min(pause, self.timeouts.ban_batch)
-            one.breaker.hold(self.jobs.loop.time() + pause)
+            one.breaker.hold_until(self.jobs.loop.time() + pause)
         return pause
 
     def _loading(self, one: Submission, heard: Refusal) -> float:
-        if one.loads >= len(self.timeouts.loading):
+        if one.loads >= len(self.timeouts.model_loading):
             raise ServerError(heard.http, heard.message, heard.code)
-        pause = self.timeouts.loading[one.loads]
+        pause = self.timeouts.model_loading[one.loads]
         one.loads += 1
         return pause
 
-    def _unavailable(
-        self, one: Submission, heard: Answer | Unsent | Cut
-    ) -> float:
+    def _unavailable(self, one: Submission, heard: CallResult) -> float:
         error = ServerError(_http(heard), _excerpt(heard))
         one.unavailable += 1
         if one.breaker is not None:
@@ -532,9 +535,7 @@ class Submits:
         answer = heard.retry_after if isinstance(heard, Refusal) else None
         return max(pause, min(answer or 0.0, self.timeouts.ban_call))
 
-    def _final(
-        self, one: Submission, heard: Answer | Unsent | Cut
-    ) -> ModelsLabError:
+    def _final(self, one: Submission, heard: CallResult) -> ModelsLabError:
         """
         The error of a request that is refused for what it is.
         """
@@ -547,14 +548,14 @@ class Submits:
                 json.loads(heard.raw_json),
             )
         elif isinstance(heard, Refusal | Unreadable):
-            error = no(heard)
+            error = refusal_error(heard)
         else:
             error = InvalidRequestError(_http(heard), _excerpt(heard))
         self._brake(one, Trouble.REFUSED, error, str(error))
         return error
 
     async def _no_verdict(
-        self, one: Submission, ticket: Ticket, heard: Answer | Unsent | Cut
+        self, one: Submission, ticket: Ticket, heard: CallResult
     ) -> float:
         """
         Sent, and nobody knows: it may run, and be billed.
@@ -599,7 +600,7 @@ class Submits:
         words: str = "",
     ) -> None:
         if one.breaker is not None:
-            one.breaker.bad(
+            one.breaker.failed(
                 trouble,
                 error,
                 self.jobs.loop.time(),
@@ -625,11 +626,11 @@ def _done(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _http(heard: Answer | Unsent | Cut) -> int:
+def _http(heard: CallResult) -> int:
     return 0 if isinstance(heard, Unsent | Cut) else heard.http
 
 
-def _excerpt(heard: Answer | Unsent | Cut) -> str:
+def _excerpt(heard: CallResult) -> str:
     match heard:
         case Unsent(reason=reason) | Cut(reason=reason):
             return reason

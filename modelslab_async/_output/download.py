@@ -96,9 +96,9 @@ class Patience(Protocol):
     @property
     def late_link(self) -> float: ...
     @property
-    def late_first(self) -> float: ...
+    def link_retry_first(self) -> float: ...
     @property
-    def late_most(self) -> float: ...
+    def link_retry_longest(self) -> float: ...
 
 
 @attrs.define(eq=False)
@@ -267,7 +267,7 @@ class Files:
             if source.fresh is None or disk or not patient:
                 raise
             image = await source.again(image, exc)
-            least = anyio.current_time() + self.timeouts.late_most
+            least = anyio.current_time() + self.timeouts.link_retry_longest
             await self._fetch(image, part, max(until, least))
 
     async def _fetch(self, image: Image, target: Target, until: float) -> None:
@@ -288,7 +288,7 @@ class Files:
     async def _by_link(
         self, links: list[str], target: Target, until: float
     ) -> None:
-        pause = self.timeouts.late_first
+        pause = self.timeouts.link_retry_first
         trouble = _Trouble("the picture has no link")
         unsafe: UnsafeUrlError | None = None
         tries = 0
@@ -315,7 +315,7 @@ class Files:
                 nap = min(max(nap, trouble.retry_after or 0.0), max(left, 0.0))
                 _log.debug("%s; asking again in %.1f s", trouble, nap)
                 await anyio.sleep(nap)
-                pause = min(pause * 2, self.timeouts.late_most)
+                pause = min(pause * 2, self.timeouts.link_retry_longest)
         if unsafe is not None:
             raise unsafe
         raise DownloadError(str(trouble)) from trouble.cause

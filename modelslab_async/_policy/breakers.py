@@ -1,5 +1,9 @@
 """
-What an account's refusal, or an outage, keeps from being asked.
+Circuit breakers: what a refused account, or an outage, keeps from being sent.
+
+Both are closed while all is well. Open, they let one request at a time through
+as a probe, and the first that is accepted closes them. A batch meets both, a
+call only the account's: the outage of one call is that call's error.
 """
 
 from __future__ import annotations
@@ -15,48 +19,50 @@ from .timeouts import Timeouts
 @attrs.define(eq=False)
 class AccountBreaker:
     """
-    What a no to the account (key, credit, plan) closes.
+    Opens when the service refuses the account: its key, credit or plan.
 
-    While it is closed every call fails at once with the account's own error;
-    the first that comes *pause* seconds after the last no is let through as
-    a probe, and its acceptance opens the door.
+    While it is open every call fails at once with that refusal; the first
+    that comes *pause* seconds after the last one may take the probe.
 
-    What changes: the error that closed it, when the last no was heard, and
+    What changes: the refusal that opened it, when it was last heard, and
     whether a probe is under way.
     """
 
     pause: float
     error: ApiError | None = None
     probing: bool = False
-    _since: float = 0.0
+    _refused_at: float = 0.0
 
-    def closed(self, now: float) -> ApiError | None:
+    def blocked_by(self, now: float) -> ApiError | None:
         """
-        The error to fail with, or None: come in.
+        What a call that comes now fails with; None: it may go on.
+        """
+        due = not self.probing and now - self._refused_at >= self.pause
+        return None if due else self.error
 
-        After the pause one caller is let in as a probe; it has to report
-        with `refused`, `accepted` or `undecided`.
+    def take_probe(self) -> bool:
         """
-        if self.error is None:
-            return None
-        if not self.probing and now - self._since >= self.pause:
-            self.probing = True
-            return None
-        return self.error
+        Go on as the probe, if there is one to take; nobody else does then.
+
+        Who took it reports with `refused`, `accepted` or `return_probe`.
+        """
+        taken = self.error is not None and not self.probing
+        self.probing = self.probing or taken
+        return taken
 
     def refused(self, error: ApiError, now: float) -> None:
         """
-        The account was refused: close.
+        The account was refused: open.
         """
-        self.error, self._since, self.probing = error, now, False
+        self.error, self._refused_at, self.probing = error, now, False
 
     def accepted(self) -> None:
         """
-        The account is good: open.
+        The account is good: close.
         """
         self.error, self.probing = None, False
 
-    def undecided(self) -> None:
+    def return_probe(self) -> None:
         """
         The probe came back without a word about the account.
         """
@@ -79,38 +85,40 @@ class Trouble(enum.Enum):
 @attrs.define(eq=False)
 class OutageBreaker:
     """
-    Keeps an outage from burning a batch.
+    Opens before an outage burns a batch.
 
-    On after as many unknown outcomes in a row as there are slots, 20 equal
+    It takes as many unknown outcomes in a row as there are slots, 20 equal
     refusals in a row, or 20 items in a row that could not be sent or met 503.
-    While it is on, one item at a time is let through as a probe; the first
-    good answer lets it go.
+    Open, it lets one item at a time through.
 
-    What changes: the row of troubles, and since when the brake is on.
+    What changes: the trouble that is repeated and how often it was, since
+    when it is open, and when the next probe may go.
     """
 
     timeouts: Timeouts
     most: int = 20
-    _kind: tuple[Trouble, str] | None = None
-    _row: int = 0
-    _since: float | None = None
-    _probes: int = 0
-    _next: float = 0.0
-    _held: float = 0.0
-    error: ModelsLabError | None = None
+    error: ModelsLabError | None = attrs.field(default=None, init=False)
+    _trouble: tuple[Trouble, str] | None = attrs.field(
+        default=None, init=False
+    )
+    _repeated: int = attrs.field(default=0, init=False)
+    _opened_at: float | None = attrs.field(default=None, init=False)
+    _probes: int = attrs.field(default=0, init=False)
+    _next_probe: float = attrs.field(default=0.0, init=False)
+    _held_until: float = attrs.field(default=0.0, init=False)
 
     @property
-    def on(self) -> bool:
-        return self._since is not None
+    def is_open(self) -> bool:
+        return self._opened_at is not None
 
-    def good(self) -> None:
+    def accepted(self) -> None:
         """
-        An item was accepted: let go.
+        An item was accepted: close.
         """
-        self._kind, self._row, self._since, self._probes = None, 0, None, 0
-        self.error = None
+        self._trouble, self._repeated, self._probes = None, 0, 0
+        self._opened_at = self.error = None
 
-    def bad(
+    def failed(
         self,
         trouble: Trouble,
         error: ModelsLabError,
@@ -123,43 +131,47 @@ class OutageBreaker:
         An item met *trouble*; *words* tell one refusal from another.
         """
         self.error = error
-        kind = (trouble, words)
-        if self.on:
-            pause = self.timeouts.outage_first * 2.0 ** min(self._probes, 30)
-            self._next = now + min(self.timeouts.outage_most, pause)
+        if self.is_open:
+            longest = self.timeouts.outage_probe_longest
+            first = self.timeouts.outage_probe_first
+            pause = first * 2.0 ** min(self._probes, 30)
+            self._next_probe = now + min(longest, pause)
             self._probes += 1
             return
-        self._row = self._row + 1 if kind == self._kind else 1
-        self._kind = kind
+        same = (trouble, words) == self._trouble
+        self._trouble = (trouble, words)
+        self._repeated = self._repeated + 1 if same else 1
         most = slots if trouble is Trouble.UNKNOWN else self.most
-        if self._row >= most:
-            self._since, self._probes = now, 1
-            self._next = now + self.timeouts.outage_first
+        if self._repeated >= most:
+            self._opened_at, self._probes = now, 1
+            self._next_probe = now + self.timeouts.outage_probe_first
 
-    def hold(self, until: float) -> None:
+    def hold_until(self, time: float) -> None:
         """
-        Ask for nothing until then: a ban.
+        Ask for nothing until then: a ban, which no acceptance ends.
         """
-        self._held = max(self._held, until)
+        self._held_until = max(self._held_until, time)
 
     def pause(self, now: float) -> float:
         """
         Seconds until the next item may be asked for; 0: now.
         """
-        until = max(self._held, self._next) if self.on else self._held
+        until = self._held_until
+        if self.is_open:
+            until = max(until, self._next_probe)
         return max(0.0, until - now)
 
-    def probing(self, now: float) -> None:
+    def take_probe(self, now: float) -> None:
         """
-        An item goes as a probe: no other before it has reported.
+        An item goes, while open as the probe: no other until it has reported.
         """
-        if self.on:
-            self._next = now + self.timeouts.outage_most
+        if self.is_open:
+            self._next_probe = now + self.timeouts.outage_probe_longest
 
-    def spent(self, now: float) -> bool:
+    def exhausted(self, now: float) -> bool:
         """
-        Whether it has been on for so long that the batch should stop.
+        Whether it has been open for so long that the batch should stop.
         """
-        return self._since is not None and (
-            now - self._since >= self.timeouts.outage
+        return self._opened_at is not None and (
+            now - self._opened_at >= self.timeouts.outage
         )

@@ -177,7 +177,7 @@ class Pace:
 
             eta:
                 Seconds that the service guessed when it took the job. Always
-                pass the first guess, the one that `saw` will be told.
+                pass the first guess, the one that `learn` will be told.
 
             waited: Seconds since the service took the job.
 
@@ -204,7 +204,7 @@ class Pace:
         # In this order of arguments a NaN falls out.
         return min(longest, max(shortest, pause * (0.95 + 0.1 * dice)))
 
-    def saw(
+    def learn(
         self, kind: Hashable, *, eta: float | None, after: float, by: float
     ) -> None:
         """
@@ -229,7 +229,7 @@ class Pace:
         # than nothing; a few jobs of its own outweigh it.
         known = self._kinds.pop(kind, None) or self._last.young()
         self._kinds[kind] = self._last = known
-        known.saw(_known(eta), after, by)
+        known.learn(_known(eta), after, by)
         if len(self._kinds) > _KINDS:
             del self._kinds[next(iter(self._kinds))]
 
@@ -266,10 +266,10 @@ class DurationModel:
             return self.seconds, 1.0
         return self.guesses, eta
 
-    def saw(self, eta: float | None, after: float, by: float) -> None:
+    def learn(self, eta: float | None, after: float, by: float) -> None:
         if eta is not None:
-            self.guesses.saw(after / eta, by / eta)
-        self.seconds.saw(after, by)
+            self.guesses.learn(after / eta, by / eta)
+        self.seconds.learn(after, by)
 
 
 def _cell(units: float) -> float:
@@ -317,7 +317,7 @@ class Durations:
         weights = array("d", [w / self.total for w in self.weights])
         return Durations(weights, score=self.score)
 
-    def saw(self, after: float, by: float) -> None:
+    def learn(self, after: float, by: float) -> None:
         """
         Learn of a job that took more than *after* and at most *by* units.
         """
@@ -402,14 +402,21 @@ class TokenBucket:
     rate: float
     _full: float = attrs.field(default=-math.inf, init=False)
 
-    def wait(self, now: float) -> float:
+    def ready_in(self, now: float) -> float:
         """
-        Seconds until a poll may go; 0: it may go now, and its token is taken.
+        Seconds until a poll may go; 0: now.
         """
-        # `_full` is when the bucket will be full again.
-        full = max(now, self._full) + 1.0 / self.rate
-        ahead = full - now - max(0.5, 1.0 / self.rate)
-        if ahead > 1e-9:
-            return ahead
-        self._full = full
-        return 0.0
+        ahead = self._full_after(now) - now - max(0.5, 1.0 / self.rate)
+        return ahead if ahead > 1e-9 else 0.0
+
+    def take(self, now: float) -> None:
+        """
+        Use up the token of a poll that goes now.
+        """
+        self._full = self._full_after(now)
+
+    def _full_after(self, now: float) -> float:
+        """
+        When the bucket will be full again if a poll goes now.
+        """
+        return max(now, self._full) + 1.0 / self.rate

@@ -65,7 +65,7 @@ def backoff(tries: int, timeouts: Timeouts, dice: float) -> float:
     Seconds before the next try: full jitter, so that crowds come apart.
     """
     return dice * min(
-        timeouts.retry_most, timeouts.retry_first * 2.0 ** min(tries, 30)
+        timeouts.retry_longest, timeouts.retry_first * 2.0 ** min(tries, 30)
     )
 
 

@@ -210,7 +210,7 @@ class Slots:
             self._probe, self._probed = ticket, now
         return ticket
 
-    def wake(self, now: float) -> float | None:
+    def opens_in(self, now: float) -> float | None:
         """
         Seconds until `admit` could succeed though nothing happens; None if
         only an event can make it.

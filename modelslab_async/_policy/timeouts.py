@@ -1,5 +1,5 @@
 """
-Every wait of ours, in one place.
+How long we wait for what: every timeout and pause, in seconds.
 """
 
 from __future__ import annotations
@@ -16,63 +16,119 @@ from ..errors import ConfigurationError
 @attrs.frozen(kw_only=True)
 class Timeouts:
     """
-    Every wait of ours, in seconds.
+    How long a client waits for what; all in seconds.
 
     Attributes:
-        speed:
-            What all have been divided by; polling divides its own by it.
+        connect: For TCP, TLS and a proxy's handshake.
+
+        poll: For the answer to a poll, whole, and for each part of it.
+
+        submit_read:
+            For each part of the answer to a submit. Longer than any gateway
+            waits (Cloudflare: 100 to 120), so that the verdict comes from
+            the service.
+
+        submit: For the whole answer to a submit.
+
+        file_read: For each part of a picture.
+
+        late_link:
+            How long the link of a finished picture may be missing: the
+            service says that it is done before its store has the file.
+
+        link_retry_first: Until the first look again for such a link.
+
+        link_retry_longest: The most between two looks; each pause doubles.
+
+        retry_first: Before the first retry of what may be repeated.
+
+        retry_longest: The most before a later one; each pause doubles.
+
+        model_loading:
+            Before each retry while a model is being loaded, which takes two
+            minutes, says the service.
+
+        same_request:
+            How long the same-request filter holds a request, where it does
+            not say: 30 in its documentation.
+
+        ban: How long a ban lasts that gives no number.
+
+        ban_call: The longest ban that a call waits for.
+
+        ban_batch: The longest pause of a batch for a ban.
+
+        account_probe:
+            From a refusal of the account until one call may try again, and
+            between the polls of a job that met one.
+
+        not_found:
+            How long a job that the service does not know is asked for: right
+            after a submit it may not know it yet.
+
+        unknown_slot:
+            How long a submit without a verdict keeps its slot at most; less
+            where jobs are known to take less.
+
+        outage_probe_first: From an outage until the first probe.
+
+        outage_probe_longest: The most between two; each pause doubles.
+
+        outage: Until a batch gives up.
+
+        journal_retry: Between tries of a write that must not be lost.
+
+        close: How long closing waits for submits under way.
+
+        queue_ageing:
+            Who waits in the queue for slots gains 1 in priority for each of
+            these.
+
+        reopen_first:
+            From a refusal of the queue until the first try, where no job of
+            ours ends before.
+
+        reopen_longest: The most until then.
+
+        probe_answer:
+            How long a request that tries the queue keeps the others waiting.
+            Refusals come at once; an acceptance may take as long as the job.
+
+        speed: What all have been divided by; polling divides its own by it.
     """
 
     speed: float = 1.0
-    #: TCP, TLS and proxy handshake.
     connect: float = 10.0
-    #: Silence of a poll, and how long a poll may take in all.
     poll: float = 30.0
-    #: Silence of a submit: longer than any gateway (Cloudflare: 100 to 120 s),
-    #: so that the verdict comes from the service.
     submit_read: float = 170.0
     submit: float = 180.0
-    #: Silence of a download.
     file_read: float = 30.0
-    #: How long a finished picture's link may be missing, and between looks.
     late_link: float = 120.0
-    late_first: float = 0.5
-    late_most: float = 8.0
-    #: Backoff of what may be repeated: first and longest.
+    link_retry_first: float = 0.5
+    link_retry_longest: float = 8.0
     retry_first: float = 0.5
-    retry_most: float = 8.0
-    #: A model that has to be loaded first, try by try.
-    loading: tuple[float, ...] = (10.0, 30.0, 60.0, 120.0)
-    #: The same-request filter, where it does not say.
+    retry_longest: float = 8.0
+    model_loading: tuple[float, ...] = (10.0, 30.0, 60.0, 120.0)
     same_request: float = 30.0
-    #: A ban without a number, and how long a call or a batch waits for one.
     ban: float = 30.0
     ban_call: float = 120.0
     ban_batch: float = 3600.0
-    #: After a no to the account: until a probe, and between polls.
-    account: float = 30.0
-    #: How long an unknown job is asked for.
+    account_probe: float = 30.0
     not_found: float = 30.0
-    #: How long a submit without a verdict keeps its slot, at most.
     unknown_slot: float = 120.0
-    #: Between probes under the brake, and until a batch gives up.
-    outage_first: float = 5.0
-    outage_most: float = 30.0
+    outage_probe_first: float = 5.0
+    outage_probe_longest: float = 30.0
     outage: float = 1800.0
-    #: Between tries of a write that must not be lost.
-    insist: float = 1.0
-    #: How long leaving waits for submits under way.
-    leave: float = 10.0
-    #: The line for slots: a place gains 1 for each of these; jitter of a
-    #: closed line; how long an unanswered probe keeps it closed.
-    ageing: float = 5.0
+    journal_retry: float = 1.0
+    close: float = 10.0
+    queue_ageing: float = 5.0
     reopen_first: float = 1.0
-    reopen_most: float = 30.0
-    probe: float = 5.0
+    reopen_longest: float = 30.0
+    probe_answer: float = 5.0
 
     def faster(self, times: float, *, silence: float = 0.0) -> Timeouts:
         """
-        All waits divided by *times*, for a simulator that runs as fast.
+        All of them divided by *times*, for a simulator that runs as fast.
 
         Args:
             times: Above 0.

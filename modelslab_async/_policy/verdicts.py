@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 
 from .._protocol.replies import (
-    Answer,
+    CallResult,
     Cut,
     Processing,
     Refusal,
@@ -48,13 +48,13 @@ _NEVER_REACHED = frozenset({521, 523, 525, 526, 530})
 _ACCOUNT = frozenset({Topic.KEY, Topic.CREDIT, Topic.PLAN})
 
 
-def judge_submit(heard: Answer | Unsent | Cut) -> SubmitVerdict:
+def judge_submit(result: CallResult) -> SubmitVerdict:
     """
     Which row of the table an answer to a submit is.
 
     A status word of the service's own wins over the HTTP code.
     """
-    match heard:
+    match result:
         case Unsent():
             return SubmitVerdict.NOT_SENT
         case Cut():
@@ -63,11 +63,11 @@ def judge_submit(heard: Answer | Unsent | Cut) -> SubmitVerdict:
             return SubmitVerdict.ACCEPTED
         case Processing(id=str()):
             return SubmitVerdict.ACCEPTED
-    http = heard.http
-    refused = isinstance(heard, Refusal)
-    topics = heard.topics if isinstance(heard, Refusal) else frozenset()
-    spoken = not isinstance(heard, Unreadable) and (
-        not isinstance(heard, Refusal) or heard.word is not None
+    http = result.http
+    refused = isinstance(result, Refusal)
+    topics = result.topics if isinstance(result, Refusal) else frozenset()
+    spoken = not isinstance(result, Unreadable) and (
+        not isinstance(result, Refusal) or result.word is not None
     )
     if Topic.SAME_REQUEST in topics and http < 500:
         return SubmitVerdict.SAME_REQUEST
@@ -106,11 +106,11 @@ class PollVerdict(enum.Enum):
     AGAIN = enum.auto()
 
 
-def judge_poll(heard: Answer | Unsent | Cut) -> PollVerdict:
+def judge_poll(result: CallResult) -> PollVerdict:
     """
     Which row of the table an answer to a poll is.
     """
-    match heard:
+    match result:
         case Success(images=images):
             return PollVerdict.DONE if images else PollVerdict.EMPTY
         case Refusal(http=http, topics=topics, word=word):

@@ -5,7 +5,6 @@ _protocol.encode
 from __future__ import annotations
 
 import functools
-import json
 import re
 
 from collections.abc import Callable
@@ -18,7 +17,8 @@ from cattrs.gen import make_dict_unstructure_fn, override
 
 from ..results import JSON
 from ..specs import Endpoint, Parameter, ParameterKind, Spec, parameters
-from .replies import _CAP_BASE64_BYTES, _CAP_BYTES, Call
+from .json_text import compact_json
+from .replies import CAP_BASE64_BYTES, CAP_BYTES, Call
 
 
 # What we send.
@@ -29,13 +29,13 @@ def encode(spec: Spec, *, base_url: str, track_id: str) -> Call:
     The request that asks for *spec*, under the name *track_id*.
     """
     endpoint = spec.endpoint
-    body = _unstructurer(type(spec), on_wire=True)(spec)
+    body = unstructurer(type(spec), on_wire=True)(spec)
     extra = body.pop("extra", {})
     body["track_id"] = track_id
     return Call(
         f"{base_url.rstrip('/')}/{endpoint.path}",
-        _compact(body | extra),
-        _CAP_BASE64_BYTES if spec.base64 else _CAP_BYTES,
+        compact_json(body | extra),
+        CAP_BASE64_BYTES if spec.base64 else CAP_BYTES,
     )
 
 
@@ -43,8 +43,8 @@ def encode_poll(url: str, job_id: str, *, base64: bool = False) -> Call:
     """
     The request that asks at *url* how the job stands.
     """
-    cap_bytes = _CAP_BASE64_BYTES if base64 else _CAP_BYTES
-    return Call(url, _compact({"request_id": job_id}), cap_bytes)
+    cap_bytes = CAP_BASE64_BYTES if base64 else CAP_BYTES
+    return Call(url, compact_json({"request_id": job_id}), cap_bytes)
 
 
 _FETCH_PATH = re.compile(
@@ -97,19 +97,6 @@ def _origin(url: str) -> tuple[str, str, int] | None:
     return parts.scheme, parts.hostname, port
 
 
-_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def _compact(data: dict[str, Any]) -> bytes:
-    if not data:
-        return b"{}"
-    try:
-        return _text(data).encode()
-    except UnicodeEncodeError:
-        # Half a character came as an escape; it goes on as one.
-        return json.dumps(data, separators=(",", ":")).encode()
-
-
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -134,7 +121,7 @@ _converter = cattrs.Converter()
 
 
 @functools.cache
-def _unstructurer(
+def unstructurer(
     spec: type[Spec], *, on_wire: bool
 ) -> Callable[[Spec], dict[str, Any]]:
     """

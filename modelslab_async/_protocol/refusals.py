@@ -1,5 +1,14 @@
 """
-A refusal's words, its topics, and the error that it becomes.
+What the words of a refusal are about, and the error that it becomes.
+
+* "rate" and its kin are looked for as whole words: "generate" holds one.
+* Tips are advertising ("enterprise plan") and advice ("valid API key"): of
+  all topics only the same-request filter is looked for in them, because it
+  is told nowhere else.
+* "Rate limit exceeded" is how the queue is full, and also how the same-request
+  filter begins.
+* A model that is being loaded is told by "Try Again" or "Failed, Try Again"
+  and nothing else; with an id it is a job that failed.
 """
 
 from __future__ import annotations
@@ -21,11 +30,11 @@ from ..errors import (
     ServerError,
 )
 from ..results import JSON
-from .replies import Refusal, Topic
+from .replies import Answer, Refusal, Topic, Unreadable
 
 
 @functools.cache
-def _words(pattern: str) -> re.Pattern[str]:
+def whole_words(pattern: str) -> re.Pattern[str]:
     """
     Whole words, in any case; compiled at first use, so that imports are quick.
     """
@@ -107,15 +116,31 @@ _TOPICS: tuple[tuple[Topic, str], ...] = (
 )
 
 
-def _topics(message: str, code: str | None, tips: str) -> frozenset[Topic]:
+def read_topics(
+    message: str, code: str | None, tips: str, job_id: str | None
+) -> frozenset[Topic]:
+    """
+    What a refusal is about.
+    """
     text = message if code is None else f"{message}\n{code}"
-    topics = {topic for topic, words in _TOPICS if _words(words).search(text)}
-    if _words(_SAME_REQUEST).search(tips):
+    topics = {
+        topic for topic, words in _TOPICS if whole_words(words).search(text)
+    }
+    if whole_words(_SAME_REQUEST).search(tips):
         topics.add(Topic.SAME_REQUEST)
-    # "Rate limit exceeded" is also how the same-request filter begins.
-    if Topic.SAME_REQUEST not in topics and _words(_QUEUE).search(text):
+    if Topic.SAME_REQUEST not in topics and whole_words(_QUEUE).search(text):
         topics.add(Topic.QUEUE)
+    if job_id is None and whole_words(_LOADING).fullmatch(message):
+        topics.add(Topic.LOADING)
     return frozenset(topics)
+
+
+def read_limit(message: str) -> int | None:
+    """
+    The N of "Maximum N queued".
+    """
+    found = whole_words(_MOST_QUEUED).search(message)
+    return max(1, int(found[1])) if found else None
 
 
 # A refusal as an error.
@@ -127,9 +152,22 @@ _PERMISSION = (
 )
 
 
-def refused(refusal: Refusal) -> ApiError:
+def refusal_error(answer: Answer) -> ApiError:
     """
-    The one error that a refusal is: by its words, then by its HTTP code.
+    The one error that an answer is which says no, in words or by its code.
+    """
+    match answer:
+        case Refusal():
+            return _error(answer)
+        case Unreadable(http=http, excerpt=words, retry_after=seconds):
+            return _error(Refusal(http, None, words, retry_after=seconds))
+    words = "accepted without an id"
+    return _error(Refusal(answer.http, None, words, raw_json=answer.raw_json))
+
+
+def _error(refusal: Refusal) -> ApiError:
+    """
+    By its words, then by its HTTP code.
     """
     http, topics = refusal.http, refusal.topics
     facts = (http, refusal.message, refusal.code, _json_of(refusal.raw_json))
@@ -152,7 +190,7 @@ def refused(refusal: Refusal) -> ApiError:
         return ServerError(*facts)
     if Topic.MODEL in topics:
         return ModelNotFoundError(*facts)
-    if http == 403 or _words(_PERMISSION).search(text):
+    if http == 403 or whole_words(_PERMISSION).search(text):
         return PermissionDeniedError(*facts)
     if http == 408 or (http < 400 and Topic.TRANSIENT in topics):
         return ServerError(*facts)

@@ -130,11 +130,11 @@ class Unreadable:
 Answer: TypeAlias = Success | Processing | Refusal | Unreadable
 
 
-_CAP_BYTES = 4 * 1024**2
+CAP_BYTES = 4 * 1024**2
 
 
 #: Four pictures in base64, sent inside the answer.
-_CAP_BASE64_BYTES = 64 * 1024**2
+CAP_BASE64_BYTES = 64 * 1024**2
 
 
 @attrs.frozen
@@ -152,7 +152,7 @@ class Call:
 
     url: str
     body: bytes = attrs.field(repr=False)
-    cap_bytes: int = _CAP_BYTES
+    cap_bytes: int = CAP_BYTES
 
 
 @attrs.frozen
@@ -192,3 +192,7 @@ class Cut:
 
     reason: str
     begun: bool = False
+
+
+#: What came of a call: an answer, or why there is none.
+CallResult: TypeAlias = Answer | Unsent | Cut

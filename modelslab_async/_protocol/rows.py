@@ -24,8 +24,9 @@ from ..specs import (
     near,
     parameters,
 )
-from .decode import _json, _yes
-from .encode import _unstructurer
+from .encode import unstructurer
+from .json_text import read_json
+from .values import read_flag
 
 
 # Specs as text, and back.
@@ -149,11 +150,11 @@ def _read(parameter: Parameter, value: JSON) -> object:
         case ParameterKind.UPSCALE if _WHOLE.fullmatch(text):
             return int(text) or False
         case ParameterKind.FLAG | ParameterKind.UPSCALE:
-            yes = _yes(text)
+            yes = read_flag(text)
             return value if yes is None else yes
         case ParameterKind.EXTRA:
             try:
-                return _json.decode(text)
+                return read_json(text)
             except (ValueError, RecursionError):
                 return value
         case ParameterKind.TEXT:
@@ -174,7 +175,7 @@ def _as_number(value: JSON) -> JSON:
 
 
 def _plain(spec: Spec) -> dict[str, Any]:
-    plain = _unstructurer(type(spec), on_wire=False)(spec)
+    plain = unstructurer(type(spec), on_wire=False)(spec)
     return {"endpoint": spec.endpoint.name, **plain}
 
 

@@ -1,0 +1,134 @@
+"""
+Links and pictures in an answer, whatever holds them.
+
+* *output* is a list, a string, an object by number, `""`, null, or empty while
+  *proxy_links* has the files.  *future_links* may name fewer than were asked
+  for, and sometimes only ``meta.output`` has them.
+* *output* may hold the picture itself, as a data URI or as bare base64; a URL
+  that ends in ``.base64`` stays one, as it leads to a text file.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from ..results import JSON, Image
+
+
+_LINK = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
+
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+def read_link(value: object) -> str | None:
+    """
+    A link; None where it is none.
+    """
+    if not isinstance(value, str):
+        return None
+    value = value.strip()
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value if _LINK.fullmatch(value) else None
+
+
+def read_links(value: JSON) -> tuple[str, ...]:
+    """
+    Every link that *value* holds, each once.
+    """
+    if not value:
+        return ()
+    found = (read_link(text) for text in _texts(value).values())
+    return tuple(dict.fromkeys(link for link in found if link is not None))
+
+
+def expected_links(
+    data: dict[str, JSON], meta: dict[str, JSON]
+) -> tuple[str, ...]:
+    """
+    Where the pictures of an unfinished job will lie.
+    """
+    return read_links(data.get("future_links")) or read_links(
+        meta.get("output")
+    )
+
+
+def read_images(data: dict[str, JSON]) -> tuple[Image, ...]:
+    """
+    The pictures of an answer, in the service's order.
+    """
+    proxies = _texts(data.get("proxy_links"))
+    for texts in (_texts(data.get("output")), proxies):
+        images: list[Image] = []
+        seen: set[str] = set()
+        for place, text in texts.items():
+            if text in seen:
+                continue
+            seen.add(text)
+            link = read_link(text)
+            inline = None if link else _inline(text)
+            if link is None and inline is None:
+                continue
+            proxy = read_link(proxies.get(place))
+            images.append(
+                Image(
+                    index=len(images),
+                    url=link,
+                    proxy_url=None if proxy == link else proxy,
+                    data=inline,
+                )
+            )
+        if images:
+            return tuple(images)
+    return ()
+
+
+def _texts(value: JSON) -> dict[int, str]:
+    """
+    Texts by their place, whatever holds them.
+    """
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, dict):
+        numbered = sorted(
+            value.items(),
+            key=lambda item: (
+                (0, int(item[0]), "")
+                if _NUMBER.fullmatch(item[0])
+                else (1, 0, item[0])
+            ),
+        )
+        value = [text for _, text in numbered]
+    if not isinstance(value, list):
+        return {}
+    return {
+        place: text.strip()
+        for place, text in enumerate(value)
+        if isinstance(text, str) and text.strip()
+    }
+
+
+_DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+
+
+#: PNG, JPEG, WebP, GIF; whether it is whole is for others to say.
+_PICTURE = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")
+
+
+def _inline(text: str) -> bytes | None:
+    """
+    The picture that *text* itself is, or None.
+    """
+    start = _DATA_URI.match(text)
+    coded = "".join(text[start.end() if start else 0 :].split())
+    try:
+        data = base64.b64decode(coded, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    # Any word is base64; without the prefix it must look like a picture.
+    return data if data and (start or data.startswith(_PICTURE)) else None
