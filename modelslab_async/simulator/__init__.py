@@ -8,9 +8,9 @@ mistakes.
 
 from __future__ import annotations
 
-from ._asks import ENDPOINTS, Endpoint
 from ._books import Books, Entry, Record, Verdict
 from ._faults import Edit, Fault, Reply
+from ._requests import ENDPOINTS, Endpoint
 from ._settings import Etas, KeyState, Latency, Settings
 from ._simulator import Simulator, serve
 

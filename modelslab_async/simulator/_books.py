@@ -1,6 +1,6 @@
 """
-Here live the simulator's books: what was asked, what was answered, and what
-became of it. The client's own account can be held against them.
+The simulator's books: what was asked, what was answered, and what became
+of it. The client's own account can be held against them.
 
 Times are seconds of the real clock since the simulator was made, as lived:
 already divided by ``speed``.

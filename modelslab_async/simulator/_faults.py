@@ -1,5 +1,5 @@
 """
-Here lives what can go wrong between the service and whoever asks, on demand:
+What can go wrong between the service and whoever asks, on demand:
 answers that are made up, changed, or never come whole.
 """
 
@@ -24,7 +24,7 @@ from aiohttp import web
 from ._settings import Matcher, matches
 
 
-Kind = Literal["submit", "fetch", "file"]
+Target = Literal["submit", "fetch", "file"]
 
 _HTML = (
     "<!DOCTYPE html>\n<html><head><title>{0}</title></head>"
@@ -222,14 +222,14 @@ class Order:
     "Answer the next requests of this kind with that."
     """
 
-    kind: Kind
+    kind: Target
     answer: Answer
     times: int
     prompt: Matcher
     accepted: bool
     seconds: float
 
-    def takes(self, kind: Kind, prompt: str | None) -> bool:
+    def takes(self, kind: Target, prompt: str | None) -> bool:
         """
         Whether it means this request.
         """
@@ -253,7 +253,7 @@ class Orders:
         """
         self._open.append(order)
 
-    def find(self, kind: Kind, prompt: str | None) -> Order | None:
+    def find(self, kind: Target, prompt: str | None) -> Order | None:
         """
         The first that means this request; it stays open.
         """

@@ -1,5 +1,5 @@
 """
-Here lives what the service says: the shapes of its replies, as captured
+What the service says: the shapes of its replies, as captured
 (``classic``) or as its documentation has them (``documented``).
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from ._asks import Ask
 from ._faults import Reply
+from ._requests import Request
 from ._settings import KeyState, Settings
 
 
@@ -260,7 +260,7 @@ class Facts:
 
     id: int
     shown_id: int
-    ask: Ask
+    request: Request
     seed: int
     file_prefix: str
     links: Sequence[str]
@@ -373,50 +373,50 @@ def _meta(settings: Settings, facts: Facts) -> dict[str, object]:
     """
     The request as the service understood it, in the dialect of its model.
     """
-    ask = facts.ask
-    prompt = " " + ask.prompt
-    if ask.enhance_prompt:
+    request = facts.request
+    prompt = " " + request.prompt
+    if request.enhance_prompt:
         prompt += _STYLE
-    negative = ask.negative_prompt
+    negative = request.negative_prompt
     if negative is None:
         negative = _STOCK_NEGATIVE
-    elif ask.enhance_prompt:
+    elif request.enhance_prompt:
         negative += _STOCK_NEGATIVE
 
     shared: dict[str, object] = {
         "prompt": prompt,
-        "model_id": ask.model_id,
+        "model_id": request.model_id,
         "negative_prompt": negative,
-        "safety_checker": _yes(ask.safety_checker),
-        "safety_checker_type": ask.safety_checker_type,
-        "guidance_scale": told(ask.guidance_scale),
+        "safety_checker": _yes(request.safety_checker),
+        "safety_checker_type": request.safety_checker_type,
+        "guidance_scale": told(request.guidance_scale),
         "seed": facts.seed,
-        "n_samples": ask.samples,
-        "enhance_prompt": _yes(ask.enhance_prompt),
-        "instant_response": _yes(ask.instant_response),
-        "temp": _yes(ask.temp),
-        "base64": _yes(ask.base64),
-        "webhook": ask.webhook,
-        "track_id": ask.track_id,
+        "n_samples": request.samples,
+        "enhance_prompt": _yes(request.enhance_prompt),
+        "instant_response": _yes(request.instant_response),
+        "temp": _yes(request.temp),
+        "base64": _yes(request.base64),
+        "webhook": request.webhook,
+        "track_id": request.track_id,
         "id": str(facts.shown_id),
         "file_prefix": facts.file_prefix,
         "output": _foretold(settings, facts),
     }
-    if ask.is_flux:
+    if request.is_flux:
         return {
             **shared,
-            "width": ask.width,
-            "height": ask.height,
-            "num_inference_steps": ask.steps,
+            "width": request.width,
+            "height": request.height,
+            "num_inference_steps": request.steps,
             "clip_skip": None,
         }
     return {
         **shared,
-        **ask.echoes,
-        "W": ask.width,
-        "H": ask.height,
-        "steps": ask.steps,
-        "is_sdxl": "xl" in (ask.model_id or ""),
+        **request.echoes,
+        "W": request.width,
+        "H": request.height,
+        "steps": request.steps,
+        "is_sdxl": "xl" in (request.model_id or ""),
     }
 
 

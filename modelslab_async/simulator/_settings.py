@@ -1,5 +1,5 @@
 """
-Here lives what can be asked of the simulator: how many slots, how long jobs
+What can be asked of the simulator: how many slots, how long jobs
 take, what it guesses, and in which of its dialects it speaks.
 
 Every duration is in seconds at ``speed=1``.

@@ -1,6 +1,6 @@
 """
-Here lives the local ModelsLab: accounts with slots, jobs that take their
-time, links that come true, and a web server in front of them.
+The local ModelsLab: accounts with slots, jobs that take their time, links
+that come true, and a web server in front of them.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ import attrs
 from aiohttp import web
 
 from . import _replies, drawing
-from ._asks import (
+from ._books import Books, Entry, Record, Verdict
+from ._faults import (
+    Answer,
+    Edit,
+    Fault,
+    Order,
+    Orders,
+    Reply,
+    Target,
+    give,
+    page,
+    play,
+)
+from ._picture import Picture
+from ._requests import (
     ENDPOINTS,
-    Ask,
     Endpoint,
+    Request,
     compact,
     fingerprint,
     read,
     scalar,
     whole,
 )
-from ._books import Books, Entry, Record, Verdict
-from ._faults import (
-    Answer,
-    Edit,
-    Fault,
-    Kind,
-    Order,
-    Orders,
-    Reply,
-    give,
-    page,
-    play,
-)
 from ._settings import Etas, KeyState, Latency, Matcher, Settings, matches
-from ._subject import Subject
 
 
 _DAY = 86_400.0
@@ -60,7 +60,7 @@ class _Job:
     """
 
     record: Record
-    ask: Ask
+    request: Request
     account: _Account
     uuid: str
     seed: int
@@ -229,7 +229,7 @@ class Simulator:
 
     def next(
         self,
-        kind: Kind,
+        kind: Target,
         answer: Answer,
         *,
         times: int = 1,
@@ -397,17 +397,19 @@ class Simulator:
 
         if order is not None and not order.accepted:
             self._orders.fill(order)
-            self._enter(at, body, Verdict.FAULT, reason=_name(order.answer))
+            self._write_down(
+                at, body, Verdict.FAULT, reason=_name(order.answer)
+            )
             return await self._spoil(request, order, Reply())
 
         verdict = self._judge(endpoint, body)
         if isinstance(verdict, _replies.Refusal):
-            self._enter(at, body, Verdict.REFUSED, reason=verdict.reason)
+            self._write_down(at, body, Verdict.REFUSED, reason=verdict.reason)
             return give(verdict.reply)
 
         job = verdict
         fault = order is not None and not isinstance(order.answer, Edit)
-        self._enter(
+        self._write_down(
             at,
             body,
             Verdict.FAULT if fault else Verdict.ACCEPTED,
@@ -418,13 +420,13 @@ class Simulator:
             self._orders.fill(order)
 
         await self._hold(job)
-        reply = await self._first_words(request, job)
+        reply = await self._first_reply(request, job)
         if order is None:
-            self._tell(job)
+            self._note_end(job)
             return give(reply)
         return await self._spoil(request, order, reply, job)
 
-    def _enter(
+    def _write_down(
         self,
         at: float,
         body: dict[str, object] | None,
@@ -466,11 +468,11 @@ class Simulator:
         if account.banned_until > now:
             return _replies.banned(account.banned_until - now)
 
-        ask = read(endpoint, body)
-        if isinstance(ask, dict):
-            return _replies.invalid(settings, ask)
-        if not self._has_model(ask.model_id):
-            return _replies.unknown_model(settings, ask.model_id)
+        request = read(endpoint, body)
+        if isinstance(request, dict):
+            return _replies.invalid(settings, request)
+        if not self._has_model(request.model_id):
+            return _replies.unknown_model(settings, request.model_id)
         if state is not KeyState.GOOD:
             return _replies.account(settings, state)
 
@@ -479,12 +481,12 @@ class Simulator:
             return _replies.same_request(settings)
         if account.unfinished + account.occupied >= settings.slots:
             return _replies.queue_full(settings)
-        if self._is_loading(ask.model_id):
+        if self._is_loading(request.model_id):
             return _replies.loading(settings)
 
         if mark:
             account.seen[mark] = now
-        return self._accept(account, ask, now)
+        return self._accept(account, request, now)
 
     def _has_model(self, model_id: str | None) -> bool:
         if model_id is None or model_id in self.settings.unknown_models:
@@ -507,12 +509,12 @@ class Simulator:
         self._loading[model_id] += 1
         return True
 
-    def _accept(self, account: _Account, ask: Ask, now: float) -> _Job:
+    def _accept(self, account: _Account, request: Request, now: float) -> _Job:
         settings, dice = self.settings, self._dice
         # With gaps, as if others were asking too.
         self._last_id += dice.names.randint(1, 40)
         latency: Latency = settings.latencies.get(
-            ask.model_id or "", settings.latency
+            request.model_id or "", settings.latency
         )
         runs = self._lived(latency.draw(len(self._jobs), dice.latency))
         # The queue is worked off in order, so a start is known beforehand.
@@ -522,16 +524,17 @@ class Simulator:
         toss, chosen = dice.fate.random(), dice.names.getrandbits(32)
         job = _Job(
             record=Record(self._last_id, account.label, now),
-            ask=ask,
+            request=request,
             account=account,
             uuid=str(uuid.UUID(int=dice.names.getrandbits(128), version=4)),
-            seed=chosen if ask.seed is None else ask.seed,
+            seed=chosen if request.seed is None else request.seed,
             began=began,
             ends=began + runs,
             fails=toss < settings.failures
-            or ask.model_id in settings.failing_models
-            or matches(settings.failing, ask.prompt),
-            hidden=ask.safety_checker and matches(settings.nsfw, ask.prompt),
+            or request.model_id in settings.failing_models
+            or matches(settings.failing, request.prompt),
+            hidden=request.safety_checker
+            and matches(settings.nsfw, request.prompt),
             proxy_links=_replies.proxy_shape(settings, dice.fate),
             shown_id=self._last_id,
             eta_noise=dice.eta.uniform(0.7, 1.3),
@@ -576,7 +579,7 @@ class Simulator:
         settings = self.settings
         hold = self._lived(settings.hold)
         instant = self._dice.fate.random() < settings.instant
-        if job.ask.instant_response:
+        if job.request.instant_response:
             hold = 0.0
         elif instant and job.began <= job.record.accepted:
             hold = math.inf
@@ -591,7 +594,7 @@ class Simulator:
         elif hold > 0:
             await asyncio.sleep(hold)
 
-    async def _first_words(self, request: web.Request, job: _Job) -> Reply:
+    async def _first_reply(self, request: web.Request, job: _Job) -> Reply:
         if job.record.ended is None:
             facts = await self._facts(request, job)
             return _replies.processing(self.settings, facts)
@@ -626,25 +629,28 @@ class Simulator:
         What a reply about this job is made of.
         """
         origin = f"{request.scheme}://{request.host}"
-        folder = "temp" if job.ask.temp else "generations"
-        subjects = [
-            self._subject(job, index) for index in range(job.ask.samples)
+        folder = "temp" if job.request.temp else "generations"
+        pictures = [
+            self._picture_of(job, index)
+            for index in range(job.request.samples)
         ]
-        names = [self._file_name(job, subject) for subject in subjects]
+        names = [self._file_name(job, each) for each in pictures]
         links = [f"{origin}/{folder}/{name}" for name in names]
         proxies = [f"{origin}/cdn2/{folder}/{name}" for name in names]
 
         style = self.settings.base64
-        inline = job.ask.base64 and style.startswith("inline")
+        inline = job.request.base64 and style.startswith("inline")
         if inline and job.record.ended is not None:
             links = proxies = [
                 drawing.as_text(
-                    await self._picture(subject), uri=style == "inline-uri"
+                    await self._drawn(each), uri=style == "inline-uri"
                 )
-                for subject in subjects
+                for each in pictures
             ]
 
-        where: str | None = f"{origin}/api/v6/{job.ask.endpoint.family}/fetch"
+        where: str | None = (
+            f"{origin}/api/v6/{job.request.endpoint.family}/fetch"
+        )
         match self.settings.fetch_result:
             case "absent":
                 where = None
@@ -655,9 +661,9 @@ class Simulator:
         return _replies.Facts(
             id=job.record.id,
             shown_id=job.shown_id,
-            ask=job.ask,
+            request=job.request,
             seed=job.seed,
-            file_prefix=f"{job.uuid}.{subjects[0].extension}",
+            file_prefix=f"{job.uuid}.{pictures[0].extension}",
             links=links,
             proxies=proxies,
             fetch_result=where,
@@ -684,7 +690,7 @@ class Simulator:
         key = _key(body or {})
         asked = path_id or (body or {}).get("request_id")
         job = self._find(key, asked)
-        order = self._orders.find("fetch", job.ask.prompt if job else None)
+        order = self._orders.find("fetch", job.request.prompt if job else None)
         if job is not None:
             job.record.polls += 1
         if order is not None:
@@ -711,7 +717,7 @@ class Simulator:
         if order is not None:
             return await self._spoil(request, order, reply, job)
         if job is not None and isinstance(reply.body, dict):
-            self._tell(job, reply)
+            self._note_end(job, reply)
         return give(reply)
 
     def _find(self, key: str, asked: object) -> _Job | None:
@@ -723,7 +729,7 @@ class Simulator:
             return None
         return job
 
-    def _tell(self, job: _Job, reply: Reply | None = None) -> None:
+    def _note_end(self, job: _Job, reply: Reply | None = None) -> None:
         """
         Note when the end of a job was first told.
         """
@@ -737,29 +743,29 @@ class Simulator:
 
     # -- Files
 
-    def _subject(self, job: _Job, index: int) -> Subject:
-        ask = job.ask
-        return Subject(
-            prompt=ask.prompt,
-            negative_prompt=ask.negative_prompt or "",
-            model_id=ask.model_id or "",
-            width=ask.width,
-            height=ask.height,
+    def _picture_of(self, job: _Job, index: int) -> Picture:
+        wanted = job.request
+        return Picture(
+            prompt=wanted.prompt,
+            negative_prompt=wanted.negative_prompt or "",
+            model_id=wanted.model_id or "",
+            width=wanted.width,
+            height=wanted.height,
             seed=job.seed,
             index=index,
-            hidden=ask.safety_checker_type if job.hidden else None,
+            hidden=wanted.safety_checker_type if job.hidden else None,
         )
 
-    def _file_name(self, job: _Job, subject: Subject) -> str:
-        if job.ask.base64:
-            return f"{job.uuid}-{subject.index}.base64"
-        return f"{subject.index}-{job.uuid}.{subject.extension}"
+    def _file_name(self, job: _Job, picture: Picture) -> str:
+        if job.request.base64:
+            return f"{job.uuid}-{picture.index}.base64"
+        return f"{picture.index}-{job.uuid}.{picture.extension}"
 
-    async def _picture(self, subject: Subject) -> bytes:
+    async def _drawn(self, picture: Picture) -> bytes:
         """
         The bytes of a picture, drawn when first asked for.
         """
-        mark = subject.digest
+        mark = picture.digest
         kept = self._pictures.get(mark)
         if kept is not None:
             self._pictures.move_to_end(mark)
@@ -768,11 +774,11 @@ class Simulator:
         draw = drawing.drawn
         if self.settings.pictures == "plain":
             draw = drawing.plain
-        picture = await asyncio.to_thread(draw, subject)
-        self._pictures[mark] = picture
+        data = await asyncio.to_thread(draw, picture)
+        self._pictures[mark] = data
         while len(self._pictures) > _KEPT_PICTURES:
             self._pictures.popitem(last=False)
-        return picture
+        return data
 
     async def _file(
         self, request: web.Request, name: str, temporary: bool
@@ -784,7 +790,7 @@ class Simulator:
         else:
             index, _, ident = stem.partition("-")
         job = self._by_uuid.get(ident)
-        prompt = None if job is None else job.ask.prompt
+        prompt = None if job is None else job.request.prompt
         order = self._orders.find("file", prompt)
         if order is not None:
             self._orders.fill(order)
@@ -792,14 +798,14 @@ class Simulator:
         reply = page(404)
         if job is not None:
             job.record.downloads += 1
-            subject = self._subject(job, whole(index) or 0)
+            picture = self._picture_of(job, whole(index) or 0)
             if (
-                name == self._file_name(job, subject)
-                and subject.index < job.ask.samples
-                and temporary is job.ask.temp
+                name == self._file_name(job, picture)
+                and picture.index < job.request.samples
+                and temporary is job.request.temp
                 and self._is_there(job)
             ):
-                reply = await self._file_reply(job, subject)
+                reply = await self._file_reply(job, picture)
         if order is not None:
             return await self._spoil(request, order, reply, job)
         return give(reply)
@@ -809,18 +815,18 @@ class Simulator:
         if ended is None or job.fails:
             return False
         age = self._now() - ended
-        if job.ask.temp and age > self._lived(_DAY):
+        if job.request.temp and age > self._lived(_DAY):
             return False
         return age >= self._lived(self.settings.late_links)
 
-    async def _file_reply(self, job: _Job, subject: Subject) -> Reply:
-        picture = await self._picture(subject)
-        if job.ask.base64:
+    async def _file_reply(self, job: _Job, picture: Picture) -> Reply:
+        data = await self._drawn(picture)
+        if job.request.base64:
             uri = self.settings.base64.endswith("uri")
-            text = drawing.as_text(picture, uri=uri)
+            text = drawing.as_text(data, uri=uri)
             return Reply(200, text, headers={"Content-Type": "text/plain"})
-        kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
-        return Reply(200, picture, headers={"Content-Type": f"image/{kind}"})
+        kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
+        return Reply(200, data, headers={"Content-Type": f"image/{kind}"})
 
     # -- Orders, and the service's other words
 
@@ -842,7 +848,7 @@ class Simulator:
         if isinstance(answer, Edit):
             answer = answer.apply(reply)
             if job is not None:
-                self._tell(job, answer)
+                self._note_end(job, answer)
         return give(answer)
 
     async def _count(self, request: web.Request) -> web.StreamResponse:

@@ -1,5 +1,5 @@
 """
-Here live the simulator's pictures: each drawn from what was asked for and
+The simulator's pictures: each drawn from what was asked for and
 nothing else, so that the same request and seed give the same bytes.
 
 Pillow is imported when the first picture is drawn, not with this module.
@@ -11,7 +11,7 @@ import base64
 import struct
 import zlib
 
-from ._subject import Subject
+from ._picture import Picture
 
 
 MISSING = (
@@ -21,19 +21,19 @@ MISSING = (
 )
 
 
-def plain(subject: Subject) -> bytes:
+def plain(picture: Picture) -> bytes:
     """
     A PNG of one colour; needs no Pillow.
     """
-    row = b"\x00" + subject.digest[:3] * subject.width
+    row = b"\x00" + picture.digest[:3] * picture.width
     parts = (
         (
             b"IHDR",
             struct.pack(
-                ">IIBBBBB", subject.width, subject.height, 8, 2, 0, 0, 0
+                ">IIBBBBB", picture.width, picture.height, 8, 2, 0, 0, 0
             ),
         ),
-        (b"IDAT", zlib.compress(row * subject.height, 1)),
+        (b"IDAT", zlib.compress(row * picture.height, 1)),
         (b"IEND", b""),
     )
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -70,7 +70,7 @@ def load() -> None:
         raise ImportError(MISSING) from exc
 
 
-def drawn(subject: Subject) -> bytes:
+def drawn(picture: Picture) -> bytes:
     """
     A picture that one likes to look at, with its prompt on it.
 
@@ -78,6 +78,6 @@ def drawn(subject: Subject) -> bytes:
         ImportError: Pillow is not there.
     """
     load()
-    from . import _art
+    from . import _painting
 
-    return _art.paint(subject)
+    return _painting.paint(picture)

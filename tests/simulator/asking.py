@@ -1,5 +1,5 @@
 """
-Here lives somebody who asks the simulator with nothing but aiohttp.
+Somebody who asks the simulator with nothing but aiohttp.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Asker:
         **more: object,
     ) -> Reply:
         """
-        Ask for a picture.
+        Request for a picture.
         """
         return await self.post(
             "images/text2img", prompt=prompt, model_id=model_id, **more
@@ -63,19 +63,19 @@ class Asker:
 
     async def fetch(self, job_id: object) -> Reply:
         """
-        Ask by the id in the path.
+        Request by the id in the path.
         """
         return await self.post(f"images/fetch/{job_id}")
 
     async def fetch_by_body(self, job_id: object) -> Reply:
         """
-        Ask by the id in the body.
+        Request by the id in the body.
         """
         return await self.post("images/fetch", request_id=str(job_id))
 
     async def ended(self, job_id: object) -> Reply:
         """
-        Ask until there is an end.
+        Request until there is an end.
         """
         while True:
             reply = await self.fetch(job_id)

@@ -16,12 +16,12 @@ from asking import BRIEF, asking
 from PIL import Image
 
 from modelslab_async.simulator import drawing
-from modelslab_async.simulator._subject import Subject
+from modelslab_async.simulator._picture import Picture
 
 
 pytestmark = pytest.mark.asyncio
 
-LIGHTHOUSE = Subject(
+LIGHTHOUSE = Picture(
     prompt="a lighthouse at dusk",
     negative_prompt="",
     model_id="flux",

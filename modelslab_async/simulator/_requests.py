@@ -1,5 +1,5 @@
 """
-Here lives how the service reads a request: tolerant of how a value is
+How the service reads a request: tolerant of how a value is
 spelt, strict about a few ranges, deaf to what it does not know.
 """
 
@@ -37,7 +37,7 @@ ENDPOINTS = {"images/text2img": Endpoint("images")}
 
 
 @attrs.frozen
-class Ask:
+class Request:
     """
     What a request comes to.
     """
@@ -138,7 +138,7 @@ def fingerprint(body: dict[str, object]) -> bytes:
 
 def read(
     endpoint: Endpoint, body: dict[str, object]
-) -> Ask | dict[str, list[str]]:
+) -> Request | dict[str, list[str]]:
     """
     Read a request.
 
@@ -195,7 +195,7 @@ def read(
     if steps is None:
         steps = _DEFAULT_STEPS
 
-    return Ask(
+    return Request(
         endpoint=endpoint,
         prompt=str(body.get("prompt") or ""),
         negative_prompt=negative if isinstance(negative, str) else None,

@@ -1,5 +1,5 @@
 """
-Here lives what a picture is drawn from.
+What a picture is drawn from.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import attrs
 
 
 @attrs.frozen
-class Subject:
+class Picture:
     """
     What there is to draw.
 
