@@ -26,7 +26,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from modelslab_async._policy.slots import Slots, Standing, Ticket
+from modelslab_async._policy.slots import Slots
+from modelslab_async._policy.tickets import Standing, Ticket
 
 
 def fill(slots: Slots, now: float = 0.0) -> list[Ticket]:
@@ -144,7 +145,7 @@ class TestLine:
         for ticket in crowd(slots, 10_000):
             slots.leave(ticket)
 
-        assert len(slots._queue) < 100
+        assert len(slots._queue._heap) < 100
 
     def test_ends_count_once(self) -> None:
         """
@@ -233,7 +234,7 @@ class TestLimit:
         for ticket in places[:5]:
             slots.accepted(ticket, 0.0)
 
-        assert (slots.cap, slots.limit, slots.held) == (5, 5, 5)
+        assert (slots.account.cap, slots.limit, slots.held) == (5, 5, 5)
 
     def test_unnamed(self) -> None:
         """
@@ -245,7 +246,7 @@ class TestLimit:
         for ticket in refused:
             slots.refused(ticket, 0.0, named=None, dice=0.5)
 
-        assert (slots.cap, slots.limit) == (None, 5)
+        assert (slots.account.cap, slots.limit) == (None, 5)
 
     def test_grows_slowly_after_a_refusal(self) -> None:
         """
@@ -283,7 +284,9 @@ class TestLimit:
             slots.finished(ticket, 0.0)
 
         assert after_round == 9
-        assert slots._limit == pytest.approx(9.0 + 4 * 0.5 / 9.0, abs=0.01)
+        assert slots.account._limit == pytest.approx(
+            9.0 + 4 * 0.5 / 9.0, abs=0.01
+        )
 
     @pytest.mark.parametrize("named", [None, 5])
     def test_never_below_one(self, named: int | None) -> None:
@@ -328,12 +331,12 @@ class TestLimit:
 
         slots.accepted(first, 0.0)
         slots.refused(second, 0.0, named=None, dice=0.5)
-        believed = slots._known()
+        believed = slots.account.known
         for _ in range(2):
-            slots._prove(9, -1)
+            slots.account._prove(9, -1)
 
         assert believed == 9
-        assert slots._known() == 5
+        assert slots.account.known == 5
 
 
 class TestClosedLine:
@@ -450,7 +453,7 @@ class TestClosedLine:
             slots.refused(ticket, 0.0, named=None, dice=0.5)
         for ticket in places[2:]:
             slots.release(ticket, 0.0)
-        slots._limit = 2.0
+        slots.account._limit = 2.0
 
         early, probes = fill(slots, 15.0), fill(slots, 16.0)
         slots.accepted(probes[0], 16.0)
@@ -612,7 +615,7 @@ class TestAccount:
 
         account.run()
 
-        assert account.slots._known() == 5
+        assert account.slots.account.known == 5
         assert len(account.refused) <= 50
 
     @pytest.mark.parametrize("named", [True, False])
@@ -690,7 +693,9 @@ class SlotsMachine(RuleBasedStateMachine):
         self.slots.refused(ticket, self.now, named=named, dice=dice)
         if asking:
             self.inside.remove(ticket)
-            assert self.slots.closed or ticket.turn <= self.slots._round
+            assert (
+                self.slots.closed or ticket.turn <= self.slots._closure.round
+            )
         if again and ticket not in self.inside:
             self.slots.rejoin(ticket, self.now)
             self.line.add(ticket)
@@ -725,7 +730,7 @@ class SlotsMachine(RuleBasedStateMachine):
     def limit_is_known(self) -> None:
         assert self.slots.limit >= 1
         assert self.slots.limit <= (self.word or self.slots.limit)
-        assert self.slots.limit <= (self.slots.cap or self.slots.limit)
+        assert self.slots.limit <= (self.slots.account.cap or self.slots.limit)
 
     def teardown(self) -> None:
         """

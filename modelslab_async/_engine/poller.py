@@ -27,7 +27,7 @@ import attrs
 
 from .._policy.polling import Pace, PollSchedule, TokenBucket
 from .._policy.retry import RetryBudget, backoff
-from .._policy.slots import Ticket
+from .._policy.tickets import Ticket
 from .._policy.timeouts import Timeouts
 from .._policy.verdicts import PollVerdict, judge_poll
 from .._protocol.decode import decode

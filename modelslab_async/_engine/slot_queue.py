@@ -12,7 +12,8 @@ import random
 import attrs
 
 from .._policy.breakers import AccountBreaker
-from .._policy.slots import Slots, Ticket
+from .._policy.slots import Slots
+from .._policy.tickets import Ticket
 from ..errors import ApiError, ModelsLabError
 from ..events import LimitLearnt, LineClosed, Observers
 

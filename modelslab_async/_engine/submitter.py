@@ -21,7 +21,7 @@ import attrs
 
 from .._policy.breakers import OutageBreaker, Trouble
 from .._policy.retry import RetryBudget, RetryPolicy, backoff
-from .._policy.slots import Ticket
+from .._policy.tickets import Ticket
 from .._policy.timeouts import Timeouts
 from .._policy.verdicts import SubmitVerdict, judge_submit
 from .._protocol.decode import decode
