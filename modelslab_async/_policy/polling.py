@@ -51,7 +51,7 @@ _BELL = 30.0
 
 
 #: Kinds that are remembered, the ones taught last.
-_KINDS = 1000
+_KINDS_KEPT = 1000
 
 
 #: Seconds; a guess beyond these is taken to be the nearest of them.
@@ -200,7 +200,7 @@ class Pace:
         known = self._kinds.pop(kind, None) or self._last.young()
         self._kinds[kind] = self._last = known
         known.learn(_known(eta), after, by)
-        if len(self._kinds) > _KINDS:
+        if len(self._kinds) > _KINDS_KEPT:
             del self._kinds[next(iter(self._kinds))]
 
 

@@ -26,7 +26,7 @@ from ..results import JSON
 from .delays import retry_after
 from .encode import clean_id, fetch_result_id
 from .json_text import compact_json, read_json
-from .links import expected_links, read_images, read_link
+from .links import read_expected_urls, read_images, read_url
 from .refusals import read_limit, read_topics
 from .replies import (
     Answer,
@@ -95,8 +95,8 @@ def _success(reply: Reply, data: dict[str, JSON]) -> Success:
         http=reply.status,
         id=_job_id(data, meta),
         images=read_images(data),
-        expected_urls=expected_links(data, meta),
-        fetch_result=read_link(data.get("fetch_result")),
+        expected_urls=read_expected_urls(data, meta),
+        fetch_result=read_url(data.get("fetch_result")),
         seed=_seed(data, meta),
         generation_time=read_number(data.get("generationTime")),
         nsfw=_nsfw(data),
@@ -112,8 +112,8 @@ def _processing(reply: Reply, data: dict[str, JSON]) -> Processing:
         http=reply.status,
         id=job_id,
         eta=read_seconds(data.get("eta")),
-        fetch_result=read_link(data.get("fetch_result")),
-        expected_urls=expected_links(data, meta),
+        fetch_result=read_url(data.get("fetch_result")),
+        expected_urls=read_expected_urls(data, meta),
         seed=_seed(data, meta),
         message=_message(data) or None,
         meta_json=compact_json(meta),
@@ -123,7 +123,7 @@ def _processing(reply: Reply, data: dict[str, JSON]) -> Processing:
 
 
 def _refusal(reply: Reply, data: dict[str, JSON], word: str | None) -> Refusal:
-    message, code = _message(data), _code(data)
+    message, code = _message(data), _error_code(data)
     tips = " ".join(read_text(data.get(name)) for name in ("tip", "tips"))
     job_id = _job_id(data, _meta(data))
     return Refusal(
@@ -149,7 +149,7 @@ def _job_id(data: dict[str, JSON], meta: dict[str, JSON]) -> str | None:
         clean_id(data.get("id"))
         or clean_id(data.get("request_id"))
         or clean_id(meta.get("id"))
-        or fetch_result_id(read_link(data.get("fetch_result")))
+        or fetch_result_id(read_url(data.get("fetch_result")))
     )
 
 
@@ -187,7 +187,7 @@ def _message(data: dict[str, JSON]) -> str:
     return ""
 
 
-def _code(data: dict[str, JSON]) -> str | None:
+def _error_code(data: dict[str, JSON]) -> str | None:
     error = data.get("error")
     inner = error.get("code") if isinstance(error, dict) else None
     for value in (data.get("code"), inner):

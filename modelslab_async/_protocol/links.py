@@ -23,7 +23,7 @@ _LINK = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
-def read_link(value: object) -> str | None:
+def read_url(value: object) -> str | None:
     """
     A link; None where it is none.
     """
@@ -37,25 +37,23 @@ def read_link(value: object) -> str | None:
     return value if _LINK.fullmatch(value) else None
 
 
-def read_links(value: JSON) -> tuple[str, ...]:
+def read_urls(value: JSON) -> tuple[str, ...]:
     """
     Every link that *value* holds, each once.
     """
     if not value:
         return ()
-    found = (read_link(text) for text in _texts(value).values())
+    found = (read_url(text) for text in _texts(value).values())
     return tuple(dict.fromkeys(link for link in found if link is not None))
 
 
-def expected_links(
+def read_expected_urls(
     data: dict[str, JSON], meta: dict[str, JSON]
 ) -> tuple[str, ...]:
     """
     Where the pictures of an unfinished job will lie.
     """
-    return read_links(data.get("future_links")) or read_links(
-        meta.get("output")
-    )
+    return read_urls(data.get("future_links")) or read_urls(meta.get("output"))
 
 
 def read_images(data: dict[str, JSON]) -> tuple[Image, ...]:
@@ -70,11 +68,11 @@ def read_images(data: dict[str, JSON]) -> tuple[Image, ...]:
             if text in seen:
                 continue
             seen.add(text)
-            link = read_link(text)
+            link = read_url(text)
             inline = None if link else _inline(text)
             if link is None and inline is None:
                 continue
-            proxy = read_link(proxies.get(place))
+            proxy = read_url(proxies.get(place))
             images.append(
                 Image(
                     index=len(images),

@@ -158,14 +158,16 @@ def refusal_error(answer: Answer) -> ApiError:
     """
     match answer:
         case Refusal():
-            return _error(answer)
+            return _as_error(answer)
         case Unreadable(http=http, excerpt=words, retry_after=seconds):
-            return _error(Refusal(http, None, words, retry_after=seconds))
+            return _as_error(Refusal(http, None, words, retry_after=seconds))
     words = "accepted without an id"
-    return _error(Refusal(answer.http, None, words, raw_json=answer.raw_json))
+    return _as_error(
+        Refusal(answer.http, None, words, raw_json=answer.raw_json)
+    )
 
 
-def _error(refusal: Refusal) -> ApiError:
+def _as_error(refusal: Refusal) -> ApiError:
     """
     By its words, then by its HTTP code.
     """

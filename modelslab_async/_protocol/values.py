@@ -64,11 +64,11 @@ def one_line(text: str) -> str:
     """
     if not text.isprintable():
         text = text.encode("utf-8", "replace").decode()
-        text = _CONTROL.sub(" ", text)
+        text = _CONTROL_CHARACTERS.sub(" ", text)
     return " ".join(text.split())
 
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 def read_text(value: object, depth: int = 4) -> str:
