@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     # Only where they are needed: who imports us for a picture or two should
     # not wait for what makes batches durable.
     from ._batch.batch import Batch
-    from ._output.download import Files
+    from ._output.download import Downloads
     from .journal.protocol import Journal
 
 
@@ -113,18 +113,20 @@ class _Rooms:
     origin: str
     run: str | None
     batches: set[Batch] = attrs.field(factory=set)
-    _files: Files | None = None
+    _downloads: Downloads | None = None
 
     @property
-    def files(self) -> Files:
+    def downloads(self) -> Downloads:
         """
         The way to disk, made when it is first gone.
         """
-        if self._files is None:
-            from ._output.download import Files
+        if self._downloads is None:
+            from ._output.download import Downloads
 
-            self._files = Files(self.pool.open_file, self.jobs.timeouts)
-        return self._files
+            self._downloads = Downloads(
+                self.pool.open_file, self.jobs.timeouts
+            )
+        return self._downloads
 
 
 class ModelsLab:
@@ -547,7 +549,7 @@ class ModelsLab:
             job = job_of(str(generation.id), self._jobs_here)
             return await job.result(self._waits.late_link)
 
-        saved = await rooms.files.store(
+        saved = await rooms.downloads.store(
             generation,
             Path(directory),
             fresh=fresh if generation.id is not None else None,
@@ -566,7 +568,7 @@ class ModelsLab:
         Raises:
             DownloadError: It could not be had, or not be kept.
         """
-        return await self._open().files.save(image, Path(path))
+        return await self._open().downloads.save(image, Path(path))
 
     async def read(self, image: Image) -> bytes:
         """
@@ -575,7 +577,7 @@ class ModelsLab:
         Raises:
             DownloadError: It could not be had.
         """
-        return await self._open().files.read(image)
+        return await self._open().downloads.read(image)
 
     # Batches
 

@@ -341,11 +341,14 @@ class DownloadError(ModelsLabError):
         generation: What it belongs to, where that is known.
 
         paths: What was saved already.
+
+        disk: Whether the fault is ours, not theirs: the disk refused.
     """
 
     reason: str
     generation: Generation | None = None
     paths: tuple[SavedPath, ...] = ()
+    disk: bool = False
 
     def __str__(self) -> str:
         if self.generation is None:

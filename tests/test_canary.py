@@ -528,7 +528,7 @@ async def test_the_client_itself(service: Simulator) -> None:
             rooms.jobs,
             rooms.submits,
             rooms.queue,
-            rooms.files,
+            rooms.downloads,
         )
         with pytest.raises(TypeError, match="not pickled"):
             pickle.dumps(rooms.pool.key)

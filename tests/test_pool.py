@@ -635,8 +635,8 @@ async def fetched(pool: SessionPool, url: str) -> bytes:
     """
     The bytes of a file.
     """
-    async with pool.open_file(url) as stream:
-        return b"".join([chunk async for chunk in stream.chunks()])
+    async with pool.open_file(url) as reply:
+        return b"".join([chunk async for chunk in reply.chunks])
 
 
 def _named(host: str) -> str:

@@ -50,9 +50,9 @@ from .._engine.poller import (
 )
 from .._engine.slot_queue import SlotQueue
 from .._engine.submitter import UNWRITTEN, Record, Submission, Submits
-from .._output.disk import SavedFile
-from .._output.download import Files
-from .._output.folder import OutputFolder, make
+from .._output.download import Downloads
+from .._output.folder import OutputFolder, make_private
+from .._output.target import SavedFile
 from .._policy.breakers import OutageBreaker
 from .._protocol.replies import Processing, Success
 from .._protocol.rows import read_spec, spec_json, written
@@ -120,7 +120,7 @@ class Rooms(Protocol):
     @property
     def queue(self) -> SlotQueue: ...
     @property
-    def files(self) -> Files: ...
+    def downloads(self) -> Downloads: ...
     @property
     def batches(self) -> set[Batch]: ...
     @property
@@ -538,7 +538,7 @@ class Batch:
     async def _open(self, rooms: Rooms) -> None:
         options = self._options
         try:
-            self._journal = await self._journal_of(options)
+            self._journal = await self._journal_of(rooms, options)
             if self._journal is not None:
                 self._key = rooms.pool.key.snapshot()
                 await self._journal.begin(
@@ -547,7 +547,7 @@ class Batch:
                 )
             if options.output is not None:
                 self._folder = await OutputFolder.open(
-                    options.output, rooms.files
+                    options.output, rooms.downloads
                 )
             if self._stopping:
                 raise ClientClosedError
@@ -607,12 +607,14 @@ class Batch:
             facts["unknown"] = [entry.track_id for entry in page]
         return facts
 
-    async def _journal_of(self, options: BatchOptions) -> Journal | None:
+    async def _journal_of(
+        self, rooms: Rooms, options: BatchOptions
+    ) -> Journal | None:
         path = options.journal
         if path is None and options.output is not None:
             path = options.output / "journal.sqlite"
         if options.output is not None:
-            await make(options.output)
+            await make_private(options.output, rooms.downloads.disk)
         if not isinstance(path, str | os.PathLike):
             return path
         # Here, for the sake of those who only want a picture or two.
@@ -815,9 +817,8 @@ class Batch:
             resubmit_failed=options.resubmit_failed,
         ):
             case Start.GIVE:
-                if self._folder is not None:
-                    await self._folder.mend(entry)
-                self._give(item, self._given(item, entry), fresh=False)
+                outcome = await self._given(item, entry)
+                self._give(item, outcome, fresh=False)
             case Start.REPORT:
                 outcome = item.known(entry, error=error_of(entry.error))
                 self._give(item, outcome, fresh=False)
@@ -835,10 +836,12 @@ class Batch:
             case Start.SUBMIT:
                 await self._enter(rooms, item)
 
-    def _given(self, item: _Item, entry: Entry) -> Outcome:
+    async def _given(self, item: _Item, entry: Entry) -> Outcome:
         generation = generation_of(entry.generation or "{}")
-        folder = self._folder
-        paths = () if folder is None else folder.paths(entry.files)
+        paths: tuple[Path, ...] = ()
+        if self._folder is not None:
+            await self._folder.mend(entry, generation)
+            paths = self._folder.paths(entry.files)
         return item.known(entry, generation, paths=paths)
 
     def _within_bounds(self, spec: TextToImage) -> bool:
@@ -1048,14 +1051,14 @@ class Batch:
 
         try:
             saved = await folder.keep(
-                generation, _stem(item, generation), fresh
+                generation, _prefix(item, generation), fresh
             )
             if isinstance(item.record, _Written):
                 entry = await item.record.stored(saved)
                 if entry is not None:
-                    await folder.tell(entry, saved)
+                    await folder.tell(entry, generation, saved)
         except DownloadError as error:
-            if isinstance(error.__cause__, OSError):
+            if error.disk:
                 self.stop(error)
             elif gone:
                 await item.record.failed(error)
@@ -1148,6 +1151,6 @@ def _source(
     return iter(specs).__next__
 
 
-def _stem(item: _Item, generation: Pictures) -> str:
+def _prefix(item: _Item, generation: Pictures) -> str:
     seed = item.spec.seed if generation.seed is None else generation.seed
     return f"{item.index:06d}-{'x' if seed is None else seed}"

@@ -19,7 +19,13 @@ from __future__ import annotations
 import asyncio
 import math
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, nullcontext, suppress
 from socket import socket
 from ssl import SSLContext
@@ -33,7 +39,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from .._policy.timeouts import Timeouts
-from .._protocol.replies import Call, Cut, Reply, Unsent
+from .._protocol.replies import Call, Cut, FileReply, Reply, Unsent
 from .._version import __version__
 from ..errors import TransportError, UnsafeUrlError
 from .address_guard import AddressGuard, guarded_socket
@@ -72,34 +78,6 @@ _API_HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip, deflate",
 }
-
-
-@attrs.define(eq=False)
-class FileStream:
-    """
-    A file as it comes in: its bytes by *chunks*.
-    """
-
-    status: int
-    content_type: str
-    retry_after: float | None
-    _response: aiohttp.ClientResponse = attrs.field(repr=False)
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """
-        Give the bytes as they come.
-
-        Raises:
-            TransportError: They stopped coming.
-        """
-        reason = None
-        try:
-            async for chunk in self._response.content.iter_chunked(65536):
-                yield chunk
-        except (aiohttp.ClientError, OSError) as exc:
-            reason = _words(exc)
-        if reason is not None:
-            raise TransportError(reason, sent=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -297,7 +275,7 @@ class SessionPool:
         )
 
     @asynccontextmanager
-    async def open_file(self, url: str) -> AsyncIterator[FileStream]:
+    async def open_file(self, url: str) -> AsyncIterator[FileReply]:
         """
         Ask for a picture's bytes; at most three redirects, each checked.
 
@@ -315,11 +293,10 @@ class SessionPool:
                     if response.status in _REDIRECTS and link:
                         target = read_link(link, base=target)
                         continue
-                    yield FileStream(
+                    yield FileReply(
                         response.status,
-                        response.content_type,
                         _seconds(response.headers.get("Retry-After")),
-                        response,
+                        _chunks(response),
                     )
                     return
                 finally:
@@ -343,6 +320,19 @@ class SessionPool:
         if invalid:
             raise UnsafeUrlError(f"no address of a picture: {str(url)!r}")
         raise TransportError(reason, sent=False)
+
+
+async def _chunks(
+    response: aiohttp.ClientResponse,
+) -> AsyncGenerator[bytes, None]:
+    reason = None
+    try:
+        async for chunk in response.content.iter_chunked(65536):
+            yield chunk
+    except (aiohttp.ClientError, OSError) as exc:
+        reason = _words(exc)
+    if reason is not None:
+        raise TransportError(reason, sent=True)
 
 
 def _seconds(header: str | None) -> float | None:

@@ -1,179 +1,149 @@
 """
-Files on disk, whole or not at all.
+Files on disk, whole or not at all, written in threads of our own.
+
+* Disk work runs in no event loop, and not in its default executor either: that
+  may be full of callers who wait for us.
+* A file is written under a temporary name in the folder where it will lie,
+  synced, and only then given its name; the folder is synced after it.  So what
+  has a final name is whole, after a crash too.
+* A caller who is cancelled waits for its thread: else the thread would go on
+  with files that the caller has cleaned up.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
-import hashlib
 import mmap
 import os
 import re
 import secrets
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TypeVar, TypeVarTuple
 
+import anyio
 import attrs
 
-from ..errors import DownloadError
-from .image_format import (
-    Bytes,
-    Faulty,
-    ImageFormat,
-    Verdict,
-    decode,
-    examine,
-    format_of,
-)
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+#: How many threads may be at the disk at a time.
+_THREADS = 4
+
+
+def _own_threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="modelslab-disk")
+
+
+@attrs.define(eq=False)
+class Disk:
+    """
+    The threads that do a client's disk work.
+
+    *executor* may have other work; of its threads we take `_THREADS` at most.
+    """
+
+    executor: Executor = attrs.field(factory=_own_threads, repr=False)
+    _limiter: anyio.CapacityLimiter = attrs.field(
+        factory=partial(anyio.CapacityLimiter, _THREADS),
+        init=False,
+        repr=False,
+    )
+
+    async def run(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
+        """
+        Run *work* in a thread, and leave only when it is done.
+        """
+        async with self._limiter:
+            return await self.run_at_once(work, *args)
+
+    async def run_at_once(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
+        """
+        As `run`, without a place in line, which a cancelled caller would not
+        get: for cleaning up.
+        """
+        loop = asyncio.get_running_loop()
+        # A future of the executor: a task would be cancelled with all others
+        # when the loop ends.
+        future = loop.run_in_executor(self.executor, partial(work, *args))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            with anyio.CancelScope(shield=True):
+                while not future.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait({future})
+            if not future.cancelled():
+                future.exception()
+            raise
 
 
 # All below runs in threads.
 
 
-@attrs.frozen
-class SavedFile:
-    """
-    A picture on disk.
-
-    Attributes:
-        url: The link that it came from; None where it came in the answer, or
-            was there already.
-
-        sha256: Of its bytes, in hexadecimal.
-
-        width: In pixels, as *height*.
-    """
-
-    path: Path
-    url: str | None
-    size_bytes: int
-    sha256: str
-    width: int
-    height: int
-
-
-class Target(Protocol):
-    """
-    Where a download goes.
-    """
-
-    used: bool
-
-    def clear(self) -> None:
-        """
-        Forget what came so far.
-        """
-
-    def take(self, chunks: Sequence[bytes]) -> None:
-        """
-        Keep what came.
-        """
-
-    def settle(
-        self, chunks: Sequence[bytes], url: str | None
-    ) -> Faulty | None:
-        """
-        Keep the rest, and check the whole.
-        """
-
-
 @attrs.define
-class _Basket:
+class TemporaryFile:
     """
-    A download to memory.
-    """
-
-    cap_bytes: int
-    used: bool = False
-    data: bytes = b""
-    _chunks: list[bytes] = attrs.field(factory=list, repr=False)
-
-    def clear(self) -> None:
-        self._chunks, self.used = [], False
-
-    def take(self, chunks: Sequence[bytes]) -> None:
-        self._chunks += chunks
-        self.used = True
-
-    def settle(
-        self, chunks: Sequence[bytes], url: str | None
-    ) -> Faulty | None:
-        self.take(chunks)
-        came, self._chunks = b"".join(self._chunks), []
-        data, verdict = _looked_at(came, self.cap_bytes)
-        self.data = bytes(data)
-        return verdict if isinstance(verdict, Faulty) else None
-
-
-@attrs.define
-class _Part:
-    """
-    A file in the making, under a temporary name.
+    A file in the making.
 
     It is opened at its first byte; `keep` gives it its name, `drop` removes
     it where that has not happened.
+
+    What changes: its bytes, and whether it is open.
     """
 
-    cap_bytes: int
     directory: Path
     name: str
-    used: bool = False
-    kind: ImageFormat = ImageFormat.PNG
-    sha256: str = ""
-    _facts: tuple[str | None, int, int, int] = (None, 0, 0, 0)
-    _path: Path | None = None
-    _fd: int = -1
+    #: Less what the process's umask takes away.
+    mode: int = 0o666
+    _path: Path | None = attrs.field(default=None, init=False)
+    _fd: int = attrs.field(default=-1, init=False)
 
     @property
     def opened(self) -> bool:
         return self._fd >= 0
 
-    def clear(self) -> None:
-        os.ftruncate(self._fd, 0)
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        self.used = False
-
-    def take(self, chunks: Sequence[bytes]) -> None:
+    def write(self, chunks: Iterable[bytes]) -> None:
+        """
+        Append to it.
+        """
         if not self.opened:
             self._open()
-        self.used = True
         try:
             for chunk in chunks:
-                _write(self._fd, chunk)
+                write_all(self._fd, chunk)
         except OSError as exc:
             # A write's own error does not say where.
             exc.filename = str(self.directory)
             raise
 
-    def settle(
-        self, chunks: Sequence[bytes], url: str | None
-    ) -> Faulty | None:
-        if not self.used:
-            return self._settle(b"".join(chunks), url)
-        self.take(chunks)
+    def empty(self) -> None:
+        """
+        Take back all that was written.
+        """
+        if self.opened:
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+
+    @contextmanager
+    def content(self) -> Iterator[memoryview]:
+        """
+        All that was written, without a copy of it; at least one byte.
+        """
         with (
             mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ) as mapped,
-            memoryview(mapped) as came,
+            memoryview(mapped) as view,
         ):
-            return self._settle(came, url)
+            yield view
 
-    def _settle(self, came: Bytes, url: str | None) -> Faulty | None:
-        data, verdict = _looked_at(came, self.cap_bytes)
-        if isinstance(verdict, Faulty):
-            return verdict
-        if self.used and data is not came:
-            self.clear()
-        if not self.used:
-            self.take([bytes(data)])
-        self.kind = verdict.kind
-        self.sha256 = hashlib.sha256(data).hexdigest()
-        self._facts = url, len(data), verdict.width, verdict.height
-        return None
-
-    def keep(self, path: Path) -> SavedFile:
+    def keep(self, path: Path) -> None:
         """
         Sync it, name it *path*, and sync the folder.
         """
@@ -183,16 +153,15 @@ class _Part:
         self._path.replace(path)
         self._path = None
         self.drop()
-        _sync(path.parent)
-        url, size_bytes, width, height = self._facts
-        return SavedFile(path, url, size_bytes, self.sha256, width, height)
+        _sync_folder(path.parent)
 
     def drop(self) -> None:
         """
         Close it, and remove it where it was not kept.
         """
-        fd, self._fd = self._fd, -1
-        os.close(fd)
+        if self.opened:
+            fd, self._fd = self._fd, -1
+            os.close(fd)
         if self._path is not None:
             self._path.unlink(missing_ok=True)
             self._path = None
@@ -204,73 +173,53 @@ class _Part:
             f".{self.name[:40]}.{secrets.token_hex(6)}.part"
         )
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        self._fd = os.open(path, flags | os.O_CLOEXEC, 0o666)
+        self._fd = os.open(path, flags | os.O_CLOEXEC, self.mode)
         self._path = path
 
 
-_PART = re.compile(r"\..{1,40}\.[0-9a-f]{12}\.part", re.DOTALL)
+def replace_file(path: Path, data: bytes, *, mode: int) -> None:
+    """
+    Replace a file in one step.
+    """
+    file = TemporaryFile(path.parent, path.name, mode)
+    try:
+        file.write([data])
+        file.keep(path)
+    finally:
+        file.drop()
 
 
-def _sweep(directory: Path) -> int:
-    swept = 0
+_TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{12}\.part", re.DOTALL)
+
+
+def remove_temporary(directory: Path) -> int:
+    """
+    Remove the temporary files that dead runs left in *directory*.
+
+    Returns:
+        How many there were.
+    """
+    removed = 0
     with suppress(FileNotFoundError), os.scandir(directory) as entries:
         for entry in entries:
-            if _PART.fullmatch(entry.name) and entry.is_file(
+            if _TEMPORARY.fullmatch(entry.name) and entry.is_file(
                 follow_symlinks=False
             ):
                 Path(entry.path).unlink(missing_ok=True)
-                swept += 1
-    return swept
+                removed += 1
+    return removed
 
 
-def _there(directory: Path, name: str, cap_bytes: int) -> SavedFile | None:
+def write_all(fd: int, data: bytes) -> None:
     """
-    The whole picture that has this name already.
+    Write *data*, however few bytes the system takes at a time.
     """
-    for kind in ImageFormat:
-        path = directory / f"{name}.{kind}"
-        try:
-            # A pipe of that name would keep us waiting.
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError:
-            continue
-        with os.fdopen(fd, "rb") as file:
-            data = file.read(cap_bytes + 1)
-        verdict = examine(data)
-        if isinstance(verdict, Faulty) or len(data) > cap_bytes:
-            raise DownloadError(
-                f"{path} is there, and is no whole picture; "
-                "overwrite=True replaces it"
-            )
-        sha256 = hashlib.sha256(data).hexdigest()
-        return SavedFile(
-            path, None, len(data), sha256, verdict.width, verdict.height
-        )
-    return None
-
-
-def _looked_at(data: Bytes, cap_bytes: int) -> tuple[Bytes, Verdict]:
-    """
-    The picture that came, out of its text if it came as one.
-    """
-    if format_of(data) is None:
-        data = decode(data, cap_bytes=cap_bytes) or data
-    if len(data) > cap_bytes:
-        return data, _too_large(cap_bytes)
-    return data, examine(data)
-
-
-def _too_large(cap_bytes: int) -> Faulty:
-    return Faulty(f"more than {cap_bytes} bytes", passing=False)
-
-
-def _write(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
 
 
-def _sync(directory: Path) -> None:
+def _sync_folder(directory: Path) -> None:
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

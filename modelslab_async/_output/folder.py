@@ -1,35 +1,41 @@
 """
-Here lives a batch's folder: its pictures, and what tells of them.
+A batch's folder: its pictures, and what tells of them.
 
-Pictures go to ``images/`` by way of `_files`; each that is there gets its line
-in the manifest, its place on the page, and the status says how far it all is.
-The journal lies beside them and knows better: what it has and the manifest
-lacks is added.
+Pictures go to ``images/``; each that is there gets its line in the manifest
+and its place on a page, and ``status.json`` tells other processes how far it
+all is: the journal is locked while we run.  The journal lies beside them and
+knows better: what it has and the manifest lacks is added.
 """
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import json
+import time
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-import anyio.to_thread
 import attrs
 
 from ..errors import DownloadError, JournalError, ModelsLabError
-from ..journal.codec import generation_of
 from ..journal.states import Entry
 from ..results import JSON, Generation
-from .disk import SavedFile
-from .download import Files
-from .image_format import Whole, examine
-from .page import Failure, Gallery, Picture
+from .disk import Disk, remove_temporary, replace_file
+from .download import Downloads, Fresh
+from .gallery import PAGE_SIZE, Gallery
+from .manifest import Manifest, Picture, utf8
+from .page import Failure
+from .target import SavedFile, described
 
 
-async def make(directory: Path) -> None:
+#: Seconds between two writings, at least.
+_STATUS_PAUSE = 2.0
+_PAGES_PAUSE = 30.0
+
+
+async def make_private(directory: Path, disk: Disk) -> None:
     """
     Make a folder that only its owner looks into: prompts are private.
 
@@ -37,7 +43,7 @@ async def make(directory: Path) -> None:
         JournalError: It cannot be made.
     """
     try:
-        await anyio.Path(directory).mkdir(0o700, parents=True, exist_ok=True)
+        await disk.run(_make, directory)
     except OSError as exc:
         reason = f"the folder {directory} cannot be made: {exc.strerror}"
         raise JournalError("unwritable", reason) from exc
@@ -52,30 +58,49 @@ class OutputFolder:
     """
 
     directory: Path
-    files: Files
+    downloads: Downloads
     gallery: Gallery
+    status_pause: float = _STATUS_PAUSE
+    pages_pause: float = _PAGES_PAUSE
     #: Joined once: it is asked for with every known item.
     _images: Path = attrs.field(init=False)
+    _status_at: float = attrs.field(default=-1e9, init=False)
+    _pages_at: float = attrs.field(default=-1e9, init=False)
+    #: Manifest and pages are written by one thread at a time.
+    _lock: asyncio.Lock = attrs.field(
+        factory=asyncio.Lock, init=False, repr=False
+    )
 
     @_images.default
     def _images_here(self) -> Path:
         return self.directory / "images"
 
     @classmethod
-    async def open(cls, directory: Path, files: Files) -> Self:
+    async def open(
+        cls,
+        directory: Path,
+        downloads: Downloads,
+        *,
+        title: str | None = None,
+        page_size: int = PAGE_SIZE,
+        status_pause: float = _STATUS_PAUSE,
+        pages_pause: float = _PAGES_PAUSE,
+    ) -> Self:
         """
         Open a folder whose journal is ours; tidy up after a dead run.
 
         Raises:
             JournalError: It cannot be written.
         """
+        manifest = Manifest(directory / "manifest.jsonl", page_size)
+        gallery = Gallery(directory, manifest, title or "")
+        folder = cls(directory, downloads, gallery, status_pause, pages_pause)
         try:
-            gallery = await Gallery.open(directory)
-            await files.sweep(directory / "images")
+            await downloads.disk.run(folder._open)
         except OSError as exc:
             reason = f"the folder {directory} cannot be written: {exc}"
             raise JournalError("unwritable", reason) from exc
-        return cls(directory, files, gallery)
+        return folder
 
     def paths(self, names: tuple[str, ...]) -> tuple[Path, ...]:
         """
@@ -84,10 +109,7 @@ class OutputFolder:
         return tuple(self._images / name for name in names)
 
     async def keep(
-        self,
-        generation: Generation,
-        stem: str,
-        fresh: Callable[[], Awaitable[Generation]],
+        self, generation: Generation, prefix: str, fresh: Fresh
     ) -> tuple[SavedFile, ...]:
         """
         Put a generation's pictures on disk.
@@ -95,60 +117,62 @@ class OutputFolder:
         Raises:
             DownloadError: Not all could be had, or kept.
         """
-        return await self.files.store(
-            generation,
-            self.directory / "images",
-            stem,
-            fresh=fresh,
-            overwrite=True,
+        return await self.downloads.store(
+            generation, self._images, prefix, fresh=fresh, overwrite=True
         )
 
-    async def tell(self, entry: Entry, saved: tuple[SavedFile, ...]) -> None:
+    async def tell(
+        self,
+        entry: Entry,
+        generation: Generation,
+        saved: tuple[SavedFile, ...],
+    ) -> None:
         """
-        Add what the journal says of an item's pictures to the manifest.
+        Add an item's pictures to the manifest.
 
         Raises:
             DownloadError: The disk is full.
         """
-        generation = generation_of(entry.generation or "{}")
         spec = json.loads(entry.spec)
-        try:
-            await self.gallery.append(
-                Picture(
-                    file=one.path.name,
-                    index=entry.index,
-                    n=n,
-                    spec=spec,
-                    item=entry.key,
-                    seed=generation.seed,
-                    id=generation.id,
-                    track_id=entry.track_id,
-                    generation_time=generation.generation_time,
-                    accepted_at=entry.accepted_at,
-                    finished_at=entry.done_at,
-                    sha256=one.sha256,
-                    size_bytes=one.size_bytes,
-                    width=one.width,
-                    height=one.height,
-                )
-                for n, one in enumerate(saved)
+        pictures = tuple(
+            Picture(
+                file=one.path.name,
+                index=entry.index,
+                n=n,
+                spec=spec,
+                item=entry.key,
+                seed=generation.seed,
+                id=generation.id,
+                track_id=entry.track_id,
+                generation_time=generation.generation_time,
+                accepted_at=entry.accepted_at,
+                finished_at=entry.done_at,
+                sha256=one.sha256,
+                size_bytes=one.size_bytes,
+                width=one.width,
+                height=one.height,
             )
+            for n, one in enumerate(saved)
+        )
+        try:
+            async with self._lock:
+                await self._disk.run(self.gallery.manifest.append, pictures)
         except OSError as exc:
             reason = f"the manifest cannot be written: {exc}"
-            raise DownloadError(reason, generation) from exc
+            raise DownloadError(reason, generation, disk=True) from exc
+        for picture in pictures:
+            self.gallery.pictured(picture)
 
-    async def mend(self, entry: Entry) -> None:
+    async def mend(self, entry: Entry, generation: Generation) -> None:
         """
         Add lines that a dead run did not come to write.
         """
-        lacking = any(
-            self.gallery.lacks(entry.index, n) for n in range(len(entry.files))
-        )
-        if lacking:
-            saved = await anyio.to_thread.run_sync(
-                _look, self.paths(entry.files)
+        lacks = self.gallery.manifest.lacks
+        if any(lacks(entry.index, n) for n in range(len(entry.files))):
+            saved = await self._disk.run(
+                _all_described, self.paths(entry.files)
             )
-            await self.tell(entry, saved)
+            await self.tell(entry, generation, saved)
 
     def failed(
         self,
@@ -172,29 +196,60 @@ class OutputFolder:
         self, facts: Mapping[str, JSON], *, final: bool = False
     ) -> None:
         """
-        Write status and page, where their pauses are over.
+        Write status and pages, each where its pause is over.
 
-        A disk that is too full for a page stops nothing.
+        Cheap to call often; one who calls it once a second is right.
+
+        Args:
+            facts:
+                What ``status.json`` says; the pages show *in_flight* and
+                *waiting*, where they are numbers.
+
+            final: Write both now, and close the manifest.
+
+        Raises:
+            DownloadError: The disk is full, or worse.
         """
+        now = time.monotonic()
         try:
-            await self.gallery.refresh(facts, final=final)
-            if final:
-                await self.gallery.aclose()
+            async with self._lock:
+                if final or now - self._status_at >= self.status_pause:
+                    self._status_at = now
+                    await self._disk.run(self._write_status, dict(facts))
+                if final or now - self._pages_at >= self.pages_pause:
+                    self._pages_at = now
+                    summary = self.gallery.summary(facts)
+                    await self._disk.run(self.gallery.write, summary)
         except OSError as exc:
-            raise DownloadError(f"the page cannot be written: {exc}") from exc
+            reason = f"the page cannot be written: {exc}"
+            raise DownloadError(reason, disk=True) from exc
+        finally:
+            if final:
+                await self._disk.run_at_once(self.gallery.manifest.close)
+
+    @property
+    def _disk(self) -> Disk:
+        return self.downloads.disk
+
+    # All below runs in threads.
+
+    def _open(self) -> None:
+        _make(self.directory)
+        self._images.mkdir(mode=0o700, exist_ok=True)
+        for directory in (self.directory, self._images):
+            remove_temporary(directory)
+        self.gallery.manifest.open()
+        self.gallery.open()
+
+    def _write_status(self, facts: Mapping[str, JSON]) -> None:
+        text = json.dumps(facts, ensure_ascii=False, indent=2)
+        path = self.directory / "status.json"
+        replace_file(path, utf8(text) + b"\n", mode=0o600)
 
 
-def _look(paths: tuple[Path, ...]) -> tuple[SavedFile, ...]:
-    """
-    What lies there, of what a dead run saved and did not tell of.
-    """
-    found = []
-    for path in paths:
-        data = path.read_bytes() if path.is_file() else b""
-        seen = examine(data)
-        width, height = (
-            (seen.width, seen.height) if isinstance(seen, Whole) else (0, 0)
-        )
-        digest = hashlib.sha256(data).hexdigest()
-        found.append(SavedFile(path, None, len(data), digest, width, height))
-    return tuple(found)
+def _make(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _all_described(paths: tuple[Path, ...]) -> tuple[SavedFile, ...]:
+    return tuple(map(described, paths))

@@ -1,5 +1,5 @@
 """
-Here lives what a picture is: which kind its bytes are, and whether all came.
+Which format a picture's bytes have, and whether all of them came.
 
 A server that closes early looks just like one that is done, and neither file
 names nor content types can be trusted; so bytes are believed only from their
@@ -11,7 +11,7 @@ first magic ones to the end that their own format marks:
 * WebP: as long as its RIFF header says, with a picture among its chunks.
 * GIF: block after block to the trailer.
 
-Bytes after the end do no harm.  Nothing is decompressed.
+Buffer after the end do no harm.  Nothing is decompressed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import TypeAlias
 import attrs
 
 
-Bytes: TypeAlias = bytes | bytearray | memoryview
+Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
 class ImageFormat(enum.StrEnum):
@@ -42,37 +42,34 @@ class ImageFormat(enum.StrEnum):
 
 
 @attrs.frozen
-class Whole:
+class CompleteImage:
     """
     A picture, all of it; *width* and *height* in pixels.
     """
 
-    kind: ImageFormat
+    format: ImageFormat
     width: int
     height: int
 
 
 @attrs.frozen
-class Faulty:
+class InvalidImage:
     """
     No picture, or not all of one.
 
     Attributes:
         reason: What it is instead.
 
-        passing:
+        retryable:
             Whether it may become one if asked again: pages and short files
             are what stores give before a picture is there.
     """
 
     reason: str
-    passing: bool = True
+    retryable: bool = True
 
 
-Verdict: TypeAlias = Whole | Faulty
-
-
-def format_of(head: Bytes) -> ImageFormat | None:
+def format_of(head: Buffer) -> ImageFormat | None:
     """
     Which kind of picture begins like this; the first 12 bytes tell.
     """
@@ -88,42 +85,46 @@ def format_of(head: Bytes) -> ImageFormat | None:
     return None
 
 
-def examine(data: Bytes) -> Verdict:
+def check_image(data: Buffer) -> CompleteImage | InvalidImage:
     """
     Say whether *data* is a whole picture, and if not, what it is.
     """
-    kind = format_of(data)
-    if kind is None:
-        return _stranger(bytes(data[:64]), len(data))
+    format_ = format_of(data)
+    if format_ is None:
+        return _not_an_image(bytes(data[:64]), len(data))
     try:
-        width, height = _WALKS[kind](memoryview(data))
+        width, height = _READERS[format_](memoryview(data))
     except (_CutError, IndexError):
-        return Faulty(f"a {kind.name} cut before its end ({len(data)} bytes)")
+        return InvalidImage(
+            f"a {format_.name} cut before its end ({len(data)} bytes)"
+        )
     except _BrokenError as exc:
-        return Faulty(f"a broken {kind.name}: {exc}")
+        return InvalidImage(f"a broken {format_.name}: {exc}")
     if not (width and height):
-        return Faulty(f"a {kind.name} without width or height", passing=False)
-    return Whole(kind, width, height)
+        return InvalidImage(
+            f"a {format_.name} without width or height", retryable=False
+        )
+    return CompleteImage(format_, width, height)
 
 
-def _stranger(head: bytes, size: int) -> Faulty:
+def _not_an_image(head: bytes, size: int) -> InvalidImage:
     """
     What something that does not begin like a picture is, in words.
     """
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if not size:
-        return Faulty("an empty file")
+        return InvalidImage("an empty file")
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return Faulty("an HTML page, not a picture")
+        return InvalidImage("an HTML page, not a picture")
     if text.startswith(b"<"):
-        return Faulty("an XML or HTML page, not a picture")
+        return InvalidImage("an XML or HTML page, not a picture")
     if text.startswith((b"{", b"[")):
-        return Faulty("JSON, not a picture")
+        return InvalidImage("JSON, not a picture")
     if all(31 < byte < 127 or byte in b"\t\r\n" for byte in head):
-        return Faulty("text, not a picture")
+        return InvalidImage("text, not a picture")
     if size < 12 and any(m.startswith(head[: len(m)]) for m in _MAGIC):
-        return Faulty(f"a picture cut before its end ({size} bytes)")
-    return Faulty(f"no picture: begins with {head[:8].hex(' ')}", False)
+        return InvalidImage(f"a picture cut before its end ({size} bytes)")
+    return InvalidImage(f"no picture: begins with {head[:8].hex(' ')}", False)
 
 
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
@@ -258,7 +259,7 @@ def _webp_size(kind: bytes, data: memoryview, start: int) -> tuple[int, int]:
 
 def _gif(data: memoryview) -> tuple[int, int]:
     size = _little(data, 6, 2), _little(data, 8, 2)
-    at = 13 + _colours(data[10])
+    at = 13 + _color_table_bytes(data[10])
     pixels = False
     for _ in range(_MOST_PARTS):
         block = data[at]
@@ -268,7 +269,7 @@ def _gif(data: memoryview) -> tuple[int, int]:
             return size
         if block == 0x2C:
             pixels = True
-            at += 11 + _colours(data[at + 9])
+            at += 11 + _color_table_bytes(data[at + 9])
         elif block == 0x21:
             at += 2
         else:
@@ -279,14 +280,14 @@ def _gif(data: memoryview) -> tuple[int, int]:
     raise _BrokenError("too many parts")
 
 
-def _colours(flags: int) -> int:
+def _color_table_bytes(flags: int) -> int:
     """
-    Bytes of the table of colours that follows.
+    Buffer of the table of colours that follows.
     """
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-_WALKS: dict[ImageFormat, Callable[[memoryview], tuple[int, int]]] = {
+_READERS: dict[ImageFormat, Callable[[memoryview], tuple[int, int]]] = {
     ImageFormat.PNG: _png,
     ImageFormat.JPEG: _jpeg,
     ImageFormat.WEBP: _webp,
@@ -330,7 +331,7 @@ def text_cap(cap_bytes: int) -> int:
     return cap_bytes * 3 // 2 + _SLACK
 
 
-def decode(data: Bytes, *, cap_bytes: int) -> bytes | None:
+def decode_text(data: Buffer, *, cap_bytes: int) -> bytes | None:
     """
     The picture that a text of base64, or a data URI, is.
 
@@ -345,20 +346,20 @@ def decode(data: Bytes, *, cap_bytes: int) -> bytes | None:
         return None
     prefix = _DATA_URI.match(data)
     start = prefix.end() if prefix else 0
-    head = _letters(data[start : start + 4096])
-    if format_of(_bytes(head[:64])) is None:
+    head = _base64_letters(data[start : start + 4096])
+    if format_of(_decoded(head[:64])) is None:
         return None
     if _TEXT.fullmatch(data, start) is None:
         return None
-    found = _bytes(_letters(data[start:]))
+    found = _decoded(_base64_letters(data[start:]))
     return found if 0 < len(found) <= cap_bytes else None
 
 
-def _letters(data: Bytes) -> bytes:
+def _base64_letters(data: Buffer) -> bytes:
     return bytes(data).translate(_URL_SAFE, b' \t\r\n\v\f"=')
 
 
-def _bytes(letters: bytes) -> bytes:
+def _decoded(letters: bytes) -> bytes:
     try:
         return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
     except binascii.Error:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import enum
 
+from collections.abc import AsyncGenerator
 from typing import TypeAlias
 
 import attrs
@@ -196,3 +197,19 @@ class Cut:
 
 #: What came of a call: an answer, or why there is none.
 CallResult: TypeAlias = Answer | Unsent | Cut
+
+
+@attrs.frozen
+class FileReply:
+    """
+    The head of an answer that is a file, and its bytes as they come.
+
+    Attributes:
+        retry_after: Seconds, finite and at least 0.
+
+        chunks: Raises `TransportError` where they stop coming.
+    """
+
+    status: int
+    retry_after: float | None
+    chunks: AsyncGenerator[bytes, None] = attrs.field(repr=False)

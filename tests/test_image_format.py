@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from modelslab_async._output.image_format import (
-    Faulty,
+    CompleteImage,
     ImageFormat,
-    Whole,
-    decode,
-    examine,
+    InvalidImage,
+    check_image,
+    decode_text,
     format_of,
     text_cap,
 )
@@ -108,9 +108,9 @@ def test_whole(data: bytes, kind: ImageFormat) -> None:
     """
     What Pillow writes is whole, and its kind and size are read rightly.
     """
-    verdict = examine(data)
+    image = check_image(data)
 
-    assert verdict == Whole(kind, 24, 16)
+    assert image == CompleteImage(kind, 24, 16)
 
 
 @each_picture
@@ -119,7 +119,9 @@ def test_cut_anywhere(data: bytes, kind: ImageFormat) -> None:
     Cut at any byte, a picture is never taken for a whole one.
     """
     taken = [
-        at for at in range(len(data)) if isinstance(examine(data[:at]), Whole)
+        at
+        for at in range(len(data))
+        if isinstance(check_image(data[:at]), CompleteImage)
     ]
 
     assert taken == []
@@ -130,7 +132,7 @@ def test_bytes_after_the_end(data: bytes, kind: ImageFormat) -> None:
     """
     Bytes after the picture's end do no harm.
     """
-    assert examine(data + b"\0\xff\xd9\r\n") == Whole(kind, 24, 16)
+    assert check_image(data + b"\0\xff\xd9\r\n") == CompleteImage(kind, 24, 16)
 
 
 @each_picture
@@ -138,11 +140,11 @@ def test_any_bytes_type(data: bytes, kind: ImageFormat) -> None:
     """
     A view into a mapped file is read like bytes.
     """
-    assert examine(memoryview(data)) == examine(bytearray(data))
+    assert check_image(memoryview(data)) == check_image(bytearray(data))
 
 
 @pytest.mark.parametrize(
-    ("data", "reason", "passing"),
+    ("data", "reason", "retryable"),
     [
         (b"", "an empty file", True),
         (b"\n <!DOCTYPE HTML><p>", "an HTML page, not a picture", True),
@@ -189,15 +191,15 @@ def test_any_bytes_type(data: bytes, kind: ImageFormat) -> None:
         (b"GIF89a\1\0\1\0\0\0\0?", "a broken GIF: no block", True),
     ],
 )
-def test_says_what_it_is(data: bytes, reason: str, passing: bool) -> None:
+def test_says_what_it_is(data: bytes, reason: str, retryable: bool) -> None:
     """
     What is no picture is named in words, with whether it may become one.
     """
-    verdict = examine(data)
+    image = check_image(data)
 
-    assert isinstance(verdict, Faulty)
-    assert verdict.reason.startswith(reason)
-    assert verdict.passing is passing
+    assert isinstance(image, InvalidImage)
+    assert image.reason.startswith(reason)
+    assert image.retryable is retryable
 
 
 def test_fillings_between_segments() -> None:
@@ -206,7 +208,7 @@ def test_fillings_between_segments() -> None:
     """
     filled = JPEG[:2] + b"\xff\xff\xff\x01\xff" + JPEG[2:]
 
-    assert examine(filled) == Whole(ImageFormat.JPEG, 24, 16)
+    assert check_image(filled) == CompleteImage(ImageFormat.JPEG, 24, 16)
 
 
 def test_endless_parts_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,12 +221,12 @@ def test_endless_parts_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     text = chunk(b"tEXt", b"")
 
     ends = [
-        examine(SIGNATURE + HEADER + text * 200),
-        examine(b"\xff\xd8" + b"\xff\x01" * 200),
-        examine(GIF[:-1] + b"!\xfe\0" * 200),
+        check_image(SIGNATURE + HEADER + text * 200),
+        check_image(b"\xff\xd8" + b"\xff\x01" * 200),
+        check_image(GIF[:-1] + b"!\xfe\0" * 200),
     ]
 
-    assert [end.reason for end in ends if isinstance(end, Faulty)] == [
+    assert [end.reason for end in ends if isinstance(end, InvalidImage)] == [
         f"a broken {kind}: too many parts" for kind in ("PNG", "JPEG", "GIF")
     ]
 
@@ -237,8 +239,8 @@ def test_any_bytes_get_a_verdict(head: bytes, tail: bytes) -> None:
     """
     No bytes raise, however they begin.
     """
-    assert isinstance(examine(head + tail), Whole | Faulty)
-    assert decode(head + tail, cap_bytes=100) is None
+    assert isinstance(check_image(head + tail), CompleteImage | InvalidImage)
+    assert decode_text(head + tail, cap_bytes=100) is None
 
 
 @given(
@@ -252,9 +254,9 @@ def test_wrong_bytes_get_a_verdict(data: bytes, dice: st.DataObject) -> None:
     at = dice.draw(st.integers(0, len(data)))
     wrong = dice.draw(st.binary(min_size=1, max_size=8))
 
-    verdict = examine(data[:at] + wrong + data[at + len(wrong) :])
+    image = check_image(data[:at] + wrong + data[at + len(wrong) :])
 
-    assert isinstance(verdict, Whole | Faulty)
+    assert isinstance(image, CompleteImage | InvalidImage)
 
 
 PLAIN = base64.b64encode(PNG)
@@ -277,7 +279,7 @@ def test_text_of_a_picture(text: bytes) -> None:
     """
     Base64 is read plain, in lines, in quotes and as a data URI.
     """
-    assert decode(text, cap_bytes=len(PNG)) == PNG
+    assert decode_text(text, cap_bytes=len(PNG)) == PNG
 
 
 @pytest.mark.parametrize(
@@ -297,17 +299,20 @@ def test_no_text_of_a_picture(text: bytes) -> None:
     """
     What is not base64 of a picture all through is left alone.
     """
-    assert decode(text, cap_bytes=1 << 20) is None
+    assert decode_text(text, cap_bytes=1 << 20) is None
 
 
 def test_texts_are_capped_before_they_are_decoded() -> None:
     """
     A text of more than the cap is not decoded, one byte less is.
     """
-    assert decode(PLAIN, cap_bytes=len(PNG) - 1) is None
-    assert decode(PLAIN.ljust(text_cap(len(PNG))), cap_bytes=len(PNG)) == PNG
+    assert decode_text(PLAIN, cap_bytes=len(PNG) - 1) is None
     assert (
-        decode(PLAIN.ljust(text_cap(len(PNG)) + 1), cap_bytes=len(PNG)) is None
+        decode_text(PLAIN.ljust(text_cap(len(PNG))), cap_bytes=len(PNG)) == PNG
+    )
+    assert (
+        decode_text(PLAIN.ljust(text_cap(len(PNG)) + 1), cap_bytes=len(PNG))
+        is None
     )
 
 

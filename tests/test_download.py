@@ -13,7 +13,7 @@ import os
 import random
 import threading
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,8 +24,9 @@ import pytest
 from PIL import Image as Pillow
 
 from modelslab_async._output import download
-from modelslab_async._output.download import Files, stem_of
+from modelslab_async._output.download import Downloads, name_prefix
 from modelslab_async._policy.timeouts import Timeouts
+from modelslab_async._protocol.replies import FileReply
 from modelslab_async.errors import (
     DownloadError,
     JobUnfinishedError,
@@ -62,19 +63,18 @@ HTML = b"<!DOCTYPE html><title>404</title>"
 @attrs.define
 class Answer:
     """
-    One answer of a store: what a stream says and gives.
+    One answer of a store.
 
     *breaks*: it ends in an error; *hangs*: it never ends.
     """
 
     body: bytes = PNG
     status: int = 200
-    content_type: str = "text/plain"
     retry_after: float | None = None
     breaks: bool = False
     hangs: bool = False
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         for at in range(0, len(self.body), 65536):
             yield self.body[at : at + 65536]
         if self.hangs:
@@ -93,13 +93,13 @@ class Store:
     asked: list[str] = attrs.field(factory=list)
 
     @asynccontextmanager
-    async def open(self, url: str) -> AsyncIterator[Answer]:
+    async def open(self, url: str) -> AsyncIterator[FileReply]:
         self.asked.append(url)
         queue = self.answers[url]
         answer = queue.pop(0) if len(queue) > 1 else queue[0]
         if isinstance(answer, Exception):
             raise answer
-        yield answer
+        yield FileReply(answer.status, answer.retry_after, answer.chunks())
 
 
 def store(**answers: list[Answer | Exception]) -> Store:
@@ -110,8 +110,8 @@ def store(**answers: list[Answer | Exception]) -> Store:
     return Store({links[name]: list(queue) for name, queue in answers.items()})
 
 
-def files(opens: Store, cap_bytes: int = download.CAP_BYTES) -> Files:
-    return Files(opens.open, WAITS, cap_bytes=cap_bytes)
+def downloads(opens: Store, cap_bytes: int = download.CAP_BYTES) -> Downloads:
+    return Downloads(opens.open, WAITS, cap_bytes=cap_bytes)
 
 
 def job(*images: Image, id_: str | None = "7") -> Generation:
@@ -145,7 +145,7 @@ async def test_late_links_are_waited_for() -> None:
     """
     opens = store(url=LATE)
 
-    data = await files(opens).read(Image(0, URL))
+    data = await downloads(opens).read(Image(0, URL))
 
     assert data == PNG
     assert len(opens.asked) == len(LATE)
@@ -168,7 +168,7 @@ async def test_pauses_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     opens = store(url=[Answer(HTML, 429, retry_after=30), Answer(HTML, 404)])
 
     with pytest.raises(DownloadError, match="HTTP 404 at https://store"):
-        await Files(opens.open, Timeouts()).read(Image(0, URL))
+        await Downloads(opens.open, Timeouts()).read(Image(0, URL))
 
     assert pauses[:6] == [30, 1, 2, 4, 8, 8]
     assert sum(pauses) == 120
@@ -180,7 +180,7 @@ async def test_proxy_is_the_second_try() -> None:
     """
     opens = store(url=[Answer(HTML, 404)], proxy=[Answer(JPEG)])
 
-    data = await files(opens).read(Image(0, URL, PROXY))
+    data = await downloads(opens).read(Image(0, URL, PROXY))
 
     assert data == JPEG
     assert opens.asked == [URL, URL, PROXY]
@@ -205,7 +205,7 @@ async def test_hopeless_links_are_not_asked_again(
     opens = store(url=[answer], proxy=[answer])
 
     with pytest.raises(DownloadError, match=reason) as caught:
-        await files(opens, cap_bytes=3000).read(Image(0, URL, PROXY))
+        await downloads(opens, cap_bytes=3000).read(Image(0, URL, PROXY))
 
     assert caught.value.__cause__ is None
     assert opens.asked == [URL, PROXY]
@@ -223,7 +223,7 @@ async def test_unsafe_links_say_so() -> None:
         raise AssertionError
 
     with pytest.raises(UnsafeUrlError, match="localhost") as caught:
-        await files(opens).store(job(), Path("nowhere"), fresh=fresh)
+        await downloads(opens).store(job(), Path("nowhere"), fresh=fresh)
 
     assert caught.value.generation == job()
     assert not Path("nowhere").exists()
@@ -240,7 +240,7 @@ async def test_slow_lines_count_as_dead(
     opens = store(url=[Answer(LARGE)])
 
     with pytest.raises(DownloadError, match="too slow"):
-        await Files(
+        await Downloads(
             opens.open, attrs.evolve(Timeouts(), link_retry_first=0)
         ).read(Image(0, URL))
 
@@ -250,7 +250,7 @@ async def test_no_link_at_all() -> None:
     A picture without link and bytes is an error, not a wait.
     """
     with pytest.raises(DownloadError, match="has no link"):
-        await files(store()).read(Image(0, None))
+        await downloads(store()).read(Image(0, None))
 
 
 PLAIN = base64.b64encode(PNG)
@@ -269,7 +269,7 @@ async def test_pictures_in_text(image: Image, tmp_path: Path) -> None:
     """
     Bytes in the answer, data URIs and links to texts give the same picture.
     """
-    room = files(store(url=[Answer(b"data:image/png;base64," + PLAIN)]))
+    room = downloads(store(url=[Answer(b"data:image/png;base64," + PLAIN)]))
 
     await room.save(image, tmp_path / "a")
     data = await room.read(image)
@@ -290,7 +290,7 @@ async def test_inline_rubbish_is_an_error(
     image = Image(0, None, data=data)
 
     with pytest.raises(DownloadError, match=f"the service sent {reason}"):
-        await files(store(), 3000).save(image, tmp_path / "a")
+        await downloads(store(), 3000).save(image, tmp_path / "a")
 
     assert names(tmp_path) == []
 
@@ -304,7 +304,9 @@ async def test_stored(body: bytes, kind: str, tmp_path: Path) -> None:
     """
     opens = store(url=[Answer(body)])
 
-    (one,) = await files(opens).store(job(), tmp_path / "a" / "b", "000001-9")
+    (one,) = await downloads(opens).store(
+        job(), tmp_path / "a" / "b", "000001-9"
+    )
 
     assert one.path == tmp_path / "a" / "b" / f"000001-9-0.{kind}"
     assert one.path.read_bytes() == body
@@ -334,7 +336,7 @@ async def test_large_ones(cut: bool, text: bool, tmp_path: Path) -> None:
     """
     body = base64.encodebytes(LARGE) if text else LARGE
     first = [Answer(body[: len(body) - 100])] if cut else []
-    room = files(store(url=[*first, Answer(body)]))
+    room = downloads(store(url=[*first, Answer(body)]))
 
     path = await room.save(Image(0, URL), tmp_path / "large")
     data = await room.read(Image(0, URL))
@@ -347,7 +349,7 @@ async def test_large_ones_to_memory_again() -> None:
     """
     A second try to memory keeps nothing of the first.
     """
-    room = files(store(url=[Answer(LARGE[:-1]), Answer(LARGE)]))
+    room = downloads(store(url=[Answer(LARGE[:-1]), Answer(LARGE)]))
 
     assert await room.read(Image(0, URL)) == LARGE
 
@@ -362,7 +364,9 @@ async def test_saved_to_exactly_the_path(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 250)
     path.symlink_to(treasure)
 
-    saved = await files(store(url=[Answer(JPEG)])).save(Image(0, URL), path)
+    saved = await downloads(store(url=[Answer(JPEG)])).save(
+        Image(0, URL), path
+    )
 
     assert saved == path
     assert not path.is_symlink()
@@ -382,7 +386,7 @@ async def test_fresh_links_are_asked_for_once(tmp_path: Path) -> None:
         asked.append(1)
         return job(*(Image(place, FRESH) for place in range(3)))
 
-    saved = await files(opens).store(old, tmp_path, fresh=fresh)
+    saved = await downloads(opens).store(old, tmp_path, fresh=fresh)
 
     assert asked == [1]
     assert [one.url for one in saved] == [FRESH] * 3
@@ -402,7 +406,7 @@ async def test_fresh_links_may_be_gone_too(tmp_path: Path) -> None:
         return renewed
 
     with pytest.raises(DownloadError, match="job 7: HTTP 410") as caught:
-        await files(opens).store(
+        await downloads(opens).store(
             job(Image(0, URL), Image(1, PROXY), Image(2, PROXY)),
             tmp_path,
             fresh=fresh,
@@ -423,7 +427,7 @@ async def test_fresh_links_may_lack_a_picture(tmp_path: Path) -> None:
         return job(Image(5, FRESH))
 
     with pytest.raises(DownloadError, match=r"410.*; not among the fresh"):
-        await files(opens).store(job(Image(0, URL)), tmp_path, fresh=fresh)
+        await downloads(opens).store(job(Image(0, URL)), tmp_path, fresh=fresh)
 
 
 async def test_no_fresh_links_is_not_the_disk(tmp_path: Path) -> None:
@@ -437,16 +441,16 @@ async def test_no_fresh_links_is_not_the_disk(tmp_path: Path) -> None:
         raise JobUnfinishedError("7")
 
     with pytest.raises(DownloadError, match="no fresh links: job 7") as caught:
-        await files(opens).store(job(Image(0, URL)), tmp_path, fresh=fresh)
+        await downloads(opens).store(job(Image(0, URL)), tmp_path, fresh=fresh)
 
-    assert isinstance(caught.value.__cause__, DownloadError)
+    assert not caught.value.disk
 
 
 async def test_the_same_picture_is_left_as_it_is(tmp_path: Path) -> None:
     """
     Downloaded again, the same picture keeps its file.
     """
-    room = files(store(url=[Answer(PNG)]))
+    room = downloads(store(url=[Answer(PNG)]))
     (first,) = await room.store(job(), tmp_path)
     before = first.path.stat()
 
@@ -464,7 +468,7 @@ async def test_a_picture_outlives_its_link(tmp_path: Path) -> None:
     (tmp_path / "7-0.webp").write_bytes(WEBP)
     opens = store(url=[Answer(HTML, 404)])
 
-    (one,) = await files(opens).store(job(), tmp_path)
+    (one,) = await downloads(opens).store(job(), tmp_path)
 
     assert one.path.name == "7-0.webp"
     assert opens.asked == [URL]
@@ -487,7 +491,7 @@ async def test_what_is_there_is_not_replaced(
     path.write_bytes(there)
 
     with pytest.raises(DownloadError, match=reason):
-        await files(store(url=[Answer(PNG)])).store(job(), tmp_path)
+        await downloads(store(url=[Answer(PNG)])).store(job(), tmp_path)
 
     assert path.read_bytes() == there
     assert names(tmp_path) == ["7-0.webp"]
@@ -500,7 +504,7 @@ async def test_overwrite_replaces(tmp_path: Path) -> None:
     path = tmp_path / "7-0.png"
     path.write_bytes(b"gold")
 
-    await files(store(url=[Answer(PNG)])).store(
+    await downloads(store(url=[Answer(PNG)])).store(
         job(), tmp_path, overwrite=True
     )
 
@@ -514,10 +518,10 @@ async def test_odd_ids_are_no_names(id_: str | None) -> None:
     """
     one, other = job(id_=id_), job(Image(0, FRESH), id_=id_)
 
-    assert stem_of(one) == stem_of(job(id_=None))
-    assert stem_of(one) != stem_of(other)
-    assert len(stem_of(one)) == 20
-    assert stem_of(job(id_="a-B_1")) == "a-B_1"
+    assert name_prefix(one) == name_prefix(job(id_=None))
+    assert name_prefix(one) != name_prefix(other)
+    assert len(name_prefix(one)) == 20
+    assert name_prefix(job(id_="a-B_1")) == "a-B_1"
 
 
 @pytest.mark.parametrize("call", ["write", "fsync", "replace"])
@@ -537,9 +541,10 @@ async def test_a_full_disk_leaves_nothing(
     monkeypatch.setattr(os, call, refuse)
 
     with pytest.raises(DownloadError, match="could not be kept") as caught:
-        await files(opens).store(job(), tmp_path, overwrite=True)
+        await downloads(opens).store(job(), tmp_path, overwrite=True)
 
     cause = caught.value.__cause__
+    assert caught.value.disk
     assert isinstance(cause, OSError)
     assert cause.errno == code
     assert opens.asked == [URL]
@@ -551,7 +556,7 @@ async def test_a_file_for_a_folder(tmp_path: Path) -> None:
     A folder that cannot be made is the disk's error too.
     """
     (tmp_path / "a").write_bytes(b"gold")
-    room = files(store(url=[Answer(PNG)]))
+    room = downloads(store(url=[Answer(PNG)]))
 
     with pytest.raises(DownloadError, match=r"File exists|Not a directory"):
         await room.save(Image(0, URL), tmp_path / "a" / "b")
@@ -563,7 +568,7 @@ async def test_cancelled_while_it_comes(scope: str, tmp_path: Path) -> None:
     A cancelled save leaves no temporary file.
     """
     begun = asyncio.Event()
-    room = files(store(url=[Answer(LARGE, hangs=True)]))
+    room = downloads(store(url=[Answer(LARGE, hangs=True)]))
 
     async def save() -> None:
         with anyio.CancelScope() as anyios:
@@ -599,7 +604,7 @@ async def test_cancelled_at_the_disk(
         return real(*args)
 
     monkeypatch.setattr(os, call, slow)
-    room = files(store(url=[Answer(PNG)]))
+    room = downloads(store(url=[Answer(PNG)]))
     task = asyncio.create_task(room.save(Image(0, URL), tmp_path / "a"))
     while not inside.is_set():
         await asyncio.sleep(0)
@@ -618,7 +623,9 @@ async def test_cancelled_with_other_pictures(tmp_path: Path) -> None:
     """
     A cancelled `store` leaves only after all its pictures have.
     """
-    room = files(store(url=[Answer(PNG)], proxy=[Answer(LARGE, hangs=True)]))
+    room = downloads(
+        store(url=[Answer(PNG)], proxy=[Answer(LARGE, hangs=True)])
+    )
     images = [Image(0, URL), *(Image(place, PROXY) for place in (1, 2, 3))]
 
     task = asyncio.create_task(room.store(job(*images), tmp_path))
@@ -629,23 +636,3 @@ async def test_cancelled_with_other_pictures(tmp_path: Path) -> None:
         await task
 
     assert names(tmp_path) in ([], ["7-0.png"])
-
-
-async def test_sweep(tmp_path: Path) -> None:
-    """
-    Only temporary files of ours are swept, and a missing folder is no error.
-    """
-    for name in (".a.0123456789ab.part", "a.part", ".a.part", "a-0.png"):
-        (tmp_path / name).touch()
-    (tmp_path / ".b.0123456789ab.part").symlink_to(tmp_path / "a-0.png")
-    room = files(store())
-
-    swept = [await room.sweep(tmp_path), await room.sweep(tmp_path / "none")]
-
-    assert swept == [1, 0]
-    assert names(tmp_path) == [
-        ".a.part",
-        ".b.0123456789ab.part",
-        "a-0.png",
-        "a.part",
-    ]
