@@ -37,7 +37,7 @@ from .errors import (
 )
 from .events import Observer, Observers
 from .results import Generation, Image
-from .specs import Endpoint, TextToImage
+from .specs import Endpoint, Spec, TextToImage
 
 
 if TYPE_CHECKING:
@@ -403,7 +403,7 @@ class ModelsLab:
 
     async def generate(
         self,
-        spec: TextToImage,
+        spec: Spec,
         *,
         timeout: float | None = None,
         priority: int = _INTERACTIVE,
@@ -457,7 +457,7 @@ class ModelsLab:
 
     async def submit(
         self,
-        spec: TextToImage,
+        spec: Spec,
         *,
         timeout: float | None = None,
         priority: int = _INTERACTIVE,
@@ -583,7 +583,7 @@ class ModelsLab:
 
     def batch(
         self,
-        specs: Iterable[TextToImage] | AsyncIterable[TextToImage],
+        specs: Iterable[Spec] | AsyncIterable[Spec],
         *,
         output: str | os.PathLike[str] | None = None,
         journal: str | os.PathLike[str] | Journal | None = None,

@@ -136,7 +136,7 @@ async def test_any_async_iterable_will_do(lab: ModelsLab) -> None:
 
     outcomes = await lab.batch(several())
 
-    assert [outcome.spec.seed for outcome in outcomes] == list(range(7))
+    assert [outcome.spec.given_seed for outcome in outcomes] == list(range(7))
 
 
 async def test_in_order_where_order_is_wanted(

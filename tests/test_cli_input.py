@@ -15,8 +15,10 @@ from modelslab_async._cli.input_file import (
     SHOWN,
     InputError,
     InputFormat,
+    Row,
     Source,
 )
+from modelslab_async.specs import TextToImage
 
 
 Give = Callable[..., Source]
@@ -38,6 +40,14 @@ def give(tmp_path: Path) -> Give:
     return give
 
 
+def asked(row: Row) -> TextToImage:
+    """
+    What the row asks for.
+    """
+    assert isinstance(row.spec, TextToImage)
+    return row.spec
+
+
 def _faults(source: Source) -> list[str]:
     return [str(fault) for fault in source.check().first]
 
@@ -50,11 +60,11 @@ def test_prompts_a_line(give: Give) -> None:
 
     rows = list(source.rows())
 
-    assert [row.spec.prompt for row in rows] == [
+    assert [asked(row).prompt for row in rows] == [
         "a cat",
         "a dog # with a ball",
     ]
-    assert {row.spec.model_id for row in rows} == {"flux"}
+    assert {asked(row).model_id for row in rows} == {"flux"}
     assert [row.line for row in rows] == [3, 4]
 
 
@@ -66,7 +76,7 @@ def test_byte_order_mark(give: Give) -> None:
     cells = give("p.csv", b"\xef\xbb\xbfprompt\na cat\n")
 
     assert texts.check().items == 0
-    assert [row.spec.prompt for row in cells.rows()] == ["a cat"]
+    assert [asked(row).prompt for row in cells.rows()] == ["a cat"]
 
 
 def test_objects_a_line(give: Give) -> None:
@@ -82,8 +92,12 @@ def test_objects_a_line(give: Give) -> None:
 
     first, second = source.rows()
 
-    assert (first.item, first.spec.model_id, first.spec.seed) == ("12", "x", 7)
-    assert (second.item, second.spec.samples, second.spec.upscale) == (
+    assert (first.item, asked(first).model_id, asked(first).seed) == (
+        "12",
+        "x",
+        7,
+    )
+    assert (second.item, asked(second).samples, asked(second).upscale) == (
         None,
         4,
         False,
@@ -107,15 +121,15 @@ def test_table(give: Give) -> None:
 
     assert [row.item for row in rows] == ["007", "8", "9"]
     assert [row.line for row in rows] == [2, 3, 6]
-    assert [row.spec.prompt for row in rows] == [
+    assert [asked(row).prompt for row in rows] == [
         'a cat, "asleep"',
         "two\nlines",
         "42",
     ]
-    assert [row.spec.width for row in rows] == [512, None, None]
-    assert [row.spec.safety_checker for row in rows] == [False, True, None]
-    assert rows[0].spec.lora_strength == (0.5, 0.8)
-    assert rows[1].spec.guidance_scale == 7.5
+    assert [asked(row).width for row in rows] == [512, None, None]
+    assert [asked(row).safety_checker for row in rows] == [False, True, None]
+    assert asked(rows[0]).lora_strength == (0.5, 0.8)
+    assert asked(rows[1]).guidance_scale == 7.5
 
 
 @pytest.mark.parametrize(
@@ -220,7 +234,7 @@ def test_stdin(content: bytes, prompt: str) -> None:
         first = next(source.rows())
 
     assert check.faults == 0
-    assert first.spec.prompt == prompt
+    assert asked(first).prompt == prompt
 
 
 def test_format_wins(give: Give, tmp_path: Path) -> None:
@@ -232,7 +246,7 @@ def test_format_wins(give: Give, tmp_path: Path) -> None:
 
     source = Source.open(str(path), io.BytesIO(), model="flux", kind="jsonl")
 
-    assert next(source.rows()).spec.prompt == "a cat"
+    assert asked(next(source.rows())).prompt == "a cat"
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def specs(count: int) -> list[TextToImage]:
 
 
 def numbers(outcomes: list[Outcome]) -> list[int | None]:
-    return [outcome.spec.seed for outcome in outcomes]
+    return [outcome.spec.given_seed for outcome in outcomes]
 
 
 def errors(outcomes: list[Outcome]) -> list[type]:
@@ -183,7 +183,7 @@ async def test_in_order_though_half_is_known(
     await lab.batch(specs(30)[1::2], output=tmp_path)
 
     async with lab.batch(specs(30), output=tmp_path, ordered=True) as batch:
-        given = [outcome.spec.seed async for outcome in batch]
+        given = [outcome.spec.given_seed async for outcome in batch]
 
     assert given == list(range(30))
     assert len(simulator.books.accepted) == 30

@@ -29,8 +29,11 @@ from modelslab_async.specs import (
     ParameterKind,
     SafetyCheckerType,
     Scheduler,
+    Spec,
     TextToImage,
+    from_dict,
     parameters,
+    to_dict,
 )
 
 
@@ -201,6 +204,35 @@ def test_extra() -> None:
     assert isinstance(spec.extra, Mapping)
     assert (len(spec.extra), list(spec.extra)) == (1, ["a"])
     assert hash(spec.extra) == hash(Extra.of({"a": {"b": 1}}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "pictures", "inline", "kind"),
+    [
+        ({}, 1, False, ("text2img", "sdxl", None)),
+        ({"samples": 4, "seed": 1}, 4, False, ("text2img", "sdxl", 4)),
+        ({"base64": True}, 1, True, ("text2img", "sdxl", None)),
+        ({"base64": False}, 1, False, ("text2img", "sdxl", None)),
+    ],
+)
+def test_what_others_ask(
+    fields: dict[str, Any], pictures: int, inline: bool, kind: object
+) -> None:
+    """
+    What the rest of the house asks of any spec, it answers itself.
+    """
+    spec: Spec = cat(**fields)
+
+    assert isinstance(spec, Spec)
+    assert (spec.pictures, spec.inline, spec.kind) == (pictures, inline, kind)
+    assert spec.given_seed == fields.get("seed")
+
+
+def test_caption() -> None:
+    """
+    A spec is named for people by its prompt, on one line.
+    """
+    assert cat(prompt=" a cat,\n asleep ").caption == "a cat, asleep"
 
 
 # What is refused
@@ -380,6 +412,56 @@ def test_any_text(fields: dict[str, str]) -> None:
     assert isinstance(found, (TextToImage, tuple))
 
 
+# Dicts
+
+
+def test_dict_and_back() -> None:
+    """
+    A spec is a dict of plain data that names its endpoint, and back.
+    """
+    spec = cat(
+        seed=7, scheduler="LCMScheduler", lora_model=["a", "b"], extra={"x": 1}
+    )
+
+    said = to_dict(spec)
+
+    assert said == {
+        "endpoint": "text2img",
+        "prompt": "a cat",
+        "model_id": "sdxl",
+        "seed": 7,
+        "scheduler": "LCMScheduler",
+        "lora_model": ["a", "b"],
+        "extra": {"x": 1},
+    }
+    assert type(said["scheduler"]) is str
+    assert from_dict(json.loads(json.dumps(said))) == spec
+
+
+@pytest.mark.parametrize(
+    ("data", "fields"),
+    [
+        ({}, ["prompt", "model_id"]),
+        ({"prompt": "", "width": "wide"}, ["prompt", "model_id", "width"]),
+        ({"prompt": "x", "model_id": "m", "wdith": 5}, ["wdith"]),
+        ({"prompt": "x", "model_id": "m", "key": "sk"}, ["key"]),
+        ({"endpoint": "img", "prompt": "x", "model_id": "m"}, ["endpoint"]),
+        ({"endpoint": 5, "prompt": "x", "model_id": "m"}, ["endpoint"]),
+        (5, ["spec"]),
+        (None, ["spec"]),
+        ([("prompt", "x")], ["spec"]),
+    ],
+)
+def test_dict_with_faults(data: Any, fields: list[str]) -> None:
+    """
+    All faults of a dict come at once, never another exception.
+    """
+    with pytest.raises(SpecError) as caught:
+        from_dict(data)
+
+    assert [one.field for one in caught.value.problems] == fields
+
+
 # What is doubted
 
 
@@ -448,7 +530,7 @@ def test_docs_name_every_parameter() -> None:
     """
     rows = re.findall(r"^\| `(\w+)` \|", DOCS.read_text(), re.MULTILINE)
 
-    assert rows == list(attrs.fields_dict(TextToImage))
+    assert rows == list(parameters(TextToImage))
 
 
 def test_docs_name_every_word() -> None:

@@ -86,7 +86,7 @@ from ..journal.states import (
 )
 from ..results import JSON
 from ..results import Generation as Pictures
-from ..specs import TextToImage
+from ..specs import Spec
 from .outcome import BatchOptions, BatchProgress, Outcome
 
 
@@ -142,7 +142,7 @@ class _Item:
 
     position: int | None
     index: int
-    spec: TextToImage
+    spec: Spec
     key: str | None = None
     record: Record = UNWRITTEN
     submission: Submission | None = None
@@ -310,7 +310,7 @@ class Batch:
     def __init__(
         self,
         rooms: Callable[[], Rooms],
-        specs: Iterable[TextToImage] | AsyncIterable[TextToImage],
+        specs: Iterable[Spec] | AsyncIterable[Spec],
         options: BatchOptions,
     ) -> None:
         self.stopped: ModelsLabError | None = None
@@ -733,10 +733,10 @@ class Batch:
             if found:
                 yield found
 
-    def _item(self, spec: TextToImage) -> _Item:
-        if not isinstance(spec, TextToImage):
+    def _item(self, spec: Spec) -> _Item:
+        if not isinstance(spec, Spec):
             raise ConfigurationError(
-                f"a batch takes TextToImage, not {type(spec).__name__}"
+                f"a batch takes specs, not {type(spec).__name__}"
             )
         key = None
         if self._keys is not None:
@@ -844,12 +844,12 @@ class Batch:
             paths = self._folder.paths(entry.files)
         return item.known(entry, generation, paths=paths)
 
-    def _within_bounds(self, spec: TextToImage) -> bool:
+    def _within_bounds(self, spec: Spec) -> bool:
         """
         Whether one more may be asked for; counts it if so.
         """
         options = self._options
-        images = self._asked_images + (spec.samples or 1)
+        images = self._asked_images + (spec.pictures)
         jobs = self._asked_jobs + 1
         if (options.max_jobs is not None and jobs > options.max_jobs) or (
             options.max_images is not None and images > options.max_images
@@ -1141,8 +1141,8 @@ class Batch:
 
 
 def _source(
-    specs: Iterable[TextToImage] | AsyncIterable[TextToImage],
-) -> Callable[[], TextToImage | Awaitable[TextToImage]]:
+    specs: Iterable[Spec] | AsyncIterable[Spec],
+) -> Callable[[], Spec | Awaitable[Spec]]:
     """
     What gives the next of any iterable, at once or in a while.
     """
@@ -1152,5 +1152,6 @@ def _source(
 
 
 def _prefix(item: _Item, generation: Pictures) -> str:
-    seed = item.spec.seed if generation.seed is None else generation.seed
+    given = item.spec.given_seed
+    seed = given if generation.seed is None else generation.seed
     return f"{item.index:06d}-{'x' if seed is None else seed}"

@@ -14,7 +14,7 @@ import attrs
 from ..errors import ConfigurationError, ModelsLabError
 from ..journal.protocol import Journal
 from ..results import Generation as Pictures
-from ..specs import TextToImage
+from ..specs import Spec
 
 
 @attrs.frozen
@@ -32,7 +32,7 @@ class Outcome:
     """
 
     index: int
-    spec: TextToImage
+    spec: Spec
     item: str | None = None
     track_id: str | None = None
     job_id: str | None = None

@@ -24,7 +24,7 @@ from .._batch.outcome import Outcome
 from .._client import ModelsLab
 from ..errors import JobUnfinishedError, OutcomeUnknownError, SpecWarning
 from ..results import JSON
-from ..specs import AnySpec
+from ..specs import Spec, to_dict
 from . import options
 from .context import Context, Service
 from .exit_codes import ACCOUNT, ALL_DONE, FAILED, INTERRUPTED, REFUSED, USAGE
@@ -170,7 +170,7 @@ class _Specs:
     def __len__(self) -> int:
         return self._total
 
-    async def __aiter__(self) -> AsyncIterator[AnySpec]:
+    async def __aiter__(self) -> AsyncIterator[Spec]:
         rows = self._source.rows()
         while some := await anyio.to_thread.run_sync(_some, rows):
             for row in some:
@@ -288,7 +288,7 @@ async def _look(
 
 def _tell(screen: Screen, outcome: Outcome, *, as_json: bool) -> None:
     if outcome.error is not None:
-        name = outcome.item or excerpt(outcome.spec.prompt)
+        name = outcome.item or excerpt(outcome.spec.caption)
         screen.say(
             f"failed: {name}: {type(outcome.error).__name__}: {outcome.error}"
         )
@@ -302,11 +302,12 @@ def _tell(screen: Screen, outcome: Outcome, *, as_json: bool) -> None:
 def _facts(outcome: Outcome) -> dict[str, JSON]:
     error = outcome.error
     generation = outcome.generation
+    asked = to_dict(outcome.spec)
     return {
         "index": outcome.index,
         "item": outcome.item,
-        "prompt": outcome.spec.prompt,
-        "model_id": outcome.spec.model_id,
+        "prompt": asked.get("prompt"),
+        "model_id": asked.get("model_id"),
         "track_id": outcome.track_id,
         "job_id": outcome.job_id,
         "seed": None if generation is None else generation.seed,

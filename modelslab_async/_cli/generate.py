@@ -18,7 +18,7 @@ from .._client import ModelsLab
 from .._protocol.rows import read_spec
 from ..errors import ModelsLabError, SpecWarning
 from ..results import JSON
-from ..specs import AnySpec
+from ..specs import Spec
 from . import options
 from .context import Context, Service, program
 from .exit_codes import ALL_DONE, INTERRUPTED
@@ -132,7 +132,7 @@ def fetch(
 async def _generate(
     context: Context,
     service: Service,
-    spec: AnySpec,
+    spec: Spec,
     output: Path,
     *,
     timeout: float | None,

@@ -22,7 +22,7 @@ import attrs
 from .._protocol.rows import read_spec
 from ..errors import Problem, SpecError, SpecWarning
 from ..results import JSON
-from ..specs import AnySpec
+from ..specs import Spec
 
 
 InputFormat: TypeAlias = Literal["txt", "jsonl", "csv"]
@@ -66,7 +66,7 @@ class Row:
 
     line: int
     item: str | None
-    spec: AnySpec
+    spec: Spec
 
 
 @attrs.define
@@ -197,7 +197,7 @@ class Source:
                         check.blame(Fault(line, problem))
                     continue
                 check.items += 1
-                check.pictures += row.spec.samples or 1
+                check.pictures += row.spec.pictures
                 check.keyed = check.keyed or row.item is not None
                 for warning in caught:
                     check.note(

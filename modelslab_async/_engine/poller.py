@@ -18,7 +18,7 @@ import os
 import random
 
 from collections import deque
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterator, Generator, Hashable, Iterable
 from contextvars import Context, copy_context
 from typing import Protocol
 
@@ -61,7 +61,7 @@ from ..errors import (
 )
 from ..events import Event, JobAccepted, JobFinished, JobPolled, Observers
 from ..results import JSON, Generation, Image, JobState, JobUpdate
-from ..specs import Endpoint, TextToImage
+from ..specs import Endpoint, Spec, TextToImage
 from .http import POLLS, SessionPool
 from .slot_queue import SlotQueue, afresh
 
@@ -112,7 +112,7 @@ class Job:
     endpoint: Endpoint
     id: str | None = None
     track_id: str | None = None
-    spec: TextToImage | None = None
+    spec: Spec | None = None
     state: JobState = JobState.PROCESSING
     eta: float | None = None
     expected_urls: tuple[str, ...] = ()
@@ -248,10 +248,8 @@ class Job:
             self.state, self.eta, elapsed, self._asked, self._message
         )
 
-    def _kind(self) -> tuple[str, str | None, int | None]:
-        if self.spec is None:
-            return (self.endpoint.name, None, None)
-        return (self.endpoint.name, self.spec.model_id, self.spec.samples)
+    def _kind(self) -> Hashable:
+        return self.endpoint.name if self.spec is None else self.spec.kind
 
 
 def job_of(
@@ -721,7 +719,7 @@ class Jobs:
         asked = fetch_result_id(url) or job_id
         if job._other_form:
             url = other_fetch_url(base, job.endpoint)
-        large = job.spec is not None and bool(job.spec.base64)
+        large = job.spec is not None and job.spec.inline
         return encode_poll(url, asked, base64=large)
 
     # What a poll said: the second table of `_retrying`, played out
@@ -967,7 +965,7 @@ class Jobs:
 
 def taken_up(
     home: Home,
-    spec: TextToImage,
+    spec: Spec,
     job_id: str,
     *,
     track_id: str | None,

@@ -51,7 +51,7 @@ from ..errors import (
     TransportError,
 )
 from ..events import CallRetried, Event, Observers, OutcomeUnknown, QueueFull
-from ..specs import TextToImage
+from ..specs import Spec
 from .http import SessionPool
 from .poller import Counts, Home, Job, Jobs
 from .slot_queue import SlotQueue, afresh
@@ -137,7 +137,7 @@ class Submission:
         recalled: It is not sent again.
     """
 
-    spec: TextToImage
+    spec: Spec
     priority: int
     job: Job
     record: Record = UNWRITTEN
@@ -201,7 +201,7 @@ class Submits:
 
     def start(
         self,
-        spec: TextToImage,
+        spec: Spec,
         *,
         priority: int,
         track_id: str | None = None,

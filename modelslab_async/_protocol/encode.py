@@ -1,10 +1,20 @@
 """
-_protocol.encode
+What we send: specs and polls as requests.
+
+* Flags are `"yes"` and `"no"`: the page says boolean with the default `"yes"`,
+  the older one says words, and every captured request has words.
+* *lora_strength* is a string, `"0.45,0.55"`: the schema says integer, yet
+  speaks of commas, which no integer has; the flux schema says string.
+* None is not sent: the service's own default rules.
+* The key is not here; `http` adds it as the bytes are written.
+* A poll carries *request_id* too: one body then suits both documented forms,
+  ``/fetch/{id}`` and ``/fetch``.
+* *fetch_result* is followed only on the API's own origin, and only its path
+  is taken: the key goes nowhere else, however an URL is spelt.
 """
 
 from __future__ import annotations
 
-import functools
 import re
 
 from collections.abc import Callable
@@ -16,12 +26,16 @@ import cattrs
 from cattrs.gen import make_dict_unstructure_fn, override
 
 from ..results import JSON
-from ..specs import Endpoint, Parameter, ParameterKind, Spec, parameters
+from ..specs import (
+    Endpoint,
+    Parameter,
+    ParameterKind,
+    Spec,
+    for_each_kind,
+    parameters,
+)
 from .json_text import compact_json
 from .replies import CAP_BASE64_BYTES, CAP_BYTES, Call
-
-
-# What we send.
 
 
 def encode(spec: Spec, *, base_url: str, track_id: str) -> Call:
@@ -29,13 +43,13 @@ def encode(spec: Spec, *, base_url: str, track_id: str) -> Call:
     The request that asks for *spec*, under the name *track_id*.
     """
     endpoint = spec.endpoint
-    body = unstructurer(type(spec), on_wire=True)(spec)
+    body = _body_of(type(spec))(spec)
     extra = body.pop("extra", {})
     body["track_id"] = track_id
     return Call(
         f"{base_url.rstrip('/')}/{endpoint.path}",
         compact_json(body | extra),
-        CAP_BASE64_BYTES if spec.base64 else CAP_BYTES,
+        CAP_BASE64_BYTES if spec.inline else CAP_BYTES,
     )
 
 
@@ -114,32 +128,25 @@ def clean_id(value: object) -> str | None:
     return value if _ID.fullmatch(value) else None
 
 
-# The converter.
-
-
 _converter = cattrs.Converter()
 
 
-@functools.cache
-def unstructurer(
-    spec: type[Spec], *, on_wire: bool
-) -> Callable[[Spec], dict[str, Any]]:
+@for_each_kind
+def _body_of(kind: type[Spec]) -> Callable[[Spec], dict[str, Any]]:
     """
-    What makes plain data of a kind of spec, without what was left out.
+    What makes the body of a kind of spec, without what was left out.
     """
     hooks: dict[str, Any] = {
-        name: override(
-            unstruct_hook=_hook(parameter, spec.endpoint, on_wire=on_wire)
-        )
-        for name, parameter in parameters(spec).items()
+        name: override(unstruct_hook=_wire_form(parameter, kind.endpoint))
+        for name, parameter in parameters(kind).items()
     }
     return make_dict_unstructure_fn(
-        spec, _converter, _cattrs_omit_if_default=True, **hooks
+        kind, _converter, _cattrs_omit_if_default=True, **hooks
     )
 
 
-def _hook(
-    parameter: Parameter, endpoint: Endpoint, *, on_wire: bool
+def _wire_form(
+    parameter: Parameter, endpoint: Endpoint
 ) -> Callable[[Any], JSON]:
     no, yes = endpoint.flags
     match parameter.kind:
@@ -147,21 +154,17 @@ def _hook(
             return dict
         case ParameterKind.WORD:
             return str
-        case ParameterKind.TEXTS | ParameterKind.NUMBERS if not on_wire:
-            return lambda value: (
-                list(value) if isinstance(value, tuple) else value
-            )
-        case ParameterKind.FLAG if on_wire:
+        case ParameterKind.FLAG:
             return lambda value: (no, yes)[value]
-        case ParameterKind.UPSCALE if on_wire:
+        case ParameterKind.UPSCALE:
             return lambda value: (
                 (no, yes)[value] if isinstance(value, bool) else value
             )
-        case ParameterKind.TEXT if on_wire:
+        case ParameterKind.TEXT:
             return str.strip
-        case ParameterKind.TEXTS if on_wire:
+        case ParameterKind.TEXTS:
             return _joined_texts
-        case ParameterKind.NUMBERS if on_wire:
+        case ParameterKind.NUMBERS:
             return _joined_numbers
     return lambda value: value
 

@@ -1,31 +1,22 @@
 """
-What a caller asks for.
+What a caller asks for: a class for each endpoint, in a module a family.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TypeAlias
-
-from ._parameter import Endpoint as Endpoint
-from ._parameter import Extra as Extra
+from ._dict import from_dict as from_dict
+from ._dict import to_dict as to_dict
+from ._extra import Extra as Extra
 from ._parameter import Parameter as Parameter
 from ._parameter import ParameterKind as ParameterKind
-from ._parameter import Spec as Spec
 from ._parameter import near as near
-from ._parameter import parameters as parameters
-from .text_to_image import AlgorithmType as AlgorithmType
-from .text_to_image import IPAdapter as IPAdapter
-from .text_to_image import SafetyCheckerType as SafetyCheckerType
-from .text_to_image import Scheduler as Scheduler
+from ._registry import SPECS as SPECS
+from ._spec import Endpoint as Endpoint
+from ._spec import Spec as Spec
+from ._spec import for_each_kind as for_each_kind
+from ._spec import parameters as parameters
 from .text_to_image import TextToImage as TextToImage
-
-
-#: Any spec that there is; becomes a union when the next endpoint comes.
-AnySpec: TypeAlias = TextToImage
-
-
-SPECS: Mapping[str, type[AnySpec]] = MappingProxyType(
-    {spec.endpoint.name: spec for spec in (TextToImage,)}
-)
+from .words import AlgorithmType as AlgorithmType
+from .words import IPAdapter as IPAdapter
+from .words import SafetyCheckerType as SafetyCheckerType
+from .words import Scheduler as Scheduler

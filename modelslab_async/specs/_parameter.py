@@ -1,128 +1,24 @@
 """
 How a parameter of a request is declared.
+
+In the class of its endpoint it is one line: the name, a type that carries a
+`Parameter` (`Annotated`), and whether it may be left out.  That line drives
+the checks, what goes out, what is read from files, and the pages for people.
+What several endpoints take alike has its name below.
 """
 
 from __future__ import annotations
 
 import enum
-import functools
-import json
 import math
 
-from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Literal, TypeAlias
 
 import attrs
 
 from ..results import JSON
-
-
-@attrs.frozen(eq=False, repr=False)
-class Extra(Mapping[str, JSON]):
-    """
-    Parameters that we don't know yet: a mapping that is read-only and hashes.
-
-    Attributes:
-        text: Canonical JSON; parsed afresh at each look.
-    """
-
-    text: str = "{}"
-
-    @classmethod
-    def of(cls, values: Mapping[str, JSON]) -> Extra:
-        """
-        Keep *values* as canonical JSON.
-
-        Raises:
-            TypeError, ValueError, RecursionError: They are no JSON.
-        """
-        if not all(isinstance(name, str) for name in values):
-            raise TypeError("names must be text")
-        text = json.dumps(
-            dict(values),
-            allow_nan=False,
-            ensure_ascii=False,
-            separators=(",", ":"),
-            sort_keys=True,
-        )
-        text.encode()
-        return cls(text)
-
-    def _values(self) -> dict[str, JSON]:
-        values: dict[str, JSON] = json.loads(self.text)
-        return values
-
-    def __getitem__(self, name: str) -> JSON:
-        return self._values()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values())
-
-    def __len__(self) -> int:
-        return len(self._values())
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Extra):
-            return self.text == other.text
-        return self._values() == other
-
-    def __hash__(self) -> int:
-        return hash(self.text)
-
-    def __repr__(self) -> str:
-        return repr(self._values())
-
-
-@attrs.frozen
-class Endpoint:
-    """
-    Where a spec is sent, and how that place likes its flags.
-
-    Attributes:
-        name: The word that journals and the shell use.
-
-        path: Below the base URL.
-
-        fetch_path: Where its jobs are asked for, below the base URL.
-
-        flags: What stands for False and for True on the wire.
-    """
-
-    name: str
-    path: str
-    fetch_path: str
-    flags: tuple[JSON, JSON] = ("no", "yes")
-
-
-class Spec(Protocol):
-    """
-    What the rest of the house needs to know of a request.
-    """
-
-    endpoint: ClassVar[Endpoint]
-    __attrs_attrs__: ClassVar[Any]
-
-    @property
-    def prompt(self) -> str: ...
-
-    @property
-    def model_id(self) -> str: ...
-
-    @property
-    def samples(self) -> int | None: ...
-
-    @property
-    def base64(self) -> bool | None: ...
-
-    @property
-    def webhook(self) -> str | None: ...
-
-    @property
-    def track_id(self) -> str | None: ...
-
-    @property
-    def extra(self) -> Mapping[str, JSON]: ...
+from . import words
 
 
 class ParameterKind(enum.Enum):
@@ -176,13 +72,6 @@ class Parameter:
     flux: bool = True
 
     @property
-    def field(self) -> Mapping[str, Parameter]:
-        """
-        What an attrs field takes as its *metadata*.
-        """
-        return {"parameter": self}
-
-    @property
     def wanted(self) -> str:
         """
         What it must be, in words.
@@ -197,34 +86,6 @@ class Parameter:
         return wanted
 
 
-_TEXT = Parameter(ParameterKind.TEXT).field
-
-
-_URL = Parameter(ParameterKind.URL).field
-
-
-_FLAG = Parameter(ParameterKind.FLAG).field
-
-
-# 256 to 1024 is the page's; z-image-turbo takes 1488, controlnet 64.
-_SIDE = Parameter(
-    ParameterKind.INTEGER, least=64, most=2048, step=8, usual=(256, 1024)
-).field
-
-
-@functools.cache
-def parameters(spec: type[Spec]) -> Mapping[str, Parameter]:
-    """
-    The facts of every parameter of a kind of spec, by name.
-    """
-    return MappingProxyType(
-        {
-            field.name: field.metadata["parameter"]
-            for field in spec.__attrs_attrs__
-        }
-    )
-
-
 def near(name: str, names: Iterable[str]) -> str:
     """
     ``"; did you mean 'width'?"`` where one of *names* is like *name*.
@@ -234,3 +95,122 @@ def near(name: str, names: Iterable[str]) -> str:
 
     found = difflib.get_close_matches(name, list(names), n=1)
     return f"; did you mean {found[0]!r}?" if found else ""
+
+
+# Parameters that must be said.
+
+
+Prompt: TypeAlias = Annotated[str, Parameter(ParameterKind.TEXT)]
+
+
+ModelId: TypeAlias = Annotated[str, Parameter(ParameterKind.TEXT)]
+
+
+# Parameters that may be left out.
+
+
+Text: TypeAlias = Annotated[str | None, Parameter(ParameterKind.TEXT)]
+
+
+Url: TypeAlias = Annotated[str | None, Parameter(ParameterKind.URL)]
+
+
+Flag: TypeAlias = Annotated[bool | None, Parameter(ParameterKind.FLAG)]
+
+
+FlagNotForFlux: TypeAlias = Annotated[
+    bool | None, Parameter(ParameterKind.FLAG, flux=False)
+]
+
+
+NegativePrompt: TypeAlias = Annotated[
+    str | None, Parameter(ParameterKind.TEXT, blank=True, flux=False)
+]
+
+
+# 256 to 1024 is the page's; z-image-turbo takes 1488, controlnet 64.
+Side: TypeAlias = Annotated[
+    int | None,
+    Parameter(
+        ParameterKind.INTEGER, least=64, most=2048, step=8, usual=(256, 1024)
+    ),
+]
+
+
+Samples: TypeAlias = Annotated[
+    int | None, Parameter(ParameterKind.INTEGER, least=1, most=4)
+]
+
+
+# 31 is the page's own default, though half of it caps at 20.
+Steps: TypeAlias = Annotated[
+    int | None,
+    Parameter(ParameterKind.INTEGER, least=1, most=100, usual=(1, 31)),
+]
+
+
+Guidance: TypeAlias = Annotated[
+    float | None,
+    Parameter(ParameterKind.NUMBER, least=0, most=30, usual=(1, 20)),
+]
+
+
+Share: TypeAlias = Annotated[
+    float | None, Parameter(ParameterKind.NUMBER, least=0, most=1)
+]
+
+
+Seed: TypeAlias = Annotated[
+    int | None, Parameter(ParameterKind.INTEGER, least=0, most=2**32 - 1)
+]
+
+
+ClipSkip: TypeAlias = Annotated[
+    int | None, Parameter(ParameterKind.INTEGER, least=1, most=8)
+]
+
+
+LoraModel: TypeAlias = Annotated[
+    str | Sequence[str] | None, Parameter(ParameterKind.TEXTS)
+]
+
+
+LoraStrength: TypeAlias = Annotated[
+    float | Sequence[float] | None,
+    Parameter(ParameterKind.NUMBERS, usual=(0.1, 1)),
+]
+
+
+Upscale: TypeAlias = Annotated[
+    bool | Literal[1, 2, 3] | None,
+    Parameter(ParameterKind.UPSCALE, flux=False),
+]
+
+
+Scheduler: TypeAlias = Annotated[
+    words.Scheduler | str | None,
+    Parameter(ParameterKind.WORD, words=words.Scheduler),
+]
+
+
+SafetyCheckerType: TypeAlias = Annotated[
+    words.SafetyCheckerType | str | None,
+    Parameter(ParameterKind.WORD, words=words.SafetyCheckerType),
+]
+
+
+AlgorithmType: TypeAlias = Annotated[
+    words.AlgorithmType | str | None,
+    Parameter(ParameterKind.WORD, words=words.AlgorithmType),
+]
+
+
+IPAdapter: TypeAlias = Annotated[
+    words.IPAdapter | str | None,
+    Parameter(ParameterKind.WORD, words=words.IPAdapter, flux=False),
+]
+
+
+MoreParameters: TypeAlias = Annotated[
+    Mapping[str, JSON], Parameter(ParameterKind.EXTRA)
+]

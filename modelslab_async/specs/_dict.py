@@ -1,0 +1,176 @@
+"""
+Specs as dicts of plain data, and back.
+
+What comes from outside is read kindly, as files and forms have text where
+JSON has numbers and flags: "512" is 512, "yes" is True, and None and `""` are
+a parameter that was left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from ..errors import Problem, SpecError
+from ..results import JSON
+from ._extra import Extra
+from ._parameter import Parameter, ParameterKind, near
+from ._registry import SPECS
+from ._spec import Spec, for_each_kind, parameters
+
+
+def to_dict(spec: Spec) -> dict[str, Any]:
+    """
+    What was asked for: parameters by name, the endpoint's under `endpoint`.
+    """
+    said: dict[str, Any] = {"endpoint": spec.endpoint.name}
+    for name, default in _defaults(type(spec)):
+        value: object = getattr(spec, name)
+        if value is not None and value != default:
+            said[name] = _plain(value)
+    return said
+
+
+def from_dict(data: Mapping[str, JSON]) -> Spec:
+    """
+    The spec that *data* describes.
+
+    *data* holds parameters by name, and the endpoint's name under `endpoint`
+    (`text2img` where it says nothing).
+
+    Raises:
+        SpecError: With every fault of it.
+    """
+    given: object = data
+    if not isinstance(given, Mapping):
+        wrong = "must be a mapping of parameters by name"
+        raise SpecError((Problem("spec", wrong),))
+    problems: list[Problem] = []
+    name = data.get("endpoint") or "text2img"
+    kind = SPECS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        wrong = f"must be one of {', '.join(SPECS)}, not {name!r}"
+        problems.append(Problem("endpoint", wrong))
+        kind = SPECS["text2img"]
+    known = parameters(kind)
+    values: dict[str, Any] = {}
+    for field, value in data.items():
+        if field in known:
+            if not _absent(value):
+                values[field] = _read(known[field], value)
+        elif field != "endpoint":
+            problems.append(_stranger(str(field), known))
+    for required in attrs.fields(kind):
+        if required.default is attrs.NOTHING and required.name not in values:
+            problems.append(Problem(required.name, "is required"))
+            # Fine in itself, so that only the other faults are told.
+            values[required.name] = "?"
+    try:
+        spec = kind(**values)
+    except SpecError as error:
+        raise SpecError((*problems, *error.problems)) from None
+    if problems:
+        raise SpecError(tuple(problems))
+    return spec
+
+
+@for_each_kind
+def _defaults(kind: type[Spec]) -> tuple[tuple[str, object], ...]:
+    fields = attrs.fields_dict(kind)
+    return tuple((name, fields[name].default) for name in parameters(kind))
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Extra():
+            return dict(value)
+        case tuple():
+            return list(value)
+        case str():
+            # Also of a word, which is a member of its enumeration.
+            return str(value)
+    return value
+
+
+def _absent(value: JSON) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _stranger(name: str, known: Mapping[str, Parameter]) -> Problem:
+    if name.strip().casefold() in {"key", "api_key", "apikey", "api-key"}:
+        reason = (
+            "looks like an API key; take it out, "
+            "and set MODELSLAB_API_KEY instead"
+        )
+    else:
+        reason = (
+            f"is no parameter{near(name, known)}; "
+            "what we don't know yet goes into 'extra'"
+        )
+    return Problem(name, reason)
+
+
+def _read(parameter: Parameter, value: JSON) -> object:
+    """
+    What *value* means; as it is where it means nothing, for others to judge.
+    """
+    kind = parameter.kind
+    if kind is ParameterKind.NUMBERS and isinstance(value, list):
+        return [_as_number(each) for each in value]
+    if (
+        kind is ParameterKind.FLAG
+        and isinstance(value, int)
+        and value in {0, 1}
+    ):
+        return bool(value)
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    match kind:
+        case ParameterKind.INTEGER if _WHOLE.fullmatch(text):
+            return int(text)
+        case ParameterKind.NUMBER:
+            return _as_number(text)
+        case ParameterKind.NUMBERS if "," in text:
+            return [_as_number(each) for each in text.split(",")]
+        case ParameterKind.NUMBERS:
+            return _as_number(text)
+        case ParameterKind.UPSCALE if _WHOLE.fullmatch(text):
+            return int(text) or False
+        case ParameterKind.FLAG | ParameterKind.UPSCALE:
+            return _FLAGS.get(text.lower(), value)
+        case ParameterKind.EXTRA:
+            try:
+                return json.loads(text)
+            except (ValueError, RecursionError):
+                return value
+        case ParameterKind.TEXT:
+            return value
+    return text
+
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
+
+
+_FLAGS: Mapping[str, bool] = {
+    "yes": True,
+    "true": True,
+    "1": True,
+    "no": False,
+    "false": False,
+    "0": False,
+}
+
+
+def _as_number(value: JSON) -> JSON:
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
