@@ -23,11 +23,13 @@ import time
 from itertools import count
 from pathlib import Path
 
-from modelslab_async.journal.protocol import Identity, Request
-from modelslab_async.journal.sqlite import SqliteJournal
-from modelslab_async.journal.states import (
+from modelslab_async.journal import (
     Accepted,
     Done,
+    Identity,
+    Receipt,
+    Request,
+    SqliteJournal,
     State,
     Stored,
     Submitting,
@@ -73,9 +75,10 @@ async def plan(journal: SqliteJournal, items: list[Request]) -> float:
 async def live(journal: SqliteJournal, index: int) -> None:
     at = time.time()
     await journal.move(index, Submitting(f"{index:018d}"))
-    await journal.move(
-        index, Accepted(str(index), at, LINK, 5.0, 7, (LINK,), META)
+    receipt = Receipt(
+        str(index), "text2img", f"{index:018d}", LINK, 5.0, 7, (LINK,), META
     )
+    await journal.move(index, Accepted(receipt, at))
     await journal.move(index, Done(GENERATION, at))
     await journal.move(index, Stored((f"{index:06d}-7-0.png",), at))
 

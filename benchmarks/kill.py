@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from killing import audit, cut, run, service
 
-from modelslab_async.journal.states import State
+from modelslab_async.journal import State
 
 
 SPEED = 20.0

@@ -18,11 +18,14 @@ import time
 from pathlib import Path
 
 from modelslab_async import Generation, Image, ModelsLab, TextToImage
-from modelslab_async._engine.api_key import ApiKey
 from modelslab_async._protocol.rows import identity, spec_json
-from modelslab_async.journal.protocol import Identity, Request
-from modelslab_async.journal.sqlite import SqliteJournal
-from modelslab_async.journal.states import Done, Submitting
+from modelslab_async.journal import (
+    Done,
+    Identity,
+    Request,
+    SqliteJournal,
+    Submitting,
+)
 
 
 ORIGIN = "http://127.0.0.1:9"
@@ -48,7 +51,7 @@ async def fill(path: Path, wanted: list[TextToImage]) -> None:
     What a batch of *wanted* leaves behind when it is done.
     """
     journal = await SqliteJournal.open(path)
-    await journal.begin(Identity(ORIGIN, ApiKey("a-key")))
+    await journal.begin(Identity(ORIGIN, "a-key"))
     for first in range(0, len(wanted), CHUNK):
         entries = await journal.plan(
             [

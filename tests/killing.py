@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,8 +21,7 @@ from typing import Any
 
 import attrs
 
-from modelslab_async.journal.sqlite import SqliteJournal
-from modelslab_async.journal.states import Entry, State
+from modelslab_async.journal import Entry, SqliteJournal, State
 
 
 _SERVE = """
@@ -118,19 +116,22 @@ def run(
 
         items: How many it has.
 
-        crash: The step of the ledger that it kills itself at.
+        crash: The step of the journal that it kills itself at, as
+            ``accepted:before`` or ``plan:after``.
 
         lines: Kill it when it has printed so many.
 
         seconds: Kill it so long after its start.
     """
-    command = [str(_WORKER), at.url, str(output), str(items), str(at.speed)]
+    command = [
+        *(str(_WORKER), at.url, str(output), str(items), str(at.speed)),
+        crash,
+    ]
     with subprocess.Popen(
         [sys.executable, *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "MODELSLAB_ASYNC_CRASH_AT": crash},
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -250,7 +251,7 @@ def cut(output: Path) -> int:
         return 0
 
     async def read() -> int:
-        counts = (await SqliteJournal.look(path)).counts
+        counts = (await SqliteJournal.inspect(path)).counts
         return counts[State.SUBMITTING] + counts[State.UNKNOWN]
 
     return asyncio.run(read())

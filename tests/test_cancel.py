@@ -24,8 +24,7 @@ from modelslab_async import Job, ModelsLab, TextToImage
 from modelslab_async._client import Stats
 from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import ClientClosedError, OutcomeUnknownError
-from modelslab_async.journal.sqlite import SqliteJournal
-from modelslab_async.journal.states import Entry, State
+from modelslab_async.journal import Entry, SqliteJournal, State
 from modelslab_async.simulator import Books, Settings, Simulator
 
 

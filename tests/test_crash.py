@@ -60,7 +60,7 @@ def test_killed_at_every_step(
     simulator_apart: Service, tmp_path: Path, steps: tuple[str, ...]
 ) -> None:
     """
-    One batch is killed just before, or after, each step of the ledger, and
+    One batch is killed just before, or after, each step of the journal, and
     then brought to its end: nothing is lost, nothing bought twice, and no
     more is unknown than was cut, or never answered.
     """

@@ -30,27 +30,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from journals import (
     GENERATION,
+    RECEIPT,
     STEPS,
     US,
     JournalLaws,
     MemoryJournal,
-    Shelf,
+    Storage,
     item,
     items,
     walk,
 )
 
+from modelslab_async._engine.api_key import ApiKey
 from modelslab_async.errors import (
     ClientClosedError,
     JournalError,
     ModelsLabError,
 )
-from modelslab_async.journal.protocol import Identity, Journal
-from modelslab_async.journal.sqlite import SqliteJournal
-from modelslab_async.journal.states import (
+from modelslab_async.journal import (
     Accepted,
     Entry,
+    Identity,
     IllegalMove,
+    Journal,
+    SqliteJournal,
     State,
     Submitting,
 )
@@ -60,10 +63,10 @@ from modelslab_async.journal.states import (
 
 
 @attrs.define
-class _InMemory(Shelf):
+class _InMemory(Storage):
     journal: MemoryJournal | None = None
 
-    async def again(self) -> Journal:
+    async def reopen(self) -> Journal:
         kept = self.journal.reopened() if self.journal else MemoryJournal()
         await self.close()
         self.journal = kept
@@ -75,11 +78,11 @@ class _InMemory(Shelf):
 
 
 @attrs.define
-class _OnDisk(Shelf):
+class _OnDisk(Storage):
     path: Path
     journal: SqliteJournal | None = None
 
-    async def again(self) -> Journal:
+    async def reopen(self) -> Journal:
         await self.close()
         self.journal = await SqliteJournal.open(self.path)
         return self.journal
@@ -91,13 +94,13 @@ class _OnDisk(Shelf):
 
 @pytest.mark.asyncio
 class TestMemoryJournal(JournalLaws):
-    def place(self, folder: Path) -> Shelf:
+    def storage_in(self, folder: Path) -> Storage:
         return _InMemory()
 
 
 @pytest.mark.asyncio
 class TestSqliteJournal(JournalLaws):
-    def place(self, folder: Path) -> Shelf:
+    def storage_in(self, folder: Path) -> Storage:
         return _OnDisk(folder / "journal.sqlite")
 
 
@@ -111,19 +114,19 @@ _MOVES = st.lists(
 )
 
 
-async def _lived(shelf: Shelf, life: list[object]) -> list[object]:
+async def _lived(storage: Storage, life: list[object]) -> list[object]:
     """
     All that a journal says in the course of *life*: texts are inputs, pairs
     are steps, None is a new process.
     """
-    journal = await shelf.again()
+    journal = await storage.reopen()
     await journal.begin(US)
     said: list[object] = []
     for event in life:
         try:
             match event:
                 case None:
-                    journal = await shelf.again()
+                    journal = await storage.reopen()
                     await journal.begin(US)
                 case str():
                     said.append(await journal.plan(items(event)))
@@ -133,7 +136,7 @@ async def _lived(shelf: Shelf, life: list[object]) -> list[object]:
             said.append(type(error))
     said += [await journal.entries(set(State)), await journal.counts()]
     said += [await journal.entries(set(State), unseen=True)]
-    await shelf.close()
+    await storage.close()
     return said
 
 
@@ -179,7 +182,7 @@ async def refusal(path: Path) -> JournalError:
     with pytest.raises(JournalError) as opened:
         await SqliteJournal.open(path)
     with pytest.raises(JournalError) as looked:
-        await SqliteJournal.look(path)
+        await SqliteJournal.inspect(path)
     assert opened.value.reason == looked.value.reason
     return opened.value
 
@@ -216,7 +219,7 @@ class TestFile:
         header = closed.read_bytes()[:100]
 
         assert header[68:72] == b"MLAB"
-        assert int.from_bytes(header[60:64], "big") == 1
+        assert int.from_bytes(header[60:64], "big") == 2
 
     async def test_no_byte_of_the_key(self, path: Path) -> None:
         """
@@ -227,7 +230,7 @@ class TestFile:
 
         await journal.begin(Identity(US.origin, key))
         await journal.plan(items("ab"))
-        await journal.rotated(key + "2")
+        await journal.rotate_key(key + "2")
         files = contents(path.parent)
         await journal.aclose()
 
@@ -261,18 +264,6 @@ class TestFile:
         await journal.aclose()
 
         assert list(contents(folder)) == ["journal.sqlite"]
-
-
-@attrs.frozen
-class Hidden:
-    """
-    A key behind a call.
-    """
-
-    text: str = attrs.field(repr=False)
-
-    def reveal(self) -> str:
-        return self.text
 
 
 def _foreign(path: Path) -> None:
@@ -311,10 +302,10 @@ class TestRefused:
         A key that does not fit is in no traceback, with all its locals.
         """
         journal = await SqliteJournal.open(closed)
-        secret = Hidden("secret-key")
+        secret = ApiKey("secret-key")
 
         with pytest.raises(JournalError) as caught:
-            await journal.begin(Identity(US.origin, secret))
+            await journal.begin(Identity(US.origin, secret.reveal))
         shown = traceback.TracebackException.from_exception(
             caught.value, capture_locals=True
         )
@@ -330,7 +321,8 @@ class TestRefused:
             (_foreign, "corrupt"),
             (lambda path: (path.unlink(), path.mkdir()), "corrupt"),
             (lambda path: _patched(path, 68, 0x12345678), "corrupt"),
-            (lambda path: _patched(path, 60, 2), "newer"),
+            (lambda path: _patched(path, 60, 3), "newer"),
+            (lambda path: _patched(path, 60, 1), "mismatch"),
             (lambda path: _patched(path, 60, 0), "corrupt"),
             (_without_table, "corrupt"),
         ],
@@ -341,6 +333,7 @@ class TestRefused:
             "folder",
             "other program",
             "newer",
+            "older",
             "version 0",
             "no table",
         ],
@@ -401,7 +394,7 @@ class TestRefused:
 
         with pytest.raises(JournalError, match="read-only") as caught:
             await SqliteJournal.open(closed)
-        await SqliteJournal.look(closed)
+        await SqliteJournal.inspect(closed)
 
         assert caught.value.reason == "unwritable"
         assert contents(closed.parent) == before
@@ -411,7 +404,7 @@ class TestRefused:
         A look makes no file.
         """
         with pytest.raises(JournalError, match="no such file"):
-            await SqliteJournal.look(path)
+            await SqliteJournal.inspect(path)
 
         assert contents(path.parent) == {}
 
@@ -615,11 +608,11 @@ class TestLock:
         """
         before = contents(closed.parent)
 
-        look = await SqliteJournal.look(closed)
+        found = await SqliteJournal.inspect(closed)
 
-        assert look.counts == {**dict.fromkeys(State, 1), State.PLANNED: 2}
-        assert look.unknown == ("track-1", "track-1")
-        assert look.oldest == 1000.5
+        assert found.counts == {**dict.fromkeys(State, 1), State.PLANNED: 2}
+        assert found.unknown == ("track-1", "track-1")
+        assert found.oldest == 1000.5
         assert contents(closed.parent) == before
 
     async def test_look_after_a_kill(self, path: Path) -> None:
@@ -630,9 +623,9 @@ class TestLock:
             pass
         before = contents(path.parent)
 
-        look = await SqliteJournal.look(path)
+        found = await SqliteJournal.inspect(path)
 
-        assert look.counts[State.PLANNED] == 2
+        assert found.counts[State.PLANNED] == 2
         assert "journal.sqlite-wal" in before
         assert contents(path.parent) == before
 
@@ -675,13 +668,13 @@ class TestWriting:
         await journal.move(0, Submitting("t"))
         with full_disk(journal.path):
             found = await asyncio.gather(
-                journal.move(0, Accepted("1", 1.0)),
+                journal.move(0, Accepted(RECEIPT, 1.0)),
                 journal.plan(items("bc" * 300)),
                 return_exceptions=True,
             )
         reasons = [getattr(error, "reason", error) for error in found]
         state = (await journal.get(0)).state
-        again = await journal.move(0, Accepted("1", 1.0))
+        again = await journal.move(0, Accepted(RECEIPT, 1.0))
         counts = await journal.counts()
         await journal.aclose()
 
@@ -744,10 +737,10 @@ class TestWriting:
         await journal.aclose()
         planned = await writing
 
-        look = await SqliteJournal.look(path)
+        found = await SqliteJournal.inspect(path)
 
         assert len(planned) == 700
-        assert look.counts[State.PLANNED] == 7001
+        assert found.counts[State.PLANNED] == 7001
 
     async def test_closed_in_a_cancelled_task(
         self, journal: SqliteJournal, path: Path
@@ -765,7 +758,7 @@ class TestWriting:
             await journal.get(0)
         await journal.aclose()
 
-        await SqliteJournal.look(path)
+        await SqliteJournal.inspect(path)
 
 
 def test_loop_closed_under_it(tmp_path: Path) -> None:
@@ -802,12 +795,12 @@ def test_forgotten(tmp_path: Path) -> None:
     async def forget() -> None:
         journal = await SqliteJournal.open(path)
         await journal.begin(US)
-        thread = journal._writer.thread
+        ended = journal._writer.ended
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             del journal
             gc.collect()
-        await asyncio.to_thread(thread.join)
+        await asyncio.wrap_future(ended)
         assert [warning.category for warning in caught] == [ResourceWarning]
 
     asyncio.run(forget())
@@ -850,74 +843,82 @@ _LIFE = """
     await walk(journal, 3, State.FAILED)
     await journal.aclose()
 """
+#: SQLite with a kill just before, or just after, a commit of this life.
+_DEADLY = """
+import functools, os, signal, sqlite3
+
+class Deadly(sqlite3.Connection):
+    left = {commits}
+
+    def execute(self, sql, *values):
+        if sql != "COMMIT":
+            return super().execute(sql, *values)
+        # Opening has one of its own.
+        Deadly.left -= 1
+        if Deadly.left < 0 and {before}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        found = super().execute(sql, *values)
+        if Deadly.left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+sqlite3.connect = functools.partial(sqlite3.connect, factory=Deadly)
+"""
+#: What each commit adds: the run begins, three items, their steps, and so on.
+_STATES = [
+    [],
+    [],
+    [0, 0, 0],
+    *[[state, 0, 0] for state in (1, 2, 3, 4)],
+    *[[4, state, 0] for state in (1, 2, 3, 4)],
+    *[[4, 4, state] for state in (1, 2, 3, 4)],
+    # `walk` ends with a look, which commits nothing new.
+    *[[4, 4, 4, state] for state in (0, 1, 6, 6, 0, 1, 5, 5)],
+]
 
 
-def killed_at(path: Path, where: str) -> int:
+def killed_at(path: Path, commits: int, *, before: bool) -> int:
     """
-    Live until *where*; give how the process ended.
+    Live until the commit that comes after so many; give how it ended.
     """
-    done = subprocess.run(
-        script(path, _LIFE.strip()),
-        env={**os.environ, "MODELSLAB_ASYNC_CRASH_AT": where},
-        capture_output=True,
-        check=False,
-    )
-    return done.returncode
+    command = script(path, _LIFE.strip())
+    command[-1] = _DEADLY.format(commits=commits, before=before) + command[-1]
+    return subprocess.run(command, capture_output=True, check=False).returncode
 
 
 @pytest.mark.slow
 @pytest.mark.asyncio
 class TestKilled:
-    @pytest.mark.parametrize(
-        ("where", "states"),
-        [
-            ("begin:before", []),
-            ("begin:after", []),
-            ("plan:before", []),
-            ("plan:after", [0, 0, 0]),
-            ("submitting:before", [0, 0, 0]),
-            ("submitting:after", [1, 0, 0]),
-            ("submitting:before:2", [4, 0, 0]),
-            ("accepted:before", [1, 0, 0]),
-            ("accepted:after", [2, 0, 0]),
-            ("done:before", [2, 0, 0]),
-            ("done:after", [3, 0, 0]),
-            ("stored:before:3", [4, 4, 3]),
-            ("stored:after:3", [4, 4, 4]),
-            ("unknown:before", [4, 4, 4, 1]),
-            ("unknown:after", [4, 4, 4, 6]),
-            ("planned:before", [4, 4, 4, 6]),
-            ("planned:after", [4, 4, 4, 0]),
-            ("failed:before", [4, 4, 4, 1]),
-            ("failed:after", [4, 4, 4, 5]),
-        ],
-    )
+    @pytest.mark.parametrize("before", [True, False])
+    @pytest.mark.parametrize("commits", range(1, len(_STATES)))
     async def test_step_is_there_or_not(
-        self, path: Path, where: str, states: list[int]
+        self, path: Path, commits: int, before: bool
     ) -> None:
         """
         Killed before its commit, a step was never taken; after it, it is
         there for good.
         """
-        code = await asyncio.to_thread(killed_at, path, where)
+        code = await asyncio.to_thread(killed_at, path, commits, before=before)
 
         journal = await SqliteJournal.open(path)
         found = await journal.entries(set(State))
         await journal.aclose()
 
         assert code == -signal.SIGKILL
-        assert [entry.state for entry in found] == states
+        assert [entry.state for entry in found] == (_STATES[commits - before])
 
     async def test_never_reached(self, path: Path) -> None:
         """
-        A step that is not taken so often ends nothing.
+        A commit that does not come ends nothing.
         """
-        code = await asyncio.to_thread(killed_at, path, "stored:after:4")
+        code = await asyncio.to_thread(
+            killed_at, path, len(_STATES), before=True
+        )
 
-        look = await SqliteJournal.look(path)
+        found = await SqliteJournal.inspect(path)
 
         assert code == 0
-        assert look.counts[State.STORED] == 3
+        assert found.counts[State.STORED] == 3
 
 
 def test_fork_does_not_close_it(tmp_path: Path) -> None:
@@ -961,5 +962,6 @@ async def test_generation_is_whole(closed: Path) -> None:
     await journal.aclose()
 
     assert GENERATION.images[1].data is not None
-    assert '"data":"' in (done.generation or "")
-    assert '"data":"' not in (stored.generation or "")
+    assert done.generation == GENERATION
+    assert stored.generation is not None
+    assert {image.data for image in stored.generation.images} == {None}

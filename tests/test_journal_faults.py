@@ -24,8 +24,7 @@ from journals import MemoryJournal
 from modelslab_async import Job, ModelsLab, TextToImage
 from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import DownloadError, JournalError
-from modelslab_async.journal.sqlite import SqliteJournal
-from modelslab_async.journal.states import Entry, State, Step
+from modelslab_async.journal import Entry, SqliteJournal, State, Step
 from modelslab_async.simulator import Latency, Simulator
 
 
@@ -170,7 +169,7 @@ async def test_folder_without_permission(
 _HOLD = """
 import asyncio, sys
 from pathlib import Path
-from modelslab_async.journal.sqlite import SqliteJournal
+from modelslab_async.journal import SqliteJournal
 
 async def main():
     journal = await SqliteJournal.open(Path(sys.argv[1]))
@@ -459,10 +458,10 @@ async def test_an_answer_after_the_journal_was_closed(
         watched: tuple[Job, ...] = lab.jobs()
         await asyncio.gather(*watched)
         held = lab.stats().slots_held
-    look = await SqliteJournal.look(tmp_path / "journal.sqlite")
+    found = await SqliteJournal.inspect(tmp_path / "journal.sqlite")
 
     (bought,) = simulator.books.accepted
     assert [job.id for job in watched] == [str(bought.job_id)]
     assert held == 0
-    assert look.unknown == (bought.track_id,)
+    assert found.unknown == (bought.track_id,)
     assert f"job {bought.job_id}" in caplog.text

@@ -33,24 +33,16 @@ from modelslab_async.errors import (
     SpecError,
     TransportError,
 )
-from modelslab_async.journal.codec import (
-    SavedName,
-    error_json,
-    error_of,
-    generation_json,
-    generation_of,
-)
-from modelslab_async.journal.protocol import fingerprint
-from modelslab_async.journal.states import (
-    LEADS,
-    NEXT,
-    ON_START,
+from modelslab_async.journal import (
+    MOVES,
     Accepted,
+    Discarded,
     Done,
     Entry,
     Failed,
     IllegalMove,
     Planned,
+    Receipt,
     Start,
     State,
     Step,
@@ -58,11 +50,19 @@ from modelslab_async.journal.states import (
     Submitting,
     Unknown,
     after,
-    anew,
-    killed,
+    error_json,
+    error_of,
+    fingerprint,
+    first_step,
+    generation_json,
+    generation_of,
     may,
     on_start,
+    receipt_json,
+    receipt_of,
 )
+from modelslab_async.journal.codec import SavedName
+from modelslab_async.journal.states import ON_START
 from modelslab_async.results import Generation, Image
 
 
@@ -87,21 +87,22 @@ def gone(*steps: Step) -> Entry:
     return entry
 
 
-ACCEPTED = (
-    Submitting("t"),
-    Accepted("1", 100.0, "https://x.example/f", 5.0, 7, ("u",), b'{"a":1}'),
+RECEIPT = Receipt(
+    "1", "text2img", "t", "https://x.example/f", 5.0, 7, ("u",), b'{"a":1}'
 )
+ACCEPTED = (Submitting("t"), Accepted(RECEIPT, 100.0))
 
 
 class TestTable:
     def test_is_total(self) -> None:
         """
-        Each state is in each table, and each step leads somewhere.
+        Each step is in the table, and each state is led to and started from.
         """
         steps = set(get_args(Step))
+        led_to = {move.target for move in MOVES.values()}
 
-        assert set(NEXT) == set(ON_START) == set(LEADS.values()) == set(State)
-        assert set(LEADS) == steps
+        assert set(MOVES) == steps
+        assert led_to == set(ON_START) == set(State)
 
     @pytest.mark.parametrize(
         ("now", "then"),
@@ -117,12 +118,15 @@ class TestTable:
     )
     def test_is_the_design(self, now: str, then: str) -> None:
         """
-        The arrows are those that the batch was thought through with.
+        The arrows are those that the batch was thought through with; only
+        the end of a simulator has some of its own.
         """
         allowed = {State[name.upper()] for name in then.split()}
 
         assert {
-            state for state in State if may(State[now.upper()], state)
+            move.target
+            for step, move in MOVES.items()
+            if State[now.upper()] in move.sources and step is not Discarded
         } == allowed
 
     def test_numbers_are_on_disk(self) -> None:
@@ -175,8 +179,15 @@ class TestAfter:
         entry = gone(*ACCEPTED)
 
         assert (entry.job_id, entry.accepted_at) == ("1", 100.0)
-        assert (entry.seed, entry.meta) == (7, b'{"a":1}')
-        assert (entry.fetch_result, entry.eta) == ("https://x.example/f", 5.0)
+        assert entry.receipt == RECEIPT
+
+    def test_done_keeps_the_receipt(self) -> None:
+        """
+        Who asks for fresh links needs all that the acceptance told.
+        """
+        entry = gone(*ACCEPTED, Done(PICTURE, 110.0))
+
+        assert entry.receipt == RECEIPT
 
     def test_done_at_once(self) -> None:
         """
@@ -206,7 +217,7 @@ class TestAfter:
 
         entry = gone(*ACCEPTED, Done(PICTURE, 110.0), Done(fresh, 120.0))
 
-        assert generation_of(entry.generation or "") == fresh
+        assert entry.generation == fresh
 
     def test_bell_of_an_unknown_item(self) -> None:
         """
@@ -214,7 +225,7 @@ class TestAfter:
         """
         lost = Unknown(OutcomeUnknownError("t", "waiting", "gone"))
 
-        entry = gone(Submitting("t"), lost, Accepted("1", 100.0))
+        entry = gone(Submitting("t"), lost, Accepted(RECEIPT, 100.0))
 
         assert (entry.state, entry.error) == (State.ACCEPTED, None)
 
@@ -225,8 +236,9 @@ class TestAfter:
         inline = attrs.evolve(PICTURE, images=(Image(0, None, None, b"x"),))
 
         entry = gone(*ACCEPTED, Done(inline, 1.0), Stored(("a.png",), 2.0))
-        kept = generation_of(entry.generation or "")
+        kept = entry.generation
 
+        assert kept is not None
         assert kept.images == (Image(0, None),)
         assert (kept.raw_json, kept.meta_json) == (b"{}", b'{"a":1}')
 
@@ -236,27 +248,44 @@ class TestAfter:
         """
         entry = gone(*ACCEPTED, Done(PICTURE, 1.0), Stored(("a.png",), 2.0))
 
-        assert generation_of(entry.generation or "") == PICTURE
+        assert entry.generation == PICTURE
         assert entry.files == ("a.png",)
 
-    def test_anew_forgets(self) -> None:
+    @pytest.mark.parametrize(
+        "step", [Planned(), Discarded()], ids=["planned", "discarded"]
+    )
+    def test_planned_again(self, step: Step) -> None:
         """
         An item planned again has no trace of what it was, but its name and
         its count.
         """
-        entry = anew(gone(*ACCEPTED))
+        lost = Unknown(OutcomeUnknownError("t", "waiting"))
+
+        entry = gone(Submitting("t"), lost, step)
 
         assert entry == attrs.evolve(ITEM, track_id="t", attempt=1)
 
+
+class TestFirstStep:
     def test_killed(self) -> None:
         """
         What a dead process left says under which name to look for it.
         """
-        entry = gone(Submitting("t"))
+        step = first_step(gone(Submitting("t")), another_simulator=False)
 
-        error = killed(entry).error
+        assert isinstance(step, Unknown)
+        assert (step.error.track_id, step.error.phase) == ("t", "killed")
 
-        assert (error.track_id, error.phase) == ("t", "killed")
+    @pytest.mark.parametrize("state", State)
+    def test_is_legal(self, state: State) -> None:
+        """
+        Whatever a run finds, the table allows what it does with it.
+        """
+        entry = attrs.evolve(ITEM, state=state)
+
+        for another in (True, False):
+            step = first_step(entry, another_simulator=another)
+            assert step is None or may(entry, step)
 
 
 class TestStart:
@@ -328,7 +357,7 @@ class TestStart:
         """
         A record that nobody can read is reported, and never asked for again.
         """
-        entry = attrs.evolve(ITEM, state=State.FAILED, error="?")
+        entry = attrs.evolve(ITEM, state=State.FAILED, error_json="?")
 
         assert on_start(entry, output=True) is Start.REPORT
 
@@ -402,7 +431,6 @@ class TestErrorTexts:
     @pytest.mark.parametrize(
         "text",
         [
-            None,
             "",
             "1",
             "[]",
@@ -412,7 +440,7 @@ class TestErrorTexts:
             '{"error":"ServerError","facts":7}',
         ],
     )
-    def test_nonsense(self, text: str | None) -> None:
+    def test_nonsense(self, text: str) -> None:
         """
         A report never fails for what it reports.
         """
@@ -455,14 +483,24 @@ def test_any_generation_comes_back(generation: Generation) -> None:
     assert generation_of(generation_json(generation)) == generation
 
 
-@attrs.frozen
-class Hidden:
+@given(
+    st.builds(
+        Receipt,
+        id=st.none() | st.text(),
+        endpoint=st.text(),
+        track_id=st.none() | st.text(),
+        fetch_result=st.none() | st.text(),
+        eta=st.none() | st.floats(0, 1e9),
+        seed=st.none() | st.integers(0, 4294967295),
+        expected_urls=st.lists(st.text()).map(tuple),
+        meta_json=st.binary(),
+    )
+)
+def test_any_receipt_comes_back(receipt: Receipt) -> None:
     """
-    A key behind a call.
+    Text loses nothing of a receipt.
     """
-
-    def reveal(self) -> str:
-        return "a-key"
+    assert receipt_of(receipt_json(receipt)) == receipt
 
 
 def test_fingerprint() -> None:
@@ -471,7 +509,7 @@ def test_fingerprint() -> None:
     """
     here = fingerprint(b"0" * 16, "a-key")
 
-    assert here == fingerprint(b"0" * 16, Hidden())
+    assert here == fingerprint(b"0" * 16, lambda: "a-key")
     assert here != fingerprint(b"1" * 16, "a-key")
     assert here != fingerprint(b"0" * 16, "b-key")
     assert "a-key" not in here

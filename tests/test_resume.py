@@ -33,8 +33,15 @@ from modelslab_async.errors import (
     ServerError,
     TransportError,
 )
-from modelslab_async.journal.protocol import SIMULATOR, Identity, Request
-from modelslab_async.journal.states import Entry, Failed, State, Submitting
+from modelslab_async.journal import (
+    SIMULATOR,
+    Entry,
+    Failed,
+    Identity,
+    Request,
+    State,
+    Submitting,
+)
 from modelslab_async.simulator import (
     Fault,
     KeyState,

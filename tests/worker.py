@@ -8,25 +8,77 @@ is open, and then a line for each outcome.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 
-from modelslab_async import ModelsLab, TextToImage
-from modelslab_async._policy.timeouts import Timeouts
+from collections.abc import Sequence
+from pathlib import Path
+
+from modelslab_async import ModelsLab, TextToImage, Timeouts
+from modelslab_async.journal import (
+    Entry,
+    Identity,
+    Request,
+    SqliteJournal,
+    Step,
+)
 
 
-async def main(url: str, output: str, items: str, speed: str) -> None:
+class DeadlyJournal(SqliteJournal):
+    """
+    A journal that kills its process just before, or just after, a step is
+    committed; steps are the names of states, ``begin`` and ``plan``.
+    """
+
+    __slots__ = ()
+
+    where = ""
+
+    async def begin(
+        self, identity: Identity, *, new_key: bool = False
+    ) -> None:
+        self._die_at("begin:before")
+        await super().begin(identity, new_key=new_key)
+        self._die_at("begin:after")
+
+    async def plan(self, items: Sequence[Request]) -> Sequence[Entry]:
+        self._die_at("plan:before")
+        planned = await super().plan(items)
+        self._die_at("plan:after")
+        return planned
+
+    async def move(self, index: int, step: Step) -> Entry:
+        name = type(step).__name__.lower()
+        self._die_at(f"{name}:before")
+        moved = await super().move(index, step)
+        self._die_at(f"{name}:after")
+        return moved
+
+    def _die_at(self, here: str) -> None:
+        if here == self.where:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def main(
+    url: str, output: str, items: str, speed: str, where: str = ""
+) -> None:
+    DeadlyJournal.where = where
     timeouts = Timeouts().faster(float(speed))
     specs = (
         TextToImage(f"picture {number}.", model_id="sdxl", seed=number)
         for number in range(int(items))
     )
+    Path(output).mkdir(exist_ok=True)
+    journal = await DeadlyJournal.open(Path(output) / "journal.sqlite")
     async with (
         ModelsLab("a-key", base_url=url, timeouts=timeouts) as lab,
-        lab.batch(specs, output=output) as batch,
+        lab.batch(specs, output=output, journal=journal) as batch,
     ):
         say("begun")
         async for outcome in batch:
             say(f"{outcome.index} {type(outcome.error).__name__}")
+    await journal.aclose()
 
 
 def say(line: str) -> None:

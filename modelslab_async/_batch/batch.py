@@ -68,14 +68,15 @@ from ..errors import (
     OutcomeUnknownError,
     PaymentRequiredError,
 )
-from ..journal.codec import error_of, generation_of
-from ..journal.protocol import Identity, Journal, Request
-from ..journal.states import (
+from ..journal import (
     Accepted,
     Done,
     Entry,
     Failed,
+    Identity,
+    Journal,
     Planned,
+    Request,
     Start,
     State,
     Step,
@@ -84,7 +85,7 @@ from ..journal.states import (
     Unknown,
     on_start,
 )
-from ..results import JSON
+from ..results import JSON, Receipt
 from ..results import Generation as Pictures
 from ..specs import Spec
 from .outcome import BatchOptions, BatchProgress, Outcome
@@ -100,6 +101,10 @@ _CHUNK = 500
 #: Items that are looked up in the journal at once, at most: there is one wait
 #: for the disk for each such page.
 _PAGE = 500
+
+
+NO_PICTURES = Pictures(None, None, ())
+UNREADABLE = ModelsLabError("it is not written down why")
 
 
 #: Seconds between looks at status and page; they have pauses of their own.
@@ -239,15 +244,17 @@ class _Written:
         if isinstance(told, Success) and told.images:
             step = Done(generation(told, told.id, job.track_id), now)
         else:
-            step = Accepted(
+            receipt = Receipt(
                 str(told.id),
-                now,
+                job.endpoint.name,
+                job.track_id,
                 told.fetch_result,
                 told.eta if isinstance(told, Processing) else None,
                 told.seed,
                 told.expected_urls,
                 told.meta_json,
             )
+            step = Accepted(receipt, now)
         if await self._move(step) is None:
             _log.critical(
                 "job %s (track_id %s) is paid and cannot be written down",
@@ -542,7 +549,7 @@ class Batch:
             if self._journal is not None:
                 self._key = rooms.pool.key.snapshot()
                 await self._journal.begin(
-                    Identity(rooms.origin, self._key, rooms.run),
+                    Identity(rooms.origin, self._key.reveal, rooms.run),
                     new_key=options.new_key,
                 )
             if options.output is not None:
@@ -618,7 +625,7 @@ class Batch:
         if not isinstance(path, str | os.PathLike):
             return path
         # Here, for the sake of those who only want a picture or two.
-        from ..journal.sqlite import SqliteJournal
+        from ..journal import SqliteJournal
 
         self._opened_journal = await SqliteJournal.open(Path(path))
         return self._opened_journal
@@ -630,7 +637,7 @@ class Batch:
         rooms = self._rooms
         if rooms is not None and not rooms.pool.key.same(self._key):
             self._key = rooms.pool.key.snapshot()
-            await journal.rotated(self._key)
+            await journal.rotate_key(self._key.reveal)
 
     def write_later(self, written: _Written) -> None:
         """
@@ -820,7 +827,7 @@ class Batch:
                 outcome = await self._given(item, entry)
                 self._give(item, outcome, fresh=False)
             case Start.REPORT:
-                outcome = item.known(entry, error=error_of(entry.error))
+                outcome = item.known(entry, error=entry.error or UNREADABLE)
                 self._give(item, outcome, fresh=False)
             case Start.POLL:
                 self._resume(rooms, item, entry)
@@ -837,7 +844,7 @@ class Batch:
                 await self._enter(rooms, item)
 
     async def _given(self, item: _Item, entry: Entry) -> Outcome:
-        generation = generation_of(entry.generation or "{}")
+        generation = entry.generation or NO_PICTURES
         paths: tuple[Path, ...] = ()
         if self._folder is not None:
             await self._folder.mend(entry, generation)
@@ -949,17 +956,7 @@ class Batch:
         # The client may watch it still, for a batch that was left.
         item.job = rooms.jobs.find(entry.job_id or "")
         if item.job is None:
-            item.job = taken_up(
-                rooms.submits.home,
-                item.spec,
-                entry.job_id or "",
-                track_id=entry.track_id,
-                fetch_result=entry.fetch_result,
-                eta=entry.eta,
-                seed=entry.seed,
-                expected_urls=entry.expected_urls,
-                meta=entry.meta,
-            )
+            item.job = _taken_up(rooms, item, entry.receipt or _told(entry))
             rooms.jobs.resume(item.job)
         self._resumed[entry.index] = item
         self._spawn(rooms, item, self._see_through(rooms, item))
@@ -967,19 +964,17 @@ class Batch:
     async def _save(
         self, rooms: Rooms, item: _Item, entry: Entry
     ) -> Outcome | None:
-        generation = generation_of(entry.generation or "{}")
+        generation = entry.generation or NO_PICTURES
         if generation.id is not None:
-            item.job = taken_up(
-                rooms.submits.home,
-                item.spec,
-                generation.id,
+            receipt = attrs.evolve(
+                entry.receipt or _told(entry),
+                id=generation.id,
                 track_id=generation.track_id,
-                fetch_result=entry.fetch_result,
                 eta=None,
                 seed=generation.seed,
-                expected_urls=entry.expected_urls,
-                meta=generation.meta_json,
+                meta_json=generation.meta_json,
             )
+            item.job = _taken_up(rooms, item, receipt)
         return await self._kept(rooms, item, generation)
 
     # From the line to an outcome
@@ -1149,6 +1144,24 @@ def _source(
     if isinstance(specs, AsyncIterable):
         return aiter(specs).__anext__
     return iter(specs).__next__
+
+
+def _told(entry: Entry) -> Receipt:
+    return Receipt(entry.job_id, "", entry.track_id)
+
+
+def _taken_up(rooms: Rooms, item: _Item, receipt: Receipt) -> Job:
+    return taken_up(
+        rooms.submits.home,
+        item.spec,
+        receipt.id or "",
+        track_id=receipt.track_id,
+        fetch_result=receipt.fetch_result,
+        eta=receipt.eta,
+        seed=receipt.seed,
+        expected_urls=receipt.expected_urls,
+        meta=receipt.meta_json,
+    )
 
 
 def _prefix(item: _Item, generation: Pictures) -> str:

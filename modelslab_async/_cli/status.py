@@ -17,8 +17,7 @@ from pathlib import Path
 import click
 
 from ..errors import JournalError
-from ..journal.sqlite import JournalSummary, SqliteJournal
-from ..journal.states import State
+from ..journal import JournalSummary, SqliteJournal, State
 from ..results import JSON
 from . import options
 from .context import Context
@@ -63,27 +62,27 @@ def _report(screen: Screen, folder: Path, *, as_json: bool) -> int:
         InputError: It runs, and has not said anything yet.
     """
     try:
-        look = asyncio.run(SqliteJournal.look(folder / "journal.sqlite"))
+        found = asyncio.run(SqliteJournal.inspect(folder / "journal.sqlite"))
     except JournalError as exc:
         if exc.reason != "locked":
             raise
         facts: Mapping[str, JSON] = {"running": True, **_said(folder)}
         lines = ["running", *_told(facts)]
     else:
-        counts = dict(look.counts)
+        counts = dict(found.counts)
         # Nobody is asking any more: so the next start will find it.
         cut = counts.pop(State.SUBMITTING, 0)
         counts[State.UNKNOWN] = counts.get(State.UNKNOWN, 0) + cut
-        age = None if look.oldest is None else time.time() - look.oldest
+        age = None if found.oldest is None else time.time() - found.oldest
         facts = {
             "running": False,
             "states": {
                 state.name.lower(): count for state, count in counts.items()
             },
-            "unknown": list(look.unknown),
+            "unknown": list(found.unknown),
             "oldest_age": age,
         }
-        lines = ["not running", *_counted(counts, look, age)]
+        lines = ["not running", *_counted(counts, found, age)]
     if as_json:
         screen.result(json.dumps(facts))
     else:
@@ -93,12 +92,12 @@ def _report(screen: Screen, folder: Path, *, as_json: bool) -> int:
 
 
 def _counted(
-    counts: Mapping[State, int], look: JournalSummary, age: float | None
+    counts: Mapping[State, int], found: JournalSummary, age: float | None
 ) -> Iterator[str]:
     for state, words in _WORDS.items():
         if count := counts.get(state, 0):
             yield f"{count} {words}"
-    yield from (f"  unknown: {track_id}" for track_id in look.unknown)
+    yield from (f"  unknown: {track_id}" for track_id in found.unknown)
     if age is not None:
         yield (
             f"the oldest result that is not saved was asked for "

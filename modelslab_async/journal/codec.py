@@ -1,5 +1,15 @@
 """
-Generations and errors as text, and back.
+Receipts, generations and errors as text, and back.
+
+* The text is ASCII JSON: half a character, which the service may send, goes
+  on as an escape.
+* What is as its class has it by default is left out.
+* Bytes that are JSON already, the service's echo and its reply, stay text to
+  be read by people; pictures are base64.
+* Numbers, words and JSON are taken as they are: that they are what their
+  field says was seen to where they came in.
+* Errors keep their causes that are ours too. A class of somebody else's is
+  written down as its nearest parent in `errors`.
 """
 
 from __future__ import annotations
@@ -7,85 +17,60 @@ from __future__ import annotations
 import base64
 import json
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import get_args, get_origin
 
 import attrs
+import cattrs
+
+from cattrs.gen import (
+    make_dict_structure_fn,
+    make_dict_unstructure_fn,
+    override,
+)
 
 from .. import errors
-from ..errors import ModelsLabError, Problem
-from ..results import JSON, Generation, Image
+from ..errors import ModelsLabError, SavedPath
+from ..results import JSON, Generation, Receipt
 
 
-# Generations as text, and back.
+# As text, and back.
+
+
+def receipt_json(receipt: Receipt) -> str:
+    """
+    All of a receipt, as text for `receipt_of`.
+    """
+    return _text(_converter.unstructure(receipt, Receipt))
+
+
+def receipt_of(text: str) -> Receipt:
+    """
+    The receipt that `receipt_json` was given.
+    """
+    return _converter.structure(json.loads(text), Receipt)
 
 
 def generation_json(generation: Generation) -> str:
     """
     All of a generation, as text for `generation_of`.
     """
-    return _compact(_generation_facts(generation))
+    return _text(_converter.unstructure(generation, Generation))
 
 
 def generation_of(text: str) -> Generation:
     """
     The generation that `generation_json` was given.
     """
-    return _generation(json.loads(text))
+    return _converter.structure(json.loads(text), Generation)
 
 
-def _generation_facts(generation: Generation) -> dict[str, JSON]:
-    return {
-        "id": generation.id,
-        "track_id": generation.track_id,
-        "images": [
-            {
-                "index": image.index,
-                "url": image.url,
-                "proxy_url": image.proxy_url,
-                "data": None
-                if image.data is None
-                else base64.b64encode(image.data).decode(),
-            }
-            for image in generation.images
-        ],
-        "seed": generation.seed,
-        "generation_time": generation.generation_time,
-        "nsfw": generation.nsfw,
-        "meta": generation.meta_json.decode("utf-8", "surrogateescape"),
-        "raw": generation.raw_json.decode("utf-8", "surrogateescape"),
-    }
-
-
-def _generation(facts: dict[str, Any]) -> Generation:
-    return Generation(
-        facts["id"],
-        facts["track_id"],
-        tuple(
-            Image(
-                image["index"],
-                image["url"],
-                image["proxy_url"],
-                None
-                if image["data"] is None
-                else base64.b64decode(image["data"]),
-            )
-            for image in facts["images"]
-        ),
-        facts["seed"],
-        facts["generation_time"],
-        facts["nsfw"],
-        facts["meta"].encode("utf-8", "surrogateescape"),
-        facts["raw"].encode("utf-8", "surrogateescape"),
-    )
-
-
-def _without_data(text: str | None) -> str | None:
+def without_pictures(text: str) -> str:
     """
     The same generation without the pictures that came inside of it: they are
     files now, and *raw* has them a second time.
     """
-    if text is None or '"data":"' not in text:
+    if '"data":"' not in text:
         return text
     generation = generation_of(text)
     images = [attrs.evolve(image, data=None) for image in generation.images]
@@ -94,13 +79,49 @@ def _without_data(text: str | None) -> str | None:
     )
 
 
-# Errors as text, and back.
+def error_json(error: ModelsLabError) -> str:
+    """
+    All facts of one of our errors, as text for `error_of`.
+    """
+    return _text(_converter.unstructure(_written(error)))
+
+
+def error_of(text: str) -> ModelsLabError:
+    """
+    The error that `error_json` was given.
+
+    What cannot be read is a plain `ModelsLabError`, so that a report never
+    fails.
+    """
+    try:
+        return _read(_converter.structure(json.loads(text), _WrittenError))
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return ModelsLabError(f"an error that cannot be read: {text!r:.200}")
+
+
+# Errors.
 
 _ERRORS: Mapping[str, type[ModelsLabError]] = {
     name: found
     for name, found in vars(errors).items()
     if isinstance(found, type) and issubclass(found, ModelsLabError)
 }
+
+
+@attrs.frozen
+class _WrittenError:
+    """
+    An error as JSON has it.
+
+    Attributes:
+        error: The name of its class.
+
+        facts: By name; that of a class without any is its sentence.
+    """
+
+    error: str
+    facts: dict[str, JSON]
+    cause: _WrittenError | None = None
 
 
 @attrs.frozen
@@ -119,79 +140,107 @@ class SavedName:
         return self.path
 
 
-def error_json(error: ModelsLabError) -> str:
-    """
-    All facts of one of our errors, and of its causes that are ours too, as
-    text for `error_of`.
-
-    A class that is not in `errors` is written down as its nearest parent.
-    """
-    return _compact(_error_facts(error))
-
-
-def error_of(text: str | None) -> ModelsLabError:
-    """
-    The error that `error_json` was given.
-
-    What cannot be read is a plain `ModelsLabError`, so that a report never
-    fails.
-    """
-    try:
-        return _error(json.loads(text or ""))
-    except (ValueError, TypeError, LookupError, AttributeError):
-        return ModelsLabError(f"an error that cannot be read: {text!r:.200}")
-
-
-def _error_facts(error: ModelsLabError) -> dict[str, JSON]:
+def _written(error: ModelsLabError) -> _WrittenError:
     kind = next(
         kind for kind in type(error).__mro__ if kind.__name__ in _ERRORS
     )
-    facts: dict[str, JSON] = {"error": kind.__name__}
-    if attrs.has(kind):
-        facts["facts"] = {
-            field.name: _packed(field.name, getattr(error, field.name))
-            for field in attrs.fields(kind)
-        }
-    else:
-        facts["facts"] = {"": str(error)}
-    if isinstance(error.__cause__, ModelsLabError):
-        facts["cause"] = _error_facts(error.__cause__)
-    return facts
-
-
-def _error(facts: dict[str, Any]) -> ModelsLabError:
-    kind = _ERRORS[facts["error"]]
-    error = kind(
-        *(_unpacked(name, value) for name, value in facts["facts"].items())
+    cause = error.__cause__
+    return _WrittenError(
+        kind.__name__,
+        _converter.unstructure(error, kind)
+        if _has_facts(kind)
+        else {"": str(error)},
+        _written(cause) if isinstance(cause, ModelsLabError) else None,
     )
-    if "cause" in facts:
-        error.__cause__ = _error(facts["cause"])
+
+
+def _has_facts(kind: type) -> bool:
+    return attrs.has(kind)
+
+
+def _read(written: _WrittenError) -> ModelsLabError:
+    kind = _ERRORS[written.error]
+    error: ModelsLabError = (
+        _converter.structure(written.facts, kind)
+        if _has_facts(kind)
+        else kind(*written.facts.values())
+    )
+    if written.cause is not None:
+        error.__cause__ = _read(written.cause)
     return error
 
 
-def _packed(name: str, value: Any) -> JSON:
-    match name, value:
-        case "problems", tuple():
-            return [[problem.field, problem.reason] for problem in value]
-        case "generation", Generation():
-            return _generation_facts(value)
-        case "paths", tuple():
-            return [path.__fspath__() for path in value]
-    return cast("JSON", value)
+# The rules.
 
 
-def _unpacked(name: str, value: Any) -> Any:
-    match name, value:
-        case "problems", list():
-            return tuple(Problem(*problem) for problem in value)
-        case "generation", dict():
-            return _generation(value)
-        case "paths", list():
-            return tuple(SavedName(path) for path in value)
+def _text(facts: JSON) -> str:
+    # What no JSON has becomes its own text.
+    return json.dumps(facts, separators=(",", ":"), default=str)
+
+
+def _same(value: object, _: object = None) -> object:
     return value
 
 
-def _compact(facts: JSON) -> str:
-    # ASCII: half a character, which the service may send, goes on as an
-    # escape. What no JSON has becomes its own text.
-    return json.dumps(facts, separators=(",", ":"), default=str)
+def _is_plain(kind: object) -> bool:
+    """
+    Whether JSON has it as we do: no class of ours is in it, and no bytes.
+    """
+    if get_origin(kind) is tuple or kind in {bytes, SavedPath}:
+        return False
+    parts = get_args(kind)
+    if parts and type(None) in parts:
+        return all(_is_plain(part) for part in parts)
+    return not attrs.has(kind)  # type: ignore[arg-type]  # anything may ask
+
+
+def _json_text(body: bytes) -> str:
+    return body.decode("utf-8", "surrogateescape")
+
+
+def _json_bytes(text: str, _: object) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _reader(kind: type) -> Callable[..., object]:
+    hooks = {
+        field.name: override(struct_hook=_json_bytes)
+        for field in attrs.fields(kind)
+        if field.name.endswith("_json")
+    }
+    return make_dict_structure_fn(
+        kind,
+        _converter,
+        **hooks,  # type: ignore[arg-type]  # might be an option, for mypy
+    )
+
+
+def _writer(kind: type) -> Callable[..., object]:
+    hooks = {
+        field.name: override(unstruct_hook=_json_text)
+        for field in attrs.fields(kind)
+        if field.name.endswith("_json")
+    }
+    return make_dict_unstructure_fn(
+        kind,
+        _converter,
+        _cattrs_omit_if_default=True,
+        **hooks,  # type: ignore[arg-type]  # might be an option, for mypy
+    )
+
+
+_converter = cattrs.Converter(detailed_validation=False)
+for _kind in (str, int, float, bool):
+    _converter.register_structure_hook(_kind, _same)
+_converter.register_structure_hook_func(_is_plain, _same)
+_converter.register_unstructure_hook_func(_is_plain, _same)
+_converter.register_structure_hook_factory(attrs.has, _reader)
+_converter.register_unstructure_hook_factory(attrs.has, _writer)
+_converter.register_structure_hook(
+    bytes, lambda text, _: base64.b64decode(text)
+)
+_converter.register_unstructure_hook(
+    bytes, lambda data: base64.b64encode(data).decode()
+)
+_converter.register_structure_hook(SavedPath, lambda path, _: SavedName(path))
+_converter.register_unstructure_hook(SavedPath, lambda path: path.__fspath__())

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import attrs
@@ -18,14 +18,6 @@ from .states import Entry, State, Step
 # What is written down.
 
 
-class Secret(Protocol):
-    """
-    An API key that tracebacks don't show: no frame here holds its text.
-    """
-
-    def reveal(self) -> str: ...
-
-
 @attrs.frozen
 class Identity:
     """
@@ -34,13 +26,14 @@ class Identity:
     Attributes:
         origin: Scheme, host and port of the API, or `SIMULATOR`.
 
-        key: The API key. A journal keeps its `fingerprint`, never itself.
+        key: The API key, or what gives it, so that no frame of a traceback
+            holds its text. A journal keeps its `fingerprint`, never itself.
 
         run: Which embedded simulator it is; jobs die with theirs.
     """
 
     origin: str
-    key: Secret | str = attrs.field(default="", repr=False)
+    key: str | Callable[[], str] = attrs.field(default="", repr=False)
     run: str | None = None
 
 
@@ -69,15 +62,13 @@ class Request:
 # Whose it is.
 
 
-def fingerprint(salt: bytes, key: Secret | str) -> str:
+def fingerprint(salt: bytes, key: str | Callable[[], str]) -> str:
     """
     A text that tells keys apart and does not give them away.
     """
     # Half a character is no part of a key, but is no reason to fail either.
     hashed = hashlib.blake2b(
-        (key if isinstance(key, str) else key.reveal()).encode(
-            "utf-8", "surrogatepass"
-        ),
+        (key() if callable(key) else key).encode("utf-8", "surrogatepass"),
         salt=salt,
         digest_size=20,
     )
@@ -121,7 +112,7 @@ def check_identity(
         )
 
 
-def another_spec(key: str) -> JournalError:
+def item_changed(key: str) -> JournalError:
     """
     The error of an item whose key stands for something else already.
     """
@@ -132,7 +123,7 @@ def another_spec(key: str) -> JournalError:
     )
 
 
-def twice(key: str) -> JournalError:
+def item_repeated(key: str) -> JournalError:
     """
     The error of a key that comes twice in one input.
     """
@@ -159,14 +150,14 @@ class Journal(Protocol):
         """
         Begin a run: no item has been seen in it.
 
-        What was submitting becomes unknown. What another simulator had not
-        finished is planned again.
+        Each item takes its `first_step`: what was submitting becomes unknown,
+        what another simulator had not finished is planned again.
 
         Raises:
             JournalError: `mismatch`, see `check_identity`; nothing changed.
         """
 
-    async def rotated(self, key: Secret | str) -> None:
+    async def rotate_key(self, key: str | Callable[[], str]) -> None:
         """
         Write down that the account's key is another one from now on.
         """
@@ -225,7 +216,8 @@ class Journal(Protocol):
         self, *, job_id: str | None = None, track_id: str | None = None
     ) -> Sequence[Entry]:
         """
-        Submitting, accepted and unknown items that have this job or name.
+        Submitting, accepted and unknown items that have this job or this
+        name; none for None.
         """
 
     async def counts(self) -> Mapping[State, int]:

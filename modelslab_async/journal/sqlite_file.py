@@ -16,63 +16,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
-
 from ..errors import JournalError
-from .states import Entry
-
-
-#: "MLAB", in bytes 68 to 71 of the file.
-APPLICATION_ID = 0x4D4C4142
-
-
-SCHEMA_VERSION = 1
-
-
-_SCHEMA = f"""
-BEGIN;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-
--- ordinal: how many items without a key that ask for the same come before it.
--- run: in which run the item was last in the input.
--- equals: of ordinal 0, how many like it that run has had so far.
-CREATE TABLE item (
-    "index" INTEGER PRIMARY KEY,
-    spec TEXT NOT NULL,
-    identity TEXT NOT NULL,
-    "key" BLOB,
-    state INTEGER NOT NULL,
-    track_id TEXT,
-    attempt INTEGER NOT NULL,
-    job_id TEXT,
-    fetch_result TEXT,
-    eta REAL,
-    seed INTEGER,
-    expected_urls TEXT NOT NULL,
-    meta BLOB NOT NULL,
-    accepted_at REAL,
-    done_at REAL,
-    stored_at REAL,
-    generation TEXT,
-    files TEXT NOT NULL,
-    error TEXT,
-    ordinal INTEGER NOT NULL,
-    run INTEGER NOT NULL,
-    equals INTEGER NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX item_key ON item ("key") WHERE "key" IS NOT NULL;
-CREATE UNIQUE INDEX item_equal ON item (identity, ordinal)
-    WHERE "key" IS NULL;
-CREATE INDEX item_state ON item (state);
-
-INSERT INTO meta VALUES ('salt', hex(randomblob(16))), ('run', '0');
-COMMIT;
-
-PRAGMA journal_mode = WAL;
-"""  # noqa: S608 - two numbers of ours
+from .sqlite_tables import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, SELECT
 
 
 _OF_OTHERS = {
@@ -80,15 +25,6 @@ _OF_OTHERS = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY,
 }
-
-
-_FIELDS = tuple(field.name for field in attrs.fields(Entry))
-
-
-_COLUMNS = ", ".join(f'"{name}"' for name in _FIELDS)
-
-
-_SELECT = f"SELECT {_COLUMNS} FROM item"  # noqa: S608 - our own names
 
 
 # The file.
@@ -108,7 +44,7 @@ _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 
 
 @contextlib.contextmanager
-def _owned(path: Path) -> Iterator[sqlite3.Connection]:
+def open_to_write(path: Path) -> Iterator[sqlite3.Connection]:
     """
     The one connection to a journal, which is made if there is none.
 
@@ -117,13 +53,13 @@ def _owned(path: Path) -> Iterator[sqlite3.Connection]:
     """
     try:
         if not path.parent.is_dir():
-            raise _unwritable(path, "there is no such folder")
+            raise unwritable(path, "there is no such folder")
         if not path.exists():
             _create(path)
         with _claimed(path):
             for place in (path.parent, path):
                 if not os.access(place, os.W_OK):
-                    raise _unwritable(path, f"{place} is read-only")
+                    raise unwritable(path, f"{place} is read-only")
             with _checked(path):
                 pass
             connection = _connect(path, "mode=rw")
@@ -140,7 +76,24 @@ def _owned(path: Path) -> Iterator[sqlite3.Connection]:
             finally:
                 connection.close()
     except (sqlite3.Error, OSError) as error:
-        raise _foreign(error, path) from error
+        raise as_ours(error, path) from error
+
+
+@contextlib.contextmanager
+def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
+    """
+    A connection to a journal that nobody has open; it changes nothing.
+
+    Raises:
+        JournalError: Somebody has it, there is none, or it is damaged.
+    """
+    try:
+        if not path.exists():
+            raise unwritable(path, "there is no such file")
+        with _claimed(path), _checked(path) as connection:
+            yield connection
+    except (sqlite3.Error, OSError) as error:
+        raise as_ours(error, path) from error
 
 
 @contextlib.contextmanager
@@ -228,7 +181,13 @@ def _check_version(path: Path, application: int, version: int) -> None:
             f"{path} was written by a later version of modelslab-async; "
             "update it to go on",
         )
-    if version < SCHEMA_VERSION:
+    if 0 < version < SCHEMA_VERSION:
+        raise JournalError(
+            "mismatch",
+            f"{path} was written by an earlier version of modelslab-async; "
+            "finish it with that one, or choose another folder",
+        )
+    if version <= 0:
         raise _corrupt(path, "has an impossible version")
 
 
@@ -238,7 +197,7 @@ def _check_whole(path: Path, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         _check_version(path, application, version)
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        connection.execute(f"{_SELECT} LIMIT 0")
+        connection.execute(f"{SELECT} LIMIT 0")
         found = {
             name for (name,) in connection.execute("SELECT name FROM meta")
         }
@@ -267,7 +226,7 @@ def _create(path: Path) -> None:
     try:
         connection = _connect(draft, "mode=rw")
         try:
-            connection.executescript(_SCHEMA)
+            connection.executescript(SCHEMA)
         finally:
             connection.close()
         _put(draft, path)
@@ -318,7 +277,7 @@ def _code(error: BaseException) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def _foreign(error: Exception, path: Path) -> Exception:
+def as_ours(error: Exception, path: Path) -> Exception:
     """
     Our error for one of SQLite's or the system's.
     """
@@ -328,7 +287,7 @@ def _foreign(error: Exception, path: Path) -> Exception:
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return _corrupt(path, f"is damaged ({error})")
     if isinstance(error, sqlite3.Error | OSError):
-        return _unwritable(path, str(error))
+        return unwritable(path, str(error))
     return error
 
 
@@ -348,7 +307,7 @@ def _corrupt(path: Path, what: str) -> JournalError:
     )
 
 
-def _unwritable(path: Path, why: str) -> JournalError:
+def unwritable(path: Path, why: str) -> JournalError:
     return JournalError(
         "unwritable", f"the journal {path} cannot be used: {why}"
     )

@@ -1,6 +1,6 @@
 """
-What a journal means: the states of an item, what may follow what, and what a
-start does with each.
+The states of an item, the steps between them, and what a run does with each
+when it starts.
 
 ::
 
@@ -9,15 +9,17 @@ start does with each.
        │◄───────────┘ │ └──────────┴──────────┴────► failed ──► planned
        │◄── unknown ◄─┘
 
-(Not drawn: submitting may be done at once, done may get fresh links, and an
-unknown item is accepted after all when its bell rings.)
+(Not drawn: submitting may be done at once, done may get fresh links, an
+unknown item is accepted after all when its bell rings, and what another
+simulator had not finished is planned again.)
 
 A step is on disk before the next one is taken: `submitting` before the first
 byte is sent, `accepted` before anything else is done with the answer. So
 whatever happens in between, a start knows of each item either what it is, or
 that nobody knows.
 
-Nothing is written here. A `Journal` writes, and `after` says what.
+Nothing is written here. A `Journal` writes, and `after` says what; no other
+way leads from one state to another.
 """
 
 from __future__ import annotations
@@ -42,11 +44,17 @@ from ..errors import (
     ServerError,
     TransportError,
 )
-from ..results import Generation
-from .codec import _without_data, error_json, error_of, generation_json
+from ..results import Generation, Receipt
+from .codec import (
+    error_json,
+    error_of,
+    generation_json,
+    generation_of,
+    without_pictures,
+)
 
 
-# The states, and what may follow what.
+# What an item is.
 
 
 class State(enum.IntEnum):
@@ -70,32 +78,185 @@ class State(enum.IntEnum):
     UNKNOWN = 6
 
 
-NEXT: Mapping[State, frozenset[State]] = MappingProxyType(
-    {
-        State.PLANNED: frozenset({State.SUBMITTING}),
-        State.SUBMITTING: frozenset(
-            {
-                State.PLANNED,
-                State.ACCEPTED,
-                State.DONE,
-                State.FAILED,
-                State.UNKNOWN,
-            }
-        ),
-        State.ACCEPTED: frozenset({State.DONE, State.FAILED}),
-        State.DONE: frozenset({State.DONE, State.STORED, State.FAILED}),
-        State.STORED: frozenset(),
-        State.FAILED: frozenset({State.PLANNED}),
-        State.UNKNOWN: frozenset({State.ACCEPTED, State.PLANNED}),
-    }
+@attrs.frozen
+class Entry:
+    """
+    An item as its journal has it.
+
+    Attributes:
+        index: Its place in the journal, from 0. Never changes.
+
+        key: See `Request`; so are *spec* and *identity*.
+
+        track_id: The name of its last request.
+
+        attempt: How many requests have been made for it.
+
+        job_id: The service's id of its job.
+
+        receipt: What was told when its job was accepted.
+
+        accepted_at: Seconds since the epoch; so are *done_at* and *stored_at*.
+
+        files: Names of its pictures, in their order.
+    """
+
+    index: int
+    spec: str = attrs.field(repr=False)
+    identity: str
+    key: str | None = None
+    state: State = State.PLANNED
+    track_id: str | None = None
+    attempt: int = 0
+    job_id: str | None = None
+    receipt: Receipt | None = None
+    accepted_at: float | None = None
+    done_at: float | None = None
+    stored_at: float | None = None
+    generation_json: str | None = attrs.field(default=None, repr=False)
+    files: tuple[str, ...] = ()
+    error_json: str | None = None
+
+    @property
+    def generation(self) -> Generation | None:
+        """
+        Its pictures, where it is done; parsed at each call.
+        """
+        text = self.generation_json
+        return None if text is None else generation_of(text)
+
+    @property
+    def error(self) -> ModelsLabError | None:
+        """
+        Why it failed, or is unknown; parsed at each call.
+        """
+        return None if self.error_json is None else error_of(self.error_json)
+
+
+# The steps.
+
+
+@attrs.frozen
+class Planned:
+    """
+    It was not taken, or is to be asked for again.
+    """
+
+
+@attrs.frozen
+class Submitting:
+    """
+    The next thing that happens is the first byte.
+    """
+
+    track_id: str
+
+
+@attrs.frozen
+class Accepted:
+    """
+    The service took it.
+
+    *at*: seconds since the epoch, as everywhere here.
+    """
+
+    receipt: Receipt
+    at: float
+
+
+@attrs.frozen
+class Done:
+    """
+    It has pictures, or fresh links to them.
+    """
+
+    generation: Generation
+    at: float
+
+
+@attrs.frozen
+class Stored:
+    """
+    Its pictures are on disk, under these names.
+    """
+
+    files: tuple[str, ...]
+    at: float
+
+
+@attrs.frozen
+class Failed:
+    """
+    There will be no pictures.
+    """
+
+    error: ModelsLabError
+
+
+@attrs.frozen
+class Unknown:
+    """
+    It left, and no verdict came.
+    """
+
+    error: OutcomeUnknownError
+
+
+@attrs.frozen
+class Discarded:
+    """
+    Its job was in a simulator, and ended with it: it is planned again.
+    """
+
+
+Step: TypeAlias = (
+    Planned
+    | Submitting
+    | Accepted
+    | Done
+    | Stored
+    | Failed
+    | Unknown
+    | Discarded
 )
 
 
-def may(now: State, then: State) -> bool:
+@attrs.frozen
+class Move:
     """
-    Whether an item may go from one state to the other.
+    Between which states a step leads.
     """
-    return then in NEXT[now]
+
+    sources: frozenset[State]
+    target: State
+
+
+def _move(sources: set[State], target: State) -> Move:
+    return Move(frozenset(sources), target)
+
+
+#: All that may happen to an item.
+MOVES: Mapping[type[Step], Move] = MappingProxyType(
+    {
+        Planned: _move(
+            {State.SUBMITTING, State.FAILED, State.UNKNOWN}, State.PLANNED
+        ),
+        Submitting: _move({State.PLANNED}, State.SUBMITTING),
+        Accepted: _move({State.SUBMITTING, State.UNKNOWN}, State.ACCEPTED),
+        Done: _move(
+            {State.SUBMITTING, State.ACCEPTED, State.DONE}, State.DONE
+        ),
+        Stored: _move({State.DONE}, State.STORED),
+        Failed: _move(
+            {State.SUBMITTING, State.ACCEPTED, State.DONE}, State.FAILED
+        ),
+        Unknown: _move({State.SUBMITTING}, State.UNKNOWN),
+        Discarded: _move(
+            {State.SUBMITTING, State.ACCEPTED, State.DONE, State.UNKNOWN},
+            State.PLANNED,
+        ),
+    }
+)
 
 
 class IllegalMove(ValueError):
@@ -104,7 +265,110 @@ class IllegalMove(ValueError):
     """
 
 
-# What a start does with what it finds.
+def may(entry: Entry, step: Step) -> bool:
+    """
+    Whether an item may take a step.
+    """
+    return entry.state in MOVES[type(step)].sources
+
+
+def after(entry: Entry, step: Step) -> Entry:
+    """
+    What *entry* is after a step.
+
+    Raises:
+        IllegalMove: The table does not have it.
+    """
+    state = MOVES[type(step)].target
+    if not may(entry, step):
+        raise IllegalMove(
+            f"item {entry.index} cannot go from "
+            f"{entry.state.name.lower()} to {state.name.lower()}"
+        )
+    match step:
+        case Planned() | Discarded():
+            return _without_traces(entry)
+        case Submitting(track_id=track_id):
+            return attrs.evolve(
+                _without_traces(entry),
+                state=state,
+                track_id=track_id,
+                attempt=entry.attempt + 1,
+            )
+        case Accepted(receipt=receipt, at=at):
+            return attrs.evolve(
+                entry,
+                state=state,
+                job_id=receipt.id,
+                receipt=receipt,
+                accepted_at=at,
+                error_json=None,
+            )
+        case Done(generation=generation, at=at):
+            began = entry.accepted_at
+            return attrs.evolve(
+                entry,
+                state=state,
+                job_id=generation.id or entry.job_id,
+                accepted_at=at if began is None else began,
+                done_at=at,
+                generation_json=generation_json(generation),
+            )
+        case Stored(files=files, at=at):
+            return attrs.evolve(
+                entry,
+                state=state,
+                files=files,
+                stored_at=at,
+                # Its generation has what is still of use.
+                receipt=None,
+                generation_json=without_pictures(entry.generation_json or ""),
+            )
+        case Failed(error=error) | Unknown(error=error):
+            return attrs.evolve(
+                entry, state=state, error_json=error_json(error)
+            )
+
+
+def _without_traces(entry: Entry) -> Entry:
+    """
+    The same item, planned, without the traces of its last request.
+    """
+    return Entry(
+        entry.index,
+        entry.spec,
+        entry.identity,
+        entry.key,
+        track_id=entry.track_id,
+        attempt=entry.attempt,
+    )
+
+
+# What a run does with what it finds.
+
+
+def first_step(entry: Entry, *, another_simulator: bool) -> Step | None:
+    """
+    The step that an item takes when a run begins, if it takes one.
+
+    Args:
+        entry: An item as the last run left it.
+
+        another_simulator: Whether the jobs of that run are gone with their
+            simulator.
+    """
+    discarded = Discarded()
+    if another_simulator and may(entry, discarded):
+        return discarded
+    if entry.state is State.SUBMITTING:
+        return Unknown(
+            OutcomeUnknownError(
+                entry.track_id,
+                "killed",
+                "the process ended before an answer was written down",
+            )
+        )
+    return None
 
 
 class Start(enum.Enum):
@@ -126,7 +390,7 @@ class Start(enum.Enum):
     REPORT = enum.auto()
 
 
-#: By `Journal.begin`, what was submitting is unknown.
+#: By `first_step`, what was submitting is unknown.
 ON_START: Mapping[State, Start] = MappingProxyType(
     {
         State.PLANNED: Start.SUBMIT,
@@ -180,239 +444,7 @@ def on_start(
         case State.UNKNOWN if resubmit_unknown:
             return Start.PLAN
         case State.FAILED if resubmit_failed or isinstance(
-            error_of(entry.error), _AGAIN
+            entry.error, _AGAIN
         ):
             return Start.PLAN
     return ON_START[entry.state]
-
-
-@attrs.frozen
-class Entry:
-    """
-    An item as its journal has it.
-
-    Attributes:
-        index: Its place in the journal, from 0. Never changes.
-
-        key: See `Request`; so are *spec* and *identity*.
-
-        track_id: The name of its last request.
-
-        attempt: How many requests have been made for it.
-
-        job_id: The service's id of its job.
-
-        seed: As told when the job was accepted; so are *fetch_result*, *eta*,
-            *expected_urls* and *meta*. Once it is done, its generation has
-            them.
-
-        accepted_at: Seconds since the epoch; so are *done_at* and *stored_at*.
-
-        generation: See `generation_of`.
-
-        files: Names of its pictures, in their order.
-
-        error: See `error_of`.
-    """
-
-    index: int
-    spec: str = attrs.field(repr=False)
-    identity: str
-    key: str | None = None
-    state: State = State.PLANNED
-    track_id: str | None = None
-    attempt: int = 0
-    job_id: str | None = None
-    fetch_result: str | None = None
-    eta: float | None = None
-    seed: int | None = None
-    expected_urls: tuple[str, ...] = ()
-    meta: bytes = attrs.field(default=b"{}", repr=False)
-    accepted_at: float | None = None
-    done_at: float | None = None
-    stored_at: float | None = None
-    generation: str | None = attrs.field(default=None, repr=False)
-    files: tuple[str, ...] = ()
-    error: str | None = None
-
-
-# The steps.
-
-
-@attrs.frozen
-class Planned:
-    """
-    It was not taken, or is to be asked for again.
-    """
-
-
-@attrs.frozen
-class Submitting:
-    """
-    The next thing that happens is the first byte.
-    """
-
-    track_id: str
-
-
-@attrs.frozen
-class Accepted:
-    """
-    The service took it.
-
-    *at*: seconds since the epoch, as everywhere here.
-    """
-
-    job_id: str
-    at: float
-    fetch_result: str | None = None
-    eta: float | None = None
-    seed: int | None = None
-    expected_urls: tuple[str, ...] = ()
-    meta: bytes = attrs.field(default=b"{}", repr=False)
-
-
-@attrs.frozen
-class Done:
-    """
-    It has pictures, or fresh links to them.
-    """
-
-    generation: Generation
-    at: float
-
-
-@attrs.frozen
-class Stored:
-    """
-    Its pictures are on disk, under these names.
-    """
-
-    files: tuple[str, ...]
-    at: float
-
-
-@attrs.frozen
-class Failed:
-    """
-    There will be no pictures.
-    """
-
-    error: ModelsLabError
-
-
-@attrs.frozen
-class Unknown:
-    """
-    It left, and no verdict came.
-    """
-
-    error: OutcomeUnknownError
-
-
-Step: TypeAlias = (
-    Planned | Submitting | Accepted | Done | Stored | Failed | Unknown
-)
-
-
-#: Where each step leads.
-LEADS: Mapping[type[Step], State] = MappingProxyType(
-    {
-        Planned: State.PLANNED,
-        Submitting: State.SUBMITTING,
-        Accepted: State.ACCEPTED,
-        Done: State.DONE,
-        Stored: State.STORED,
-        Failed: State.FAILED,
-        Unknown: State.UNKNOWN,
-    }
-)
-
-
-def after(entry: Entry, step: Step) -> Entry:
-    """
-    What *entry* is after a step.
-
-    Raises:
-        IllegalMove: The table does not have it.
-    """
-    state = LEADS[type(step)]
-    if not may(entry.state, state):
-        raise IllegalMove(
-            f"item {entry.index} cannot go from "
-            f"{entry.state.name.lower()} to {state.name.lower()}"
-        )
-    match step:
-        case Planned():
-            return anew(entry)
-        case Submitting(track_id=track_id):
-            return attrs.evolve(
-                anew(entry),
-                state=state,
-                track_id=track_id,
-                attempt=entry.attempt + 1,
-            )
-        case Accepted():
-            return attrs.evolve(
-                entry,
-                state=state,
-                job_id=step.job_id,
-                fetch_result=step.fetch_result,
-                eta=step.eta,
-                seed=step.seed,
-                expected_urls=step.expected_urls,
-                meta=step.meta,
-                accepted_at=step.at,
-                error=None,
-            )
-        case Done(generation=generation, at=at):
-            # From here on the generation has the rest.
-            return attrs.evolve(
-                entry,
-                state=state,
-                job_id=generation.id or entry.job_id,
-                seed=None,
-                meta=b"{}",
-                accepted_at=at
-                if entry.accepted_at is None
-                else entry.accepted_at,
-                done_at=at,
-                generation=generation_json(generation),
-            )
-        case Stored(files=files, at=at):
-            return attrs.evolve(
-                entry,
-                state=state,
-                files=files,
-                stored_at=at,
-                generation=_without_data(entry.generation),
-            )
-        case Failed(error=error) | Unknown(error=error):
-            return attrs.evolve(entry, state=state, error=error_json(error))
-
-
-def anew(entry: Entry) -> Entry:
-    """
-    The same item, planned, without the traces of its last request.
-    """
-    return Entry(
-        entry.index,
-        entry.spec,
-        entry.identity,
-        entry.key,
-        track_id=entry.track_id,
-        attempt=entry.attempt,
-    )
-
-
-def killed(entry: Entry) -> Unknown:
-    """
-    The step of an item whose process ended while it was submitting.
-    """
-    return Unknown(
-        OutcomeUnknownError(
-            entry.track_id,
-            "killed",
-            "the process ended before an answer was written down",
-        )
-    )
