@@ -3,7 +3,7 @@ What do many jobs in flight cost: memory for each, and delay of the loop?
 
     python benchmarks/poll_loop.py [--jobs N …] [--seconds S]
 
-`Jobs` itself, with a stand-in for the network: every poll is answered after
+`Poller` itself, with a stand-in for the network: every poll is answered after
 5 ms with a reply as the service's, decoded as ever. Jobs are taken up as if
 just accepted, a hundred at a time; then all run, and at the end all finish
 within the time in which the loop can ask for them.
@@ -35,15 +35,19 @@ import attrs
 from polling_virtual import table
 
 from modelslab_async import PollSchedule, TextToImage
-from modelslab_async._engine.poller import Counts, Job, Jobs
+from modelslab_async._engine.job import Job, Watch
+from modelslab_async._engine.poller import Poller
+from modelslab_async._engine.runtime import Runtime
 from modelslab_async._engine.slot_queue import SlotQueue
 from modelslab_async._policy.breakers import AccountBreaker
+from modelslab_async._policy.polling import Pace
 from modelslab_async._policy.retry import RetryBudget
 from modelslab_async._policy.slots import Slots
 from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.decode import decode
 from modelslab_async._protocol.replies import Call, Reply
 from modelslab_async.events import Observers
+from modelslab_async.results import Receipt
 
 
 BASE = "https://modelslab.com/api/v6"
@@ -132,33 +136,49 @@ class Heart:
         return f"{late * 1e3:.0f} ({work * 1e3:.0f})"
 
 
-def room(network: Any, budget: float) -> Jobs:
-    queue = SlotQueue(Slots(slots=10**6), AccountBreaker(30.0), Observers())
-    return Jobs(
+def poller_of(network: Any, budget: float) -> Poller:
+    runtime = Runtime(Timeouts(), Observers())
+    queue = SlotQueue(Slots(slots=10**6), AccountBreaker(30.0), runtime)
+    return Poller(
+        runtime,
         network,
         queue,
-        PollSchedule(budget=budget),
         RetryBudget(100),
-        Timeouts(),
-        Observers(),
-        Counts(),
         1800.0,
+        Pace(PollSchedule(budget=budget)),
     )
 
 
-async def take_up(jobs: Jobs, told: list[Any]) -> None:
-    loop = asyncio.get_running_loop()
+def receipts(count: int, dice: random.Random) -> list[Receipt]:
+    """
+    What the service tells of so many jobs, read from its answers.
+    """
+    answers = [decode(accepted(FIRST + n, dice)) for n in range(count)]
+    return [
+        Receipt(
+            answer.id,
+            SPEC.endpoint.name,
+            None,
+            answer.fetch_result,
+            answer.eta,
+            answer.seed,
+            answer.expected_urls,
+            answer.meta_json,
+        )
+        for answer in answers
+    ]
 
-    def home() -> Jobs:
-        return jobs
 
-    for number, each in enumerate(told):
-        job = Job(home, SPEC.endpoint, None, None, SPEC)
-        place = jobs.queue.join(0)
-        jobs.queue.slots.admit(loop.time())
-        jobs.begin(job, place)
-        jobs.queue.accepted(place)
-        jobs.accept(job, each)
+async def take_up(poller: Poller, told: list[Receipt]) -> None:
+    queue, runtime = poller.queue, poller.runtime
+    again = poller.take_up
+    for number, receipt in enumerate(told):
+        watch = Watch(Receipt(None, SPEC.endpoint.name), SPEC, runtime)
+        watch.job = Job(watch, again)
+        ticket = queue.join(0)
+        queue.slots.admit(runtime.now())
+        queue.accepted(ticket)
+        poller.accept(watch, receipt, ticket)
         if number % SLICE == SLICE - 1:
             await asyncio.sleep(0)
 
@@ -167,31 +187,31 @@ async def measure(count: int, budget: float, seconds: float) -> list[str]:
     # What the run before left is not this one's to clear away.
     gc.collect()
     dice = random.Random(count)
-    told = [decode(accepted(FIRST + n, dice)) for n in range(count)]
+    told = receipts(count, dice)
     network = Network.of(count)
-    jobs = room(network, budget)
+    poller = poller_of(network, budget)
     heart = Heart()
     beating = asyncio.create_task(heart.beat())
     await asyncio.sleep(0.1)
     heart.worst()
 
-    await take_up(jobs, told)
+    await take_up(poller, told)
     up = heart.worst()
     await asyncio.sleep(WARM)
-    polls, worked = jobs.counts.polls, time.process_time()
+    polls, worked = poller.runtime.stats.polls, time.process_time()
     await asyncio.sleep(seconds)
-    polls = jobs.counts.polls - polls
+    polls = poller.runtime.stats.polls - polls
     share = (time.process_time() - worked) / seconds
     flying = heart.worst()
 
     network.over = True
     # As many as the loop asks for in as long.
     await asyncio.sleep(seconds)
-    ended = jobs.counts.succeeded
+    ended = poller.runtime.stats.succeeded
     down = heart.worst()
     beating.cancel()
-    jobs.close()
-    await jobs.join()
+    poller.close()
+    await poller.join()
     return [
         f"{count:,}",
         "none" if math.isinf(budget) else f"{budget:g}",
@@ -209,24 +229,25 @@ async def weigh(count: int) -> list[str]:
     """
     gc.collect()
     dice = random.Random(count)
-    told = [decode(accepted(FIRST + n, dice)) for n in range(count)]
-    jobs = room(Network.of(count), math.inf)
+    told = receipts(count, dice)
+    network = Network.of(count)
+    poller = poller_of(network, math.inf)
     tracemalloc.start()
-    await take_up(jobs, told)
+    await take_up(poller, told)
     gc.collect()
     before, _ = tracemalloc.get_traced_memory()
-    while any(job._asked < 2 for job in jobs.unfinished()):  # noqa: SLF001
+    while poller.runtime.stats.polls < 3 * count:
         await asyncio.sleep(1.0)
     gc.collect()
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+    answers = (decode(reply) for reply in network.replies.values())
     heard = sum(
-        sys.getsizeof(job._heard) + sys.getsizeof(job._heard.raw_json)  # noqa: SLF001
-        for job in jobs.unfinished()
-        if job._heard is not None  # noqa: SLF001
+        sys.getsizeof(answer) + sys.getsizeof(answer.raw_json)
+        for answer in answers
     )
-    jobs.close()
-    await jobs.join()
+    poller.close()
+    await poller.join()
     return [
         f"{count:,}",
         *(f"{size / count:,.0f}" for size in (before, after - heard, heard)),

@@ -125,7 +125,8 @@ async def fill(service: Service, way: Way, jobs: int) -> Row:
         KEY, base_url=service.url, slots=SLOTS, polling=way.schedule
     ) as lab:
         if way.stairs:
-            lab._open().jobs._pace = Stairs(way.schedule)  # noqa: SLF001
+            poller = lab._lifetime.open().poller  # noqa: SLF001
+            poller.pace = Stairs(way.schedule)
         began = clock()
         async with lab.batch(specs) as batch:
             async for outcome in batch:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import errors, specs
-from ._client import ModelsLab, Stats
-from ._engine.poller import Job
+from ._client import ModelsLab
+from ._engine.job import Job
 from ._policy.polling import PollSchedule
 from ._policy.retry import RetryPolicy
 from ._policy.timeouts import Timeouts
 from ._version import __version__
-from .results import Generation, Image, JobState, JobUpdate
+from .results import Generation, Image, JobState, JobUpdate, Stats
 from .specs import (
     AlgorithmType,
     IPAdapter,

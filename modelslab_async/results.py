@@ -160,6 +160,48 @@ class JobUpdate:
     message: str | None
 
 
+@attrs.frozen
+class Stats:
+    """
+    What a client has done so far, and how it stands.
+
+    Attributes:
+        accepted: Requests that the service took.
+
+        succeeded: Jobs that ended with pictures.
+
+        failed: Jobs that ended without.
+
+        unknown: Requests that were sent, and of which no verdict came.
+
+        unknown_ids: The last thousand of those, by track_id.
+
+        polls: Questions asked.
+
+        refusals: How often the queue was full.
+
+        unfinished: Jobs under way now.
+
+        waiting: Requests in the queue now.
+
+        slots: How many unfinished jobs we think the account may have.
+
+        slots_held: How many of them are ours.
+    """
+
+    accepted: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    unknown: int = 0
+    unknown_ids: tuple[str, ...] = ()
+    polls: int = 0
+    refusals: int = 0
+    unfinished: int = 0
+    waiting: int = 0
+    slots: int = 5
+    slots_held: int = 0
+
+
 def _object(body: bytes) -> dict[str, JSON]:
     found = json.loads(body)
     return found if isinstance(found, dict) else {}

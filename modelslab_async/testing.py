@@ -69,8 +69,7 @@ def modelslab(modelslab_simulator: Simulator) -> Iterator[ModelsLab]:
     )
     yield lab
     # The test's loop may be closed by now: nothing can be awaited there.
-    if lab._rooms is not None:  # noqa: SLF001
-        lab._bury(lab._rooms)  # noqa: SLF001
+    lab.abandon()
 
 
 @contextmanager

@@ -271,7 +271,7 @@ async def test_a_job_that_fails(service: Simulator, what: str) -> None:
         job = await lab.submit(CAT)
         with pytest.raises(ModelsLabError) as caught:
             await job.result()
-        update = job._update()
+        update = await anext(job.updates())
 
         found = leaks(caught.value, lab, job, update, *seen)
 
@@ -519,14 +519,15 @@ async def test_the_client_itself(service: Simulator) -> None:
     pickled with it.
     """
     async with watched(service) as (lab, _):
-        rooms = lab._open()
+        rooms = lab._lifetime.open()
         opened = leaks(
             lab,
             rooms,
             rooms.pool,
             rooms.pool.key,
-            rooms.jobs,
-            rooms.submits,
+            rooms.poller,
+            rooms.submitter,
+            rooms.runtime,
             rooms.queue,
             rooms.downloads,
         )

@@ -20,8 +20,7 @@ import pytest
 
 from stepping import Steps
 
-from modelslab_async import Job, ModelsLab, TextToImage
-from modelslab_async._client import Stats
+from modelslab_async import ModelsLab, Stats, TextToImage
 from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import ClientClosedError, OutcomeUnknownError
 from modelslab_async.journal import Entry, SqliteJournal, State
@@ -206,12 +205,13 @@ def client(service: Simulator, slots: int) -> ModelsLab:
     )
 
 
-def submits_of(lab: ModelsLab) -> list[asyncio.Task[Job]]:
+def submits_of(lab: ModelsLab) -> list[asyncio.Task[None]]:
     """
     The requests that wait in line or are under way, whoever has left them.
     """
-    assert lab._rooms is not None
-    return [one.task for one in lab._rooms.submits._under_way]
+    rooms = lab._lifetime.rooms
+    assert rooms is not None
+    return [one.task for one in rooms.submitter.under_way]
 
 
 async def submits_over(lab: ModelsLab) -> None:
@@ -222,8 +222,9 @@ def lines_of(lab: ModelsLab) -> int:
     """
     How many connections are in use; idle ones are not counted.
     """
-    assert lab._rooms is not None
-    connectors = [one.connector for one in lab._rooms.pool._sessions]
+    rooms = lab._lifetime.rooms
+    assert rooms is not None
+    connectors = [one.connector for one in rooms.pool._sessions]
     return sum(len(one._acquired) for one in connectors if one)
 
 
@@ -355,8 +356,9 @@ async def batch_cancelled(
     async with counted(at) as steps, client(service, slots=2) as lab:
         await way(steps, lambda: call(lab, output, at))
         steps.at = 0
-        assert lab._rooms is not None
-        if lab._rooms.batches:
+        rooms = lab._lifetime.rooms
+        assert rooms is not None
+        if rooms.batches:
             wrong.append("the batch was not left")
         await submits_over(lab)
         await asyncio.gather(*lab.jobs())

@@ -125,10 +125,11 @@ async def test_one_id_is_one_job_while_it_is_watched(
         again.append(lab.job(job.handle))
         held = lab.stats().slots_held
         await asyncio.gather(*again)
+        update = await job.refresh()
 
     assert again == [job, job, job]
     assert held == 1
-    assert service.books.jobs[int(job.id or 0)].polls == job._asked
+    assert service.books.jobs[int(job.id or 0)].polls == update.polls
 
 
 async def test_a_job_by_id_holds_a_slot_once_it_is_seen_to_run(

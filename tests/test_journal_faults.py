@@ -453,8 +453,9 @@ async def test_an_answer_after_the_journal_was_closed(
         async with lab.batch(specs(1), output=tmp_path):
             while not simulator.books.accepted:
                 await asyncio.sleep(0)
-        assert lab._rooms is not None
-        await asyncio.wait({one.task for one in lab._rooms.submits._under_way})
+        rooms = lab._lifetime.rooms
+        assert rooms is not None
+        await asyncio.wait({one.task for one in rooms.submitter.under_way})
         watched: tuple[Job, ...] = lab.jobs()
         await asyncio.gather(*watched)
         held = lab.stats().slots_held

@@ -20,18 +20,23 @@ import attrs
 import pytest
 
 from modelslab_async import PollSchedule, TextToImage
-from modelslab_async._engine.http import POLLS, SessionPool
-from modelslab_async._engine.poller import Counts, Job, Jobs
+from modelslab_async._engine import poller as poller_room
+from modelslab_async._engine.http import SessionPool
+from modelslab_async._engine.job import Job, Watch
+from modelslab_async._engine.poll_loop import POLLS
+from modelslab_async._engine.poller import Poller
+from modelslab_async._engine.runtime import Runtime
 from modelslab_async._engine.slot_queue import SlotQueue
 from modelslab_async._policy.breakers import AccountBreaker
-from modelslab_async._policy.polling import TokenBucket
+from modelslab_async._policy.polling import Pace, TokenBucket
 from modelslab_async._policy.retry import RetryBudget
 from modelslab_async._policy.slots import Slots
 from modelslab_async._policy.timeouts import Timeouts
+from modelslab_async._protocol.decode import decode
 from modelslab_async._protocol.replies import Call, Cut, Processing, Reply
 from modelslab_async.errors import JobUnfinishedError
 from modelslab_async.events import Observers
-from modelslab_async.results import JobState
+from modelslab_async.results import JobState, Receipt
 
 
 T = TypeVar("T")
@@ -122,54 +127,55 @@ class Network:
         return sum(since <= at < until for at, _ in self.asked)
 
 
-def rooms(network: Network, schedule: PollSchedule) -> Jobs:
-    return Jobs(
+def poller_of(network: Network, schedule: PollSchedule) -> Poller:
+    runtime = Runtime(Timeouts(), Observers())
+    queue = SlotQueue(Slots(slots=10**6), AccountBreaker(30.0), runtime)
+    return Poller(
+        runtime,
         cast("SessionPool", network),
-        SlotQueue(Slots(slots=10**6), AccountBreaker(30.0), Observers()),
-        schedule,
+        queue,
         RetryBudget(100),
-        Timeouts(),
-        Observers(),
-        Counts(),
         1800.0,
+        Pace(schedule),
     )
 
 
-def told(count: int, first: int = 1000) -> list[Processing]:
+def told(count: int, first: int = 1000) -> list[Receipt]:
     """
     What the service says when it accepts so many jobs.
     """
     return [
-        Processing(200, str(n), 5.0, f"{BASE}/images/fetch/{n}")
+        Receipt(
+            str(n),
+            SPEC.endpoint.name,
+            fetch_result=f"{BASE}/images/fetch/{n}",
+            eta=5.0,
+        )
         for n in range(first, first + count)
     ]
 
 
 def accepted(
-    jobs: Jobs, count: int, said: list[Processing] | None = None
+    poller: Poller, count: int, receipts: list[Receipt] | None = None
 ) -> list[Job]:
     """
     So many jobs, all accepted now.
     """
-    found = []
-
-    def home() -> Jobs:
-        return jobs
-
-    for each in said or told(count):
-        job = Job(home, SPEC.endpoint, None, each.id, SPEC)
-        place = jobs.queue.join(0)
-        jobs.queue.slots.admit(jobs.loop.time())
-        jobs.begin(job, place)
-        jobs.queue.accepted(place)
-        jobs.accept(job, each)
-        found.append(job)
+    found, queue, take_up = [], poller.queue, poller.take_up
+    for receipt in receipts or told(count):
+        watch = Watch(Receipt(None, SPEC.endpoint.name), SPEC, poller.runtime)
+        watch.job = Job(watch, take_up)
+        ticket = queue.join(0)
+        queue.slots.admit(poller.runtime.now())
+        queue.accepted(ticket)
+        found.append(watch.job)
+        poller.accept(watch, receipt, ticket)
     return found
 
 
-async def closed(jobs: Jobs) -> None:
-    jobs.close()
-    await jobs.join()
+async def closed(poller: Poller) -> None:
+    poller.close()
+    await poller.join()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -185,11 +191,11 @@ def test_a_budget_slows_all_jobs_evenly() -> None:
 
     async def main() -> tuple[Network, float]:
         network = Network()
-        jobs = rooms(network, PollSchedule(budget=10))
-        accepted(jobs, 200)
+        poller = poller_of(network, PollSchedule(budget=10))
+        accepted(poller, 200)
         await asyncio.sleep(600)
-        await closed(jobs)
-        return network, jobs.loop.time()
+        await closed(poller)
+        return network, poller.runtime.now()
 
     network, end = run(main())
     rate = network.count(end - 500, end) / 500
@@ -208,14 +214,14 @@ def test_a_stalled_loop_does_not_ask_for_all_at_once() -> None:
 
     async def main() -> tuple[Network, float]:
         network = Network()
-        jobs = rooms(network, PollSchedule(budget=20))
-        accepted(jobs, 500)
+        poller = poller_of(network, PollSchedule(budget=20))
+        accepted(poller, 500)
         await asyncio.sleep(60)
-        loop = cast("VirtualLoop", jobs.loop)
+        loop = cast("VirtualLoop", poller.runtime.loop)
         loop.stall(120)
         now = loop.time()
         await asyncio.sleep(5)
-        await closed(jobs)
+        await closed(poller)
         return network, now
 
     network, now = run(main())
@@ -231,10 +237,10 @@ def test_polls_at_once_are_bounded_without_a_budget() -> None:
 
     async def main() -> Network:
         network = Network()
-        jobs = rooms(network, PollSchedule(budget=float("inf")))
-        accepted(jobs, 100)
+        poller = poller_of(network, PollSchedule(budget=float("inf")))
+        accepted(poller, 100)
         await asyncio.sleep(10)
-        await closed(jobs)
+        await closed(poller)
         return network
 
     network = run(main())
@@ -250,12 +256,12 @@ def test_a_poll_that_hangs_is_ended_and_asked_again() -> None:
 
     async def main() -> tuple[Network, Job, float]:
         network = Network(hang={"1000"}, done={"1000"})
-        jobs = rooms(network, PollSchedule())
-        job, *_ = accepted(jobs, 3)
-        began = jobs.loop.time()
+        poller = poller_of(network, PollSchedule())
+        job, *_ = accepted(poller, 3)
+        began = poller.runtime.now()
         await job.result()
-        took = jobs.loop.time() - began
-        await closed(jobs)
+        took = poller.runtime.now() - began
+        await closed(poller)
         return network, job, took
 
     network, job, took = run(main())
@@ -284,20 +290,20 @@ class Stumbles(TokenBucket):
 
 
 def test_a_bug_does_not_end_the_loop(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
     After a bug in the loop those who wait are told, and jobs still end.
     """
 
     async def main() -> Job:
-        jobs = rooms(Network(done={"1000"}), PollSchedule())
-        jobs._bucket = Stumbles(10.0)
-        (job,) = accepted(jobs, 1)
+        monkeypatch.setattr(poller_room, "TokenBucket", Stumbles)
+        poller = poller_of(Network(done={"1000"}), PollSchedule())
+        (job,) = accepted(poller, 1)
         with pytest.raises(JobUnfinishedError):
             await job.result()
         await job.result()
-        await closed(jobs)
+        await closed(poller)
         return job
 
     job = run(main())
@@ -316,10 +322,10 @@ def test_as_many_hanging_polls_as_there_may_be() -> None:
             hang={str(1000 + number) for number in range(40)},
             done={str(1000 + number) for number in range(40)},
         )
-        jobs = rooms(network, PollSchedule())
-        found = accepted(jobs, 40)
+        poller = poller_of(network, PollSchedule())
+        found = accepted(poller, 40)
         await asyncio.gather(*(job.result() for job in found))
-        await closed(jobs)
+        await closed(poller)
         return found
 
     found = run(main())
@@ -334,12 +340,12 @@ def test_ten_thousand_jobs_keep_one_timer() -> None:
 
     async def main() -> tuple[int, int]:
         network = Network()
-        jobs = rooms(network, PollSchedule())
-        accepted(jobs, 10_000)
+        poller = poller_of(network, PollSchedule())
+        accepted(poller, 10_000)
         await asyncio.sleep(5)
         tasks = len(asyncio.all_tasks())
-        timers = len(jobs.loop._scheduled)  # type: ignore[attr-defined]  # asyncio has no public count
-        await closed(jobs)
+        timers = len(poller.runtime.loop._scheduled)  # type: ignore[attr-defined]  # asyncio has no public count
+        await closed(poller)
         return tasks, timers
 
     tasks, timers = run(main())
@@ -356,26 +362,25 @@ def test_a_job_in_flight_is_small() -> None:
 
     async def main() -> float:
         network = Network(exchange=0.0)
-        jobs = rooms(network, PollSchedule(budget=float("inf")))
+        poller = poller_of(network, PollSchedule(budget=float("inf")))
         # What is made once: kinds, tasks, timers.
-        accepted(jobs, 1)
+        accepted(poller, 1)
         await asyncio.sleep(20)
         said = told(COUNT, first=2000)
         tracemalloc.start()
-        found = accepted(jobs, COUNT, said)
+        found = accepted(poller, COUNT, said)
         await asyncio.sleep(8)
+        asked = {job_id for _, job_id in network.asked}
         network.asked.clear()
         gc.collect()
         size, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        heard = sum(
-            sys.getsizeof(job._heard) + sys.getsizeof(job._heard.raw_json)
-            for job in found
-            if job._heard is not None
-        )
-        await closed(jobs)
-        assert all(job._asked for job in found)
-        return (size - heard) / COUNT
+        await closed(poller)
+        assert asked >= {job.id for job in found}
+        answer = decode(RUNNING)
+        assert isinstance(answer, Processing)
+        heard = sys.getsizeof(answer) + sys.getsizeof(answer.raw_json)
+        return size / COUNT - heard
 
     assert run(main()) <= 1024
 
@@ -388,10 +393,10 @@ def test_a_fixed_schedule_is_kept(seconds: float) -> None:
 
     async def main() -> Network:
         network = Network(exchange=0.0)
-        jobs = rooms(network, PollSchedule.fixed(seconds))
-        accepted(jobs, 1)
+        poller = poller_of(network, PollSchedule.fixed(seconds))
+        accepted(poller, 1)
         await asyncio.sleep(20 * seconds)
-        await closed(jobs)
+        await closed(poller)
         return network
 
     network = run(main())

@@ -890,9 +890,7 @@ async def test_a_download_carries_nothing_of_ours() -> None:
 # How many at once.
 
 
-@pytest.mark.parametrize(
-    ("kind", "most"), [("poll", http.POLLS), ("submit", 7), ("file", 3)]
-)
+@pytest.mark.parametrize(("kind", "most"), [("submit", 7), ("file", 3)])
 async def test_no_more_at_once_than_allowed(
     kind: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -917,7 +915,6 @@ async def test_no_more_at_once_than_allowed(
         a_pool(base_url=other.url, timeouts=timeouts, max_downloads=3) as pool,
     ):
         asks: dict[str, Callable[[], Awaitable[object]]] = {
-            "poll": lambda: pool.poll(other.call),
             "submit": lambda: pool.submit(other.call),
             "file": lambda: fetched(pool, f"{other.url}/0.png"),
         }

@@ -34,7 +34,6 @@ from modelslab_async.errors import (
     TransportError,
 )
 from modelslab_async.journal import (
-    SIMULATOR,
     Entry,
     Failed,
     Identity,
@@ -473,9 +472,7 @@ def embedded(simulator: Simulator, run: str) -> ModelsLab:
     """
     A client as the shell's ``--simulate`` makes it.
     """
-    lab = client(simulator)
-    lab._origin, lab._run_id = SIMULATOR, run
-    return lab
+    return ModelsLab.simulated(simulator.url, speed=SPEED, run=run)
 
 
 async def test_jobs_die_with_their_simulator(
@@ -489,7 +486,7 @@ async def test_jobs_die_with_their_simulator(
         await lab.batch(specs(2), output=tmp_path)
         endless(simulator)
         await leave_under_way(lab, specs(4), tmp_path, 2)
-    simulator.vacate("a-key")
+    simulator.vacate("simulated")
     end_all(simulator)
     simulator.change(latency=Latency.constant(1.0))
 
@@ -678,7 +675,7 @@ async def test_a_key_that_is_refused(
 
 
 async def test_known_items_are_looked_up_in_pages(
-    lab: ModelsLab, tmp_path: Path
+    simulator: Simulator, lab: ModelsLab
 ) -> None:
     """
     Items that are known are looked up by the hundred, for there is one wait
@@ -692,7 +689,8 @@ async def test_known_items_are_looked_up_in_pages(
             yield spec(number)
 
     journal = Looks()
-    await journal.begin(Identity(lab._origin, "a-key"))
+    origin = simulator.url.removesuffix("/api/v6")
+    await journal.begin(Identity(origin, "a-key"))
     entries = await journal.plan(
         [Request(*written(spec(number))) for number in range(600)]
     )

@@ -892,7 +892,7 @@ async def test_patience_begins_with_the_first_try() -> None:
     long is tried as often.
     """
     async with away(99, RetryPolicy(patience=0.4)) as (missed, lab):
-        line = lab._open().queue
+        line = lab._lifetime.open().queue
         places = [line.adopt() for _ in range(5)]
         call = asyncio.create_task(by_call(lab))
         loop = asyncio.get_running_loop()
@@ -994,7 +994,7 @@ async def test_a_closed_line_is_opened_by_a_probe() -> None:
     case = Case(ROW.ACCOUNT, "401 twice", times(2, no("no", 401)), 1)
     async with played(case) as (service, lab, _):
         first = await by_call(lab)
-        door = lab._open().queue.account
+        door = lab._lifetime.open().queue.account
         at_once = [await by_call(lab) for _ in range(3)]
         sent = [len(service.books.entries)]
         door._refused_at -= WAITS.account_probe
@@ -1027,7 +1027,7 @@ async def test_there_is_one_probe() -> None:
             await asyncio.sleep(0)
         service.next("submit", no("no", 401))
         closed = await by_call(lab)
-        lab._open().queue.account._refused_at -= WAITS.account_probe
+        lab._lifetime.open().queue.account._refused_at -= WAITS.account_probe
         service.next("submit", Fault.SILENCE)
         probe = asyncio.create_task(by_call(lab))
         with pytest.raises(AuthenticationError):
@@ -1050,7 +1050,7 @@ async def test_a_probe_may_wait_for_a_slot() -> None:
     case = Case(ROW.ACCOUNT, "401", (no("no", 401),), 1)
     async with played(case) as (service, lab, _):
         closed = await by_call(lab)
-        lab._open().queue.account._refused_at -= WAITS.account_probe
+        lab._lifetime.open().queue.account._refused_at -= WAITS.account_probe
         service.next("submit", no("The queue is full"), times=2)
 
         probe = await by_call(lab)
@@ -1074,7 +1074,8 @@ async def test_who_gives_up_is_told_what_is_not_known() -> None:
         policy=RetryPolicy(resubmit_unknown=1),
     )
     async with played(case, slots=1) as (service, lab, _):
-        lab._open().submits.timeouts = attrs.evolve(WAITS, unknown_slot=60.0)
+        runtime = lab._lifetime.open().runtime
+        runtime.timeouts = attrs.evolve(WAITS, unknown_slot=60.0)
         with pytest.raises(OutcomeUnknownError) as caught:
             await lab.generate(CAT, timeout=0.3)
 
@@ -1164,7 +1165,7 @@ async def test_a_job_is_given_up_at_its_deadline(
             with suppress(AuthenticationError):
                 await job.refresh()
         with pytest.raises(JobUnfinishedError):
-            job._outcome()
+            await job.result(0)
 
     assert job.id is not None
     assert job.handle in caplog.text

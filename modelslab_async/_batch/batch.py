@@ -33,29 +33,18 @@ from collections.abc import (
 )
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import attrs
 
 from .._engine.api_key import ApiKey
-from .._engine.http import SessionPool
-from .._engine.poller import (
-    Job,
-    Jobs,
-    generation,
-    job_of,
-    named,
-    taken_up,
-    to_its_end,
-)
-from .._engine.slot_queue import SlotQueue
-from .._engine.submitter import UNWRITTEN, Record, Submission, Submits
-from .._output.download import Downloads
+from .._engine.job import Job, named
+from .._engine.submitter import UNWRITTEN, Record, Submission, Withdrawn
+from .._engine.waiters import to_its_end
 from .._output.folder import OutputFolder, make_private
-from .._output.target import SavedFile
 from .._policy.breakers import OutageBreaker
-from .._protocol.replies import Processing, Success
 from .._protocol.rows import read_spec, spec_json, written
+from .._rooms import Rooms
 from ..errors import (
     AuthenticationError,
     ClientClosedError,
@@ -111,31 +100,6 @@ UNREADABLE = ModelsLabError("it is not written down why")
 _LOOK = 1.0
 
 
-class Rooms(Protocol):
-    """
-    What a batch needs of its client's rooms.
-    """
-
-    @property
-    def pool(self) -> SessionPool: ...
-    @property
-    def jobs(self) -> Jobs: ...
-    @property
-    def submits(self) -> Submits: ...
-    @property
-    def queue(self) -> SlotQueue: ...
-    @property
-    def downloads(self) -> Downloads: ...
-    @property
-    def batches(self) -> set[Batch]: ...
-    @property
-    def max_downloads(self) -> int: ...
-    @property
-    def origin(self) -> str: ...
-    @property
-    def run(self) -> str | None: ...
-
-
 @attrs.define(eq=False)
 class _Item:
     """
@@ -152,6 +116,7 @@ class _Item:
     record: Record = UNWRITTEN
     submission: Submission | None = None
     job: Job | None = None
+    receipt: Receipt | None = None
 
     @property
     def asked(self) -> bool:
@@ -160,17 +125,13 @@ class _Item:
         """
         return self.submission is None or self.submission.asked
 
-    def put_back(self, error: ModelsLabError) -> bool:
+    @property
+    def withdrawn(self) -> bool:
         """
         Whether it was refused, and then not asked for again.
         """
-        return (
-            isinstance(error, ClientClosedError)
-            and self.submission is not None
-            and self.submission.recalled
-            and self.submission.job.id is None
-            and not self.submission.unknowns
-        )
+        one = self.submission
+        return one is not None and isinstance(one.end, Withdrawn)
 
     def outcome(
         self,
@@ -233,34 +194,16 @@ class _Written:
     journal: Journal
     index: int
     late: deque[Step] = attrs.field(factory=deque, init=False)
+    written: Pictures | None = attrs.field(default=None, init=False)
+    entry: Entry | None = attrs.field(default=None, init=False)
 
     async def submitting(self, track_id: str) -> None:
         await self.batch.see_key(self.journal)
         await self.journal.move(self.index, Submitting(track_id))
 
-    async def accepted(self, told: Processing | Success, job: Job) -> None:
-        now = time.time()
-        step: Step
-        if isinstance(told, Success) and told.images:
-            step = Done(generation(told, told.id, job.track_id), now)
-        else:
-            receipt = Receipt(
-                str(told.id),
-                job.endpoint.name,
-                job.track_id,
-                told.fetch_result,
-                told.eta if isinstance(told, Processing) else None,
-                told.seed,
-                told.expected_urls,
-                told.meta_json,
-            )
-            step = Accepted(receipt, now)
-        if await self._move(step) is None:
-            _log.critical(
-                "job %s (track_id %s) is paid and cannot be written down",
-                told.id,
-                job.track_id,
-            )
+    async def accepted(self, receipt: Receipt) -> None:
+        if await self._move(Accepted(receipt, time.time())) is None:
+            self._shout(receipt.id, receipt.track_id)
 
     async def planned(self) -> None:
         await self._move(Planned())
@@ -272,11 +215,22 @@ class _Written:
         await self._move(Failed(error))
 
     async def done(self, generation: Pictures) -> None:
-        await self._move(Done(generation, time.time()))
+        # A job that was done at once is written down with its answer.
+        if generation is self.written:
+            return
+        self.written = generation
+        if await self._move(Done(generation, time.time())) is None:
+            self._shout(generation.id, generation.track_id)
 
-    async def stored(self, saved: tuple[SavedFile, ...]) -> Entry | None:
-        names = tuple(one.path.name for one in saved)
-        return await self._move(Stored(names, time.time()))
+    async def stored(self, files: tuple[str, ...]) -> None:
+        self.entry = await self._move(Stored(files, time.time()))
+
+    def _shout(self, job_id: str | None, track_id: str | None) -> None:
+        _log.critical(
+            "job %s (track_id %s) is paid and cannot be written down",
+            job_id,
+            track_id,
+        )
 
     async def _move(self, step: Step) -> Entry | None:
         """
@@ -447,7 +401,7 @@ class Batch:
         """
         elapsed = 0.0
         if self._rooms is not None:
-            elapsed = self._rooms.jobs.loop.time() - self._started
+            elapsed = self._rooms.runtime.now() - self._started
         ended = self._done + self._failed
         flying = sum(item.asked for item in self._tasks.values())
         rate = self._fresh / elapsed if elapsed > 0 else 0.0
@@ -480,7 +434,7 @@ class Batch:
             self._feeder.cancel()
         for item in self._tasks.values():
             if item.submission is not None:
-                item.submission.recall()
+                item.submission.withdraw()
 
     async def aclose(self) -> None:
         """
@@ -501,7 +455,7 @@ class Batch:
             self._over = True
             return
         self.stop()
-        await self._submits_end(rooms.jobs.timeouts.close)
+        await self._submits_end(rooms.runtime.timeouts.close)
         left = [
             item.job
             for item in self._tasks.values()
@@ -543,13 +497,13 @@ class Batch:
         await asyncio.shield(self._opening)
 
     async def _open(self, rooms: Rooms) -> None:
-        options = self._options
+        options, ours = self._options, rooms.options
         try:
             self._journal = await self._journal_of(rooms, options)
             if self._journal is not None:
                 self._key = rooms.pool.key.snapshot()
                 await self._journal.begin(
-                    Identity(rooms.origin, self._key.reveal, rooms.run),
+                    Identity(ours.origin, self._key.reveal, ours.run),
                     new_key=options.new_key,
                 )
             if options.output is not None:
@@ -564,12 +518,12 @@ class Batch:
             await self._shut()
             raise
         self._rooms = rooms
-        self._started = rooms.jobs.loop.time()
-        self._brake = OutageBreaker(rooms.jobs.timeouts)
-        self._feeder = rooms.jobs.loop.create_task(self._feed(rooms))
+        self._started = rooms.runtime.now()
+        self._brake = OutageBreaker(rooms.runtime.timeouts)
+        self._feeder = rooms.runtime.loop.create_task(self._feed(rooms))
         self._feeder.add_done_callback(lambda _: self._wake())
         if self._folder is not None:
-            self._keeper = rooms.jobs.loop.create_task(
+            self._keeper = rooms.runtime.loop.create_task(
                 self._keep(self._folder)
             )
 
@@ -650,7 +604,7 @@ class Batch:
         task.add_done_callback(self._writes.discard)
 
     async def _insist(self, rooms: Rooms, written: _Written) -> None:
-        pause = rooms.jobs.timeouts.journal_retry
+        pause = rooms.runtime.timeouts.journal_retry
         while written.late:
             await asyncio.sleep(pause)
             with contextlib.suppress(JournalError):
@@ -678,7 +632,7 @@ class Batch:
         rooms = self._rooms
         if rooms is not None and self._writes:
             # What is paid and not written down has one more chance.
-            pause = rooms.jobs.timeouts.journal_retry
+            pause = rooms.runtime.timeouts.journal_retry
             await asyncio.wait(self._writes, timeout=2 * pause)
             for write in tuple(self._writes):
                 write.cancel()
@@ -762,10 +716,13 @@ class Batch:
         keeps all slots and downloads busy; give how many more may come.
         """
         while True:
-            most = 2 * rooms.queue.slots.limit + rooms.max_downloads
+            most = (
+                2 * rooms.queue.slots.limit
+                + rooms.options.network.max_downloads
+            )
             if self._inside < most:
                 return most - self._inside
-            self._space = rooms.jobs.loop.create_future()
+            self._space = rooms.runtime.loop.create_future()
             await self._space
 
     def _leave_room(self) -> None:
@@ -873,10 +830,10 @@ class Batch:
         submission = self._submission(rooms, item)
         self._spawn(rooms, item, self._see_through(rooms, item))
         # Nobody else waits for it: that it is cancelled with us does no harm.
-        await submission.entered
+        await submission.entered()
 
     def _submission(self, rooms: Rooms, item: _Item) -> Submission:
-        item.submission = rooms.submits.start(
+        item.submission = rooms.submitter.start(
             item.spec,
             priority=self._options.priority,
             record=item.record,
@@ -895,7 +852,7 @@ class Batch:
             self._resumed.pop(item.index, None)
             self._give(item, outcome)
 
-        task = rooms.jobs.loop.create_task(see())
+        task = rooms.runtime.loop.create_task(see())
         self._tasks[task] = item
         task.add_done_callback(self._seen)
 
@@ -954,10 +911,7 @@ class Batch:
 
     def _resume(self, rooms: Rooms, item: _Item, entry: Entry) -> None:
         # The client may watch it still, for a batch that was left.
-        item.job = rooms.jobs.find(entry.job_id or "")
-        if item.job is None:
-            item.job = _taken_up(rooms, item, entry.receipt or _told(entry))
-            rooms.jobs.resume(item.job)
+        item.job = rooms.resume(_told(entry, item.spec), item.spec)
         self._resumed[entry.index] = item
         self._spawn(rooms, item, self._see_through(rooms, item))
 
@@ -966,15 +920,9 @@ class Batch:
     ) -> Outcome | None:
         generation = entry.generation or NO_PICTURES
         if generation.id is not None:
-            receipt = attrs.evolve(
-                entry.receipt or _told(entry),
-                id=generation.id,
-                track_id=generation.track_id,
-                eta=None,
-                seed=generation.seed,
-                meta_json=generation.meta_json,
+            item.receipt = attrs.evolve(
+                _told(entry, item.spec), id=generation.id
             )
-            item.job = _taken_up(rooms, item, receipt)
         return await self._kept(rooms, item, generation)
 
     # From the line to an outcome
@@ -986,7 +934,7 @@ class Batch:
             again = (
                 outcome is not None
                 and isinstance(outcome.error, GenerationFailedError)
-                and tries < rooms.submits.policy.resubmit_failed
+                and tries < rooms.options.retry.resubmit_failed
                 and not self._stopping
             )
             if not again:
@@ -999,8 +947,13 @@ class Batch:
 
     async def _outcome(self, rooms: Rooms, item: _Item) -> Outcome | None:
         try:
-            if item.submission is not None:
-                item.job = await rooms.submits.wait(item.submission, None)
+            one = item.submission
+            if one is not None:
+                await one.ended()
+                if isinstance(one.end, ModelsLabError):
+                    raise one.end
+                if isinstance(one.end, Job):
+                    item.job = one.end
             if item.job is None:
                 return None
             generation = await item.job.result()
@@ -1010,11 +963,10 @@ class Batch:
             ):
                 await item.record.failed(error)
             self._after(rooms, item, error)
-            if item.put_back(error) or not item.asked:
+            if item.withdrawn or not item.asked:
                 return None
             return item.outcome(error=error)
-        if isinstance(item.record, _Written):
-            await item.record.done(generation)
+        await item.record.done(generation)
         return await self._kept(rooms, item, generation)
 
     async def _kept(
@@ -1031,27 +983,26 @@ class Batch:
 
         async def fresh() -> Pictures:
             nonlocal gone
-            job = item.job
-            if job is None or job.id is None:
+            receipt = item.receipt
+            if item.job is not None:
+                receipt = item.job.receipt
+            if receipt is None or receipt.id is None:
                 return generation
-            again = job_of(job.handle, rooms.submits.home, job.endpoint)
             try:
-                links = await again.result(rooms.jobs.timeouts.late_link)
+                links = await rooms.renew(generation, receipt)
             except (GenerationFailedError, JobNotFoundError):
                 gone = True
                 raise
-            if isinstance(item.record, _Written):
-                await item.record.done(links)
+            await item.record.done(links)
             return links
 
         try:
             saved = await folder.keep(
                 generation, _prefix(item, generation), fresh
             )
-            if isinstance(item.record, _Written):
-                entry = await item.record.stored(saved)
-                if entry is not None:
-                    await folder.tell(entry, generation, saved)
+            await item.record.stored(tuple(one.path.name for one in saved))
+            if isinstance(item.record, _Written) and item.record.entry:
+                await folder.tell(item.record.entry, generation, saved)
         except DownloadError as error:
             if error.disk:
                 self.stop(error)
@@ -1060,7 +1011,7 @@ class Batch:
             return item.outcome(error=error)
         paths = tuple(one.path for one in saved)
         for path in paths:
-            rooms.jobs.observers.saved(
+            rooms.runtime.observers.saved(
                 generation.track_id, generation.id, str(path)
             )
         return item.outcome(generation, paths=paths)
@@ -1070,7 +1021,7 @@ class Batch:
         Whether an item's error ends the asking.
         """
         breaker = self._brake
-        now = rooms.jobs.loop.time()
+        now = rooms.runtime.now()
         if isinstance(
             error, AuthenticationError | PaymentRequiredError | JournalError
         ):
@@ -1146,21 +1097,9 @@ def _source(
     return iter(specs).__next__
 
 
-def _told(entry: Entry) -> Receipt:
-    return Receipt(entry.job_id, "", entry.track_id)
-
-
-def _taken_up(rooms: Rooms, item: _Item, receipt: Receipt) -> Job:
-    return taken_up(
-        rooms.submits.home,
-        item.spec,
-        receipt.id or "",
-        track_id=receipt.track_id,
-        fetch_result=receipt.fetch_result,
-        eta=receipt.eta,
-        seed=receipt.seed,
-        expected_urls=receipt.expected_urls,
-        meta=receipt.meta_json,
+def _told(entry: Entry, spec: Spec) -> Receipt:
+    return entry.receipt or Receipt(
+        entry.job_id, spec.endpoint.name, entry.track_id
     )
 
 

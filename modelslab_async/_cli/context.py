@@ -4,7 +4,6 @@ What every command knows: where to speak, what was typed, whom to ask.
 
 from __future__ import annotations
 
-import secrets
 import shlex
 import sys
 
@@ -15,7 +14,6 @@ from pathlib import Path
 import attrs
 
 from .._client import ModelsLab
-from .._policy.timeouts import Timeouts
 from ..simulator import Simulator
 from .screen import Screen
 
@@ -72,17 +70,10 @@ class Service:
             async with ModelsLab(slots=self.slots) as lab:
                 yield lab
             return
-        async with Simulator(
-            speed=self.speed, slots=self.slots or 5
-        ) as simulator:
-            lab = ModelsLab(
-                "simulated",
-                base_url=simulator.url,
-                slots=self.slots,
-                timeouts=Timeouts().faster(self.speed, silence=5.0),
-            )
-            # Its jobs end with it, and its port is another each time.
-            lab._origin = "simulator"  # noqa: SLF001
-            lab._run_id = secrets.token_hex(8)  # noqa: SLF001
-            async with lab:
-                yield lab
+        async with (
+            Simulator(speed=self.speed, slots=self.slots or 5) as simulator,
+            ModelsLab.simulated(
+                simulator.url, speed=self.speed, slots=self.slots
+            ) as lab,
+        ):
+            yield lab

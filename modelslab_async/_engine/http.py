@@ -56,10 +56,6 @@ TraceConfig: TypeAlias = aiohttp.TraceConfig
 _KEEP_SUBMIT = 4.0
 
 
-#: How many polls may be under way at once.
-POLLS = 16
-
-
 #: More than any plan has slots.
 _SUBMITS = 256
 
@@ -112,7 +108,6 @@ class SessionPool:
     _poll: aiohttp.ClientSession = attrs.field(init=False, repr=False)
     _files: aiohttp.ClientSession = attrs.field(init=False, repr=False)
     _submits: asyncio.Semaphore = attrs.field(init=False, repr=False)
-    _polls: asyncio.Semaphore = attrs.field(init=False, repr=False)
     _downloads: asyncio.Semaphore = attrs.field(init=False, repr=False)
     _guard: AddressGuard = attrs.field(init=False, repr=False)
 
@@ -143,7 +138,6 @@ class SessionPool:
             socket_factory=guarded_socket,
         )
         self._submits = asyncio.Semaphore(_SUBMITS)
-        self._polls = asyncio.Semaphore(POLLS)
         self._downloads = asyncio.Semaphore(self.options.max_downloads)
 
     def _session(
@@ -209,8 +203,7 @@ class SessionPool:
         """
         Send a question that costs nothing.
         """
-        async with self._polls:
-            return await self._exchange(self._poll, call, limit=None)
+        return await self._exchange(self._poll, call, limit=None)
 
     async def _exchange(
         self,

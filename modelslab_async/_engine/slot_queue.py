@@ -5,7 +5,6 @@ The account's slots, and the queue of those who wait for one.
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import random
 
@@ -14,8 +13,10 @@ import attrs
 from .._policy.breakers import AccountBreaker
 from .._policy.slots import Slots
 from .._policy.tickets import Ticket
-from ..errors import ApiError, ModelsLabError
-from ..events import LimitLearnt, LineClosed, Observers
+from ..errors import ApiError
+from ..events import LimitLearnt, LineClosed
+from .runtime import Runtime
+from .waiters import afresh
 
 
 _log = logging.getLogger("modelslab_async")
@@ -24,17 +25,17 @@ _log = logging.getLogger("modelslab_async")
 @attrs.define(eq=False, repr=False)
 class SlotQueue:
     """
-    The line for slots: `Slots` with somebody who waits.
+    The queue for slots: `Slots` with somebody who waits.
 
-    What changes: who waits for a turn, and the timer of a closed line.
+    What changes: who waits for a turn, who sees whether a refused account is
+    good again, and the timer of a closed queue.
     """
 
     slots: Slots
     account: AccountBreaker
-    observers: Observers
-    _loop: asyncio.AbstractEventLoop = attrs.field(
-        factory=asyncio.get_running_loop, repr=False
-    )
+    runtime: Runtime
+    #: Let in to see whether the account is good again.
+    _probe: Ticket | None = attrs.field(default=None, init=False)
     _turns: dict[Ticket, asyncio.Future[None]] = attrs.field(
         factory=dict, init=False, repr=False
     )
@@ -43,32 +44,23 @@ class SlotQueue:
     )
     _limit: int = attrs.field(default=0, init=False, repr=False)
 
-    def blocked_by(self) -> ApiError | None:
-        """
-        The account's refusal, for a call that comes now; None lets it in.
-        """
-        return self.account.blocked_by(self._loop.time())
-
     def join(self, priority: int) -> Ticket:
         """
         Take a place, not yet a turn.
         """
-        return self.slots.join(priority, self._loop.time())
+        return self.slots.join(priority, self.runtime.now())
 
-    def rejoin(self, ticket: Ticket) -> None:
+    async def enter(self, ticket: Ticket) -> None:
         """
-        Go back into the line; the place has not lost its age.
-        """
-        self.slots.rejoin(ticket, self._loop.time())
-
-    async def turn(self, ticket: Ticket) -> None:
-        """
-        Wait until *place* holds a slot.
+        Wait until *ticket* holds a slot; back in the queue it has not lost
+        its age.
 
         Raises:
-            ApiError: The account was refused in the meantime.
+            ApiError: The account was refused, lately or in the meantime.
         """
-        turn = self._loop.create_future()
+        self._check_account(ticket)
+        self.slots.rejoin(ticket, self.runtime.now())
+        turn = self.runtime.loop.create_future()
         self._turns[ticket] = turn
         self._admit()
         try:
@@ -82,9 +74,19 @@ class SlotQueue:
             self._admit()
             raise
 
+    def leave(self, ticket: Ticket) -> None:
+        """
+        Its request is over, whatever came of it.
+        """
+        self.slots.leave(ticket)
+        if ticket is self._probe:
+            self._probe = None
+            self.account.return_probe()
+
     def accepted(self, ticket: Ticket) -> None:
-        self.slots.accepted(ticket, self._loop.time())
+        self.slots.accepted(ticket, self.runtime.now())
         self.account.accepted()
+        self._probe = None
         self._admit()
 
     def refused(self, ticket: Ticket, named: int | None) -> None:
@@ -92,36 +94,32 @@ class SlotQueue:
         The queue is full: the slot is given back.
         """
         self.slots.refused(
-            ticket, self._loop.time(), named=named, dice=random.random()
+            ticket, self.runtime.now(), named=named, dice=random.random()
         )
         self._admit()
 
     def release(self, ticket: Ticket) -> None:
-        self.slots.release(ticket, self._loop.time())
+        self.slots.release(ticket, self.runtime.now())
         self._admit()
 
     def finished(self, ticket: Ticket) -> None:
-        self.slots.finished(ticket, self._loop.time())
+        self.slots.finished(ticket, self.runtime.now())
         self._admit()
 
     def adopt(self) -> Ticket:
-        return self.slots.adopt(self._loop.time())
+        return self.slots.adopt(self.runtime.now())
 
     def shut(self, error: ApiError) -> None:
         """
         The account was refused: all who wait get the error.
         """
+        observers = self.runtime.observers
         if self.account.error is None:
             _log.warning("the account was refused: %s", error)
-            if self.observers:
-                self.observers.tell(LineClosed(None, str(error)))
-        self.account.refused(error, self._loop.time())
-        self.empty(error)
-
-    def empty(self, error: ModelsLabError) -> None:
-        """
-        Send all away who wait.
-        """
+            if observers:
+                observers.tell(LineClosed(None, str(error)))
+        self.account.refused(error, self.runtime.now())
+        self._probe = None
         turns, self._turns = self._turns, {}
         for ticket, turn in turns.items():
             self.slots.leave(ticket)
@@ -129,11 +127,24 @@ class SlotQueue:
                 turn.set_exception(afresh(error))
 
     def close(self) -> None:
+        """
+        Nobody waits any more.
+        """
         if self._timer is not None:
             self._timer.cancel()
 
+    def _check_account(self, ticket: Ticket) -> None:
+        # The probe may come back to the queue.
+        if ticket is self._probe and self.account.probing:
+            return
+        error = self.account.blocked_by(self.runtime.now())
+        if error is not None:
+            raise afresh(error)
+        if self.account.take_probe():
+            self._probe = ticket
+
     def _admit(self) -> None:
-        now = self._loop.time()
+        now, observers = self.runtime.now(), self.runtime.observers
         while (ticket := self.slots.admit(now)) is not None:
             turn = self._turns.pop(ticket, None)
             if turn is None or turn.done():
@@ -145,14 +156,7 @@ class SlotQueue:
             self._timer = None
         wake = self.slots.opens_in(now)
         if wake is not None:
-            self._timer = self._loop.call_later(wake, self._admit)
-        if self.observers and self.slots.limit != self._limit:
+            self._timer = self.runtime.loop.call_later(wake, self._admit)
+        if observers and self.slots.limit != self._limit:
             self._limit = self.slots.limit
-            self.observers.tell(LimitLearnt(None, self._limit))
-
-
-def afresh(error: ModelsLabError) -> ModelsLabError:
-    """
-    The same error for another who waits: tracebacks don't pile up on it.
-    """
-    return copy.copy(error).with_traceback(None)
+            observers.tell(LimitLearnt(None, self._limit))

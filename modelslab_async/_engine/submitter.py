@@ -1,28 +1,26 @@
 """
-Here lives one request, from the line to its record: the first table of
-`_retrying`, played out.
+One request, from the queue to its record.
 
 A submission runs in a task of the client's own.  Whoever waits for it may go
-at any time: before it is sent it is taken out of the line; after that it goes
-on, because it may be paid for.
+at any time: before it is sent it is taken out of the queue; after that it goes
+on, because it may be paid for.  How it ended is a value: a job, an error, or
+`Withdrawn`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import json
 import logging
 import random
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import attrs
 
-from .._policy.breakers import OutageBreaker, Trouble
-from .._policy.retry import RetryBudget, RetryPolicy, backoff
+from .._policy.breakers import OutageBreaker
+from .._policy.retry import RetryBudget, RetryPolicy
 from .._policy.tickets import Ticket
-from .._policy.timeouts import Timeouts
 from .._policy.verdicts import SubmitVerdict, judge_submit
 from .._protocol.decode import decode
 from .._protocol.encode import encode
@@ -34,27 +32,26 @@ from .._protocol.replies import (
     Refusal,
     Reply,
     Success,
-    Unreadable,
     Unsent,
 )
 from ..errors import (
     ClientClosedError,
     ConfigurationError,
     GenerationFailedError,
-    InvalidRequestError,
     JobUnfinishedError,
     ModelsLabError,
     OutcomeUnknownError,
-    Phase,
-    ProtocolError,
-    ServerError,
-    TransportError,
 )
-from ..events import CallRetried, Event, Observers, OutcomeUnknown, QueueFull
+from ..events import CallRetried, OutcomeUnknown, QueueFull
+from ..results import Generation, JobState, Receipt
 from ..specs import Spec
+from .attempts import Attempts
 from .http import SessionPool
-from .poller import Counts, Home, Job, Jobs
-from .slot_queue import SlotQueue, afresh
+from .job import Job, TakeUp, Watch, finished
+from .poller import Poller
+from .runtime import Runtime
+from .slot_queue import SlotQueue
+from .waiters import Waiters, afresh
 
 
 _log = logging.getLogger("modelslab_async")
@@ -62,7 +59,7 @@ _log = logging.getLogger("modelslab_async")
 
 class Record(Protocol):
     """
-    Where a submission is written down, step by step; a batch's journal.
+    Where a request is written down, step by step; a batch's journal.
 
     Each is on disk when it returns.  None of them raises once the request
     has left: what was paid for must not be lost to a full disk.
@@ -73,9 +70,14 @@ class Record(Protocol):
         The next thing that happens is the first byte.
         """
 
-    async def accepted(self, answer: Processing | Success, job: Job) -> None:
+    async def accepted(self, receipt: Receipt) -> None:
         """
         It runs, and is billed.
+        """
+
+    async def done(self, generation: Generation) -> None:
+        """
+        The links to its pictures are known, at once or in the end.
         """
 
     async def planned(self) -> None:
@@ -90,20 +92,25 @@ class Record(Protocol):
 
     async def failed(self, error: ModelsLabError) -> None:
         """
-        It was refused for what it is.
+        It was refused for what it is, or its job failed.
+        """
+
+    async def stored(self, files: tuple[str, ...]) -> None:
+        """
+        Its pictures are files of these names.
         """
 
 
-class _Unwritten:
+class Unwritten:
     """
     The record of a call: calls don't survive their process.
     """
 
     async def submitting(self, track_id: str) -> None: ...
 
-    async def accepted(
-        self, answer: Processing | Success, job: Job
-    ) -> None: ...
+    async def accepted(self, receipt: Receipt) -> None: ...
+
+    async def done(self, generation: Generation) -> None: ...
 
     async def planned(self) -> None: ...
 
@@ -111,15 +118,22 @@ class _Unwritten:
 
     async def failed(self, error: ModelsLabError) -> None: ...
 
+    async def stored(self, files: tuple[str, ...]) -> None: ...
 
-UNWRITTEN: Record = _Unwritten()
+
+UNWRITTEN: Record = Unwritten()
 
 
-def new_track_id() -> str:
+@attrs.frozen
+class Withdrawn:
     """
-    18 random decimal digits: some pages of the service type it an integer.
+    A request that was taken out of the queue: the service has not taken it,
+    and it is not sent again.
     """
-    return str(random.randrange(10**17, 10**18))
+
+
+#: How a request can end.
+SubmissionEnd: TypeAlias = Job | ModelsLabError | Withdrawn
 
 
 @attrs.define(eq=False)
@@ -130,71 +144,95 @@ class Submission:
     What changes: where it is.
 
     Attributes:
-        sent: It may be at the service: it can't be taken back.
+        job: What comes of it; without an id until the service has answered.
+
+        sent: It may be at the service now: it can't be taken back.
 
         asked: It has left at least once, whatever came of it.
 
-        recalled: It is not sent again.
+        end: What came of it; None while it is under way.
     """
 
+    job: Job
+    watch: Watch
     spec: Spec
     priority: int
-    job: Job
-    record: Record = UNWRITTEN
-    #: A batch's: it waits where a call would fail.
-    breaker: OutageBreaker | None = None
+    record: Record
+    attempts: Attempts
+    #: Its place in the queue, or its slot, until it is accepted.
+    ticket: Ticket | None = attrs.field(default=None, init=False)
     sent: bool = attrs.field(default=False, init=False)
     asked: bool = attrs.field(default=False, init=False)
-    recalled: bool = attrs.field(default=False, init=False)
-    #: Done when it first holds a slot, or never will.
-    entered: asyncio.Future[None] = attrs.field(
-        factory=lambda: asyncio.get_running_loop().create_future(), init=False
-    )
-    task: asyncio.Task[Job] = attrs.field(init=False)
-    #: How often each row of the table was met.
-    tries: int = attrs.field(default=0, init=False)
-    loads: int = attrs.field(default=0, init=False)
-    same: int = attrs.field(default=0, init=False)
-    unavailable: int = attrs.field(default=0, init=False)
-    unknowns: int = attrs.field(default=0, init=False)
-    banned: float = attrs.field(default=0.0, init=False)
-    #: It was let in to see whether the account is good again.
-    probe: bool = attrs.field(default=False, init=False)
-    began: float = attrs.field(default=0.0, init=False)
+    withdrawn: bool = attrs.field(default=False, init=False)
+    end: SubmissionEnd | None = attrs.field(default=None, init=False)
+    task: asyncio.Task[None] = attrs.field(init=False)
+    _in_slot: bool = attrs.field(default=False, init=False)
+    _entering: Waiters = attrs.field(factory=Waiters, init=False)
+    ending: Waiters = attrs.field(factory=Waiters, init=False)
 
     @property
     def track_id(self) -> str:
-        return str(self.job.track_id)
+        """
+        The name of the request.
+        """
+        return self.attempts.track_id
 
-    def recall(self) -> None:
+    def withdraw(self) -> None:
         """
-        Take it out of the line, or see that it does not come back there.
+        Take it out of the queue, or see that it does not come back there.
         """
-        self.recalled = True
-        if not self.sent:
+        self.withdrawn = True
+        if not self.sent and self.end is None:
             self.task.cancel()
+
+    async def entered(self) -> None:
+        """
+        Wait until it first holds a slot, or never will.
+        """
+        if not self._in_slot and self.end is None:
+            await self._entering.wait()
+
+    async def ended(self, timeout: float | None = None) -> bool:
+        """
+        Wait for its end; False if *timeout* seconds are over before.
+
+        It goes on when whoever waits goes away.
+        """
+        return self.end is not None or await self.ending.wait(timeout)
+
+    def enter(self) -> None:
+        """
+        It holds a slot.
+        """
+        if not self._in_slot:
+            self._in_slot = True
+            self._entering.wake()
+
+    def finish(self, end: SubmissionEnd) -> None:
+        """
+        Nothing more will come of it.
+        """
+        self.end = end
+        self._entering.wake()
+        self.ending.wake()
 
 
 @attrs.define(eq=False, repr=False)
-class Submits:
+class Submitter:
     """
-    The requests of a client that are waiting in line or under way.
+    The requests of a client that are waiting in the queue or under way.
 
     What changes: which those are.
     """
 
+    runtime: Runtime
     pool: SessionPool
-    jobs: Jobs
     queue: SlotQueue
+    poller: Poller
     policy: RetryPolicy
     budget: RetryBudget
-    timeouts: Timeouts
-    observers: Observers
-    counts: Counts
-    home: Home
-    _under_way: set[Submission] = attrs.field(
-        factory=set, init=False, repr=False
-    )
+    take_up: TakeUp
+    under_way: dict[Submission, None] = attrs.field(factory=dict, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
     # For whoever asks
@@ -204,167 +242,210 @@ class Submits:
         spec: Spec,
         *,
         priority: int,
-        track_id: str | None = None,
         record: Record = UNWRITTEN,
         breaker: OutageBreaker | None = None,
     ) -> Submission:
         """
-        Put a request into the line.
+        Put a request into the queue.
 
         Raises:
             ClientClosedError: The client was closed.
-
-            ApiError: The account was refused lately.
         """
-        self.jobs.check()
+        runtime = self.runtime
+        runtime.check()
         if self._closed:
             raise ClientClosedError
-        job = Job(
-            self.home,
-            spec.endpoint,
-            track_id=track_id or spec.track_id or new_track_id(),
-            spec=spec,
-            context=contextvars.copy_context() if self.observers else None,
+        track_id = spec.track_id or new_track_id()
+        watch = Watch(
+            Receipt(None, spec.endpoint.name, track_id),
+            spec,
+            runtime,
+            context=contextvars.copy_context() if runtime.observers else None,
         )
-        submission = Submission(spec, priority, job, record, breaker)
-        submission.task = self.jobs.loop.create_task(self._run(submission))
-        self._under_way.add(submission)
-        submission.task.add_done_callback(lambda _: self._over(submission))
-        return submission
+        job = watch.job = Job(watch, self.take_up)
+        attempts = Attempts(
+            track_id, self.policy, self.budget, runtime.timeouts, breaker
+        )
+        one = Submission(job, watch, spec, priority, record, attempts)
+        self.under_way[one] = None
+        one.task = runtime.loop.create_task(self._run(one))
+        one.task.add_done_callback(lambda _: self._over(one))
+        return one
 
-    async def wait(self, submission: Submission, timeout: float | None) -> Job:
+    def jobs(self) -> tuple[Job, ...]:
         """
-        Wait until the request was accepted.
-
-        Raises:
-            JobUnfinishedError: *timeout* seconds are over; *sent* says
-                whether the request may have reached the service.
-
-            OutcomeUnknownError: They are over, or the client was closed, and
-                a request that had left got no verdict.
-
-            ModelsLabError: What came of it.
+        The jobs of requests that may be at the service, and got no answer.
         """
-        loop = self.jobs.loop
-        started = loop.time()
-        task = submission.task
-        try:
-            await asyncio.wait({task}, timeout=timeout)
-        except asyncio.CancelledError:
-            self._leave(submission)
-            raise
-        if not task.done():
-            left = self._leave(submission)
-            if left and submission.unknowns:
-                raise _given_up(submission)
-            raise JobUnfinishedError(
-                None, submission.track_id, loop.time() - started, not left
-            )
-        if not task.cancelled():
-            return task.result()
-        if submission.unknowns:
-            raise _given_up(submission)
+        return tuple(
+            one.job for one in self.under_way if one.sent and one.end is None
+        )
+
+    async def generate(
+        self, spec: Spec, timeout: float | None, priority: int
+    ) -> Generation:
+        """
+        Ask for pictures, and wait for them; see `ModelsLab.generate`.
+        """
+        started, tries = self.runtime.now(), 0
+        while True:
+            one = self.start(spec, priority=priority)
+            try:
+                await self._wait(one, one.watch.over, started, timeout)
+                return one.watch.outcome()
+            except GenerationFailedError:
+                # Each is a new job to pay for: only if the user said so.
+                if tries >= self.policy.resubmit_failed:
+                    raise
+                tries += 1
+
+    async def submit(
+        self, spec: Spec, timeout: float | None, priority: int
+    ) -> Job:
+        """
+        Ask for pictures, and wait until the request was accepted.
+        """
+        one = self.start(spec, priority=priority)
+        await self._wait(one, one.ending, self.runtime.now(), timeout)
+        if isinstance(one.end, ModelsLabError):
+            raise afresh(one.end) from one.end.__cause__
+        if isinstance(one.end, Job):
+            return one.end
         raise ClientClosedError
 
-    def _leave(self, submission: Submission) -> bool:
+    async def _wait(
+        self,
+        one: Submission,
+        what: Waiters,
+        started: float,
+        timeout: float | None,
+    ) -> None:
         """
-        Take the request out of the line; False if it is too late for that.
+        Wait until *timeout* seconds after *started*.
+
+        Raises:
+            JobUnfinishedError: They are over; *sent* says whether the request
+                may have reached the service.
+
+            OutcomeUnknownError: They are over, and a request that had left
+                got no verdict.
         """
-        if submission.sent or submission.task.done():
+        left = timeout
+        if timeout is not None:
+            left = max(0.0, timeout - (self.runtime.now() - started))
+        try:
+            if await what.wait(left):
+                return
+        except asyncio.CancelledError:
+            self._leave(one)
+            raise
+        taken_out = self._leave(one)
+        if taken_out and one.attempts.unknown:
+            raise OutcomeUnknownError(one.track_id, "cancelled", "gave up")
+        waited = self.runtime.now() - started
+        raise JobUnfinishedError(
+            one.job.id, one.track_id, waited, not taken_out
+        )
+
+    def _leave(self, one: Submission) -> bool:
+        """
+        Take the request out of the queue; False if it is too late for that.
+        """
+        if one.sent or one.end is not None:
             return False
-        submission.task.cancel()
+        one.task.cancel()
         return True
 
     async def close(self) -> None:
         """
-        Send the line away, wait for what is under way, then give it up.
+        Send the queue away, wait for what is under way, then give it up.
         """
         self._closed = True
-        for submission in tuple(self._under_way):
-            if not submission.sent:
-                submission.task.cancel()
-        await self._settle(self.timeouts.close)
-        for submission in tuple(self._under_way):
-            submission.task.cancel()
+        for one in tuple(self.under_way):
+            if not one.sent:
+                one.task.cancel()
+        await self._settle(self.runtime.timeouts.close)
+        for one in tuple(self.under_way):
+            one.task.cancel()
         await self._settle(None)
 
     async def _settle(self, timeout: float | None) -> None:
-        tasks = [submission.task for submission in self._under_way]
+        tasks = [one.task for one in self.under_way]
         if tasks:
             await asyncio.wait(tasks, timeout=timeout)
 
-    def _over(self, submission: Submission) -> None:
-        self._under_way.discard(submission)
-        _done(submission.entered)
-        if not submission.task.cancelled():
-            # Seen, also where nobody waits any more; unknown outcomes have
-            # been logged where they were met.
-            submission.task.exception()
+    # From the queue to the record
 
-    # From the line to the record
-
-    async def _run(self, one: Submission) -> Job:
-        self._pass(one)
-        ticket = self.queue.join(one.priority)
+    async def _run(self, one: Submission) -> None:
+        end: SubmissionEnd = Withdrawn()
         try:
-            while True:
-                await self.queue.turn(ticket)
-                _done(one.entered)
-                pause = self._braked(one, ticket)
-                if pause == 0:
-                    again = await self._try(one, ticket)
-                    if again is None:
-                        return one.job
-                    pause = again
-                    if one.recalled:
-                        raise ClientClosedError("it is not asked for again")
-                if pause > 0:
-                    await asyncio.sleep(pause)
-                self._pass(one)
-                if one.unknowns:
-                    # The old place stays with the request that may run.
-                    ticket = self.queue.join(one.priority)
-                else:
-                    self.queue.rejoin(ticket)
+            end = await self._see_in(one)
         except ModelsLabError as error:
-            self.jobs.lose(one.job, error)
-            raise
+            end = error
         except asyncio.CancelledError:
-            if one.job.id is None:
-                self.jobs.lose(one.job, _given_up(one))
+            if one.attempts.unknown:
+                end = OutcomeUnknownError(one.track_id, "cancelled", "gave up")
             raise
+        except Exception as exc:  # noqa: BLE001 - others go on
+            _log.critical("a request died of a bug", exc_info=True)
+            end = ModelsLabError(f"a bug: {exc!r}")
+            end.__cause__ = exc
         finally:
-            self.queue.slots.leave(ticket)
-            if one.probe:
-                self.queue.account.return_probe()
+            if one.ticket is not None:
+                self.queue.release(one.ticket)
+                self.queue.leave(one.ticket)
+            if one.end is None:
+                self._give_up(one, end)
 
-    def _pass(self, one: Submission) -> None:
-        """
-        Go through the account's door; the probe may come back to the line.
-        """
-        account = self.queue.account
-        if one.probe and account.probing:
-            return
-        if (error := self.queue.blocked_by()) is not None:
-            raise afresh(error)
-        one.probe = account.take_probe()
+    def _over(self, one: Submission) -> None:
+        self.under_way.pop(one, None)
+        if one.end is None:
+            # Cancelled before it began.
+            self._give_up(one, Withdrawn())
 
-    def _braked(self, one: Submission, ticket: Ticket) -> float:
+    def _give_up(self, one: Submission, end: SubmissionEnd) -> None:
+        """
+        It came to nothing: those who wait hear why.
+        """
+        if isinstance(end, ModelsLabError):
+            error = end
+        elif self._closed:
+            error = ClientClosedError()
+        else:
+            error = JobUnfinishedError(None, one.track_id, 0.0, sent=False)
+        one.finish(end)
+        self.poller.end(one.watch, error, JobState.LOST)
+
+    async def _see_in(self, one: Submission) -> SubmissionEnd:
+        while True:
+            if one.ticket is None:
+                one.ticket = self.queue.join(one.priority)
+            await self.queue.enter(one.ticket)
+            one.enter()
+            pause = self._held_back(one, one.ticket)
+            if pause == 0:
+                again = await self._try(one, one.ticket)
+                if again is None:
+                    return one.job
+                if one.withdrawn:
+                    return Withdrawn()
+                pause = again
+            if pause > 0:
+                await asyncio.sleep(pause)
+
+    def _held_back(self, one: Submission, ticket: Ticket) -> float:
         """
         How long an outage, or a ban, keeps the batch from asking.
         """
-        breaker, now = one.breaker, self.jobs.loop.time()
-        pause = 0.0 if breaker is None else breaker.pause(now)
-        if breaker is not None and pause == 0:
+        breaker, now = one.attempts.breaker, self.runtime.now()
+        if breaker is None:
+            return 0.0
+        pause = breaker.pause(now)
+        if pause == 0:
             breaker.take_probe(now)
-        if pause > 0:
-            self.queue.release(ticket)
-            if (
-                breaker is not None
-                and breaker.error
-                and breaker.exhausted(now)
-            ):
-                raise afresh(breaker.error)
+            return 0.0
+        self.queue.release(ticket)
+        if breaker.error and breaker.exhausted(now):
+            raise afresh(breaker.error)
         return pause
 
     async def _try(self, one: Submission, ticket: Ticket) -> float | None:
@@ -372,75 +453,109 @@ class Submits:
         Send it once; give how long to wait before the next try, None if it
         was accepted.
         """
-        job, kept = one.job, False
         try:
             await one.record.submitting(one.track_id)
-            one.sent = True
-            self.jobs.begin(job, ticket)
-            if one.tries == 0:
-                one.began = self.jobs.loop.time()
-            try:
-                heard = await self._send(one)
-            except ConfigurationError:
-                # No key could be had: nothing left.
-                self.queue.release(ticket)
-                await one.record.planned()
-                raise
-            one.asked = one.asked or not isinstance(heard, Unsent)
-            if not isinstance(heard, Unsent | Cut | Refusal | Unreadable) and (
-                judge_submit(heard) is SubmitVerdict.ACCEPTED
-            ):
-                try:
-                    # Nothing else is done with the answer before it is kept.
-                    await one.record.accepted(heard, job)
-                finally:
-                    # Also where we are cancelled: its id is known.
-                    kept = True
-                    self.queue.accepted(ticket)
-                    self.jobs.accept(job, heard)
-                self.budget.earn()
-                if one.breaker is not None:
-                    one.breaker.accepted()
-                return None
-            return await self._refused(one, ticket, heard)
         except asyncio.CancelledError:
-            if one.sent and not kept:
-                self._unknown(one, "cancelled", "our own task was cancelled")
-            if not kept:
-                self.queue.release(ticket)
-            if not one.sent:
+            await one.record.planned()
+            raise
+        heard: CallResult | None = None
+        one.sent = True
+        if one.attempts.began is None:
+            one.attempts.began = self.runtime.now()
+        try:
+            heard = await self._exchange(one)
+            one.asked = one.asked or not isinstance(heard, Unsent)
+            row = judge_submit(heard)
+            if row is SubmitVerdict.ACCEPTED and isinstance(
+                heard, Processing | Success
+            ):
+                await self._accept(one, ticket, heard)
+                return None
+            return await self._not_accepted(one, ticket, row, heard)
+        except ConfigurationError:
+            # No key could be had: nothing left.
+            if heard is None:
                 await one.record.planned()
             raise
-        except ModelsLabError:
-            if not one.sent:
-                self.queue.release(ticket)
+        except asyncio.CancelledError:
+            if heard is None:
+                words = "our own task was cancelled"
+                self._unknown(
+                    one, OutcomeUnknownError(one.track_id, "cancelled", words)
+                )
             raise
         finally:
-            if not kept:
-                one.sent = False
-                self.jobs.forget(job)
+            one.sent = False
 
-    async def _send(self, one: Submission) -> CallResult:
+    async def _exchange(self, one: Submission) -> CallResult:
         call = encode(
             one.spec, base_url=self.pool.base_url, track_id=one.track_id
         )
         reply = await self.pool.submit(call)
-        return decode(reply) if isinstance(reply, Reply) else reply
+        if not isinstance(reply, Reply):
+            return reply
+        try:
+            return decode(reply)
+        except Exception as exc:  # noqa: BLE001 - what is paid is not lost
+            _log.critical("an answer died of a bug", exc_info=True)
+            return Cut(f"a bug: {exc!r}", begun=True)
 
-    async def _refused(
-        self, one: Submission, ticket: Ticket, heard: CallResult
+    async def _accept(
+        self, one: Submission, ticket: Ticket, answer: Processing | Success
+    ) -> None:
+        eta = answer.eta if isinstance(answer, Processing) else None
+        receipt = Receipt(
+            answer.id,
+            one.spec.endpoint.name,
+            one.track_id,
+            answer.fetch_result,
+            eta,
+            answer.seed,
+            answer.expected_urls,
+            answer.meta_json,
+        )
+        end = message = None
+        if isinstance(answer, Processing):
+            message = answer.message
+        elif answer.images:
+            end = finished(receipt, answer)
+        try:
+            # Nothing else is done with the answer before it is kept.
+            if end is None:
+                await one.record.accepted(receipt)
+            else:
+                await one.record.done(end)
+        except Exception:  # noqa: BLE001 - what is paid is not lost
+            _log.critical("job %s is not recorded", answer.id, exc_info=True)
+        finally:
+            # Also where we are cancelled: its id is known.
+            one.ticket = None
+            self.queue.accepted(ticket)
+            self.poller.accept(one.watch, receipt, ticket, end, message)
+            one.finish(one.job)
+        self.budget.earn()
+        if one.attempts.breaker is not None:
+            one.attempts.breaker.accepted()
+
+    async def _not_accepted(
+        self,
+        one: Submission,
+        ticket: Ticket,
+        row: SubmitVerdict,
+        heard: CallResult,
     ) -> float:
         """
-        Play out the rows in which it was not accepted.
+        Give the slot back, write it down, and see how to go on.
         """
-        row = judge_submit(heard)
+        attempts = one.attempts
+        attempts.slots = self.queue.slots.limit
         if row is SubmitVerdict.CUT or row is SubmitVerdict.UNKNOWN:
             return await self._no_verdict(one, ticket, heard)
         if row is SubmitVerdict.QUEUE_FULL:
-            self.counts.refusals += 1
+            self.runtime.stats.refusals += 1
             limit = heard.limit if isinstance(heard, Refusal) else None
-            if self.observers:
-                self._tell(one, QueueFull(one.track_id, limit))
+            if self.runtime.observers:
+                one.watch.tell(QueueFull(one.track_id, limit))
             self.queue.refused(ticket, limit)
             await one.record.planned()
             return 0.0
@@ -456,103 +571,17 @@ class Submits:
         self.queue.release(ticket)
         if row is not SubmitVerdict.REFUSED:
             await one.record.planned()
-        match row, heard:
-            case SubmitVerdict.NOT_SENT, Unsent():
-                pause = self._not_sent(one, heard)
-            case SubmitVerdict.SAME_REQUEST, Refusal():
-                pause = self._same_request(one, heard)
-            case SubmitVerdict.BAN, Refusal() | Unreadable():
-                pause = self._ban(one, heard)
-            case SubmitVerdict.LOADING, Refusal():
-                pause = self._loading(one, heard)
-            case SubmitVerdict.UNAVAILABLE, _:
-                pause = self._unavailable(one, heard)
-            case SubmitVerdict.REDIRECT, _:
-                raise ProtocolError(
-                    "the service sent us elsewhere, which an API call does "
-                    "not follow",
-                    _excerpt(heard),
-                )
-            case _:
-                final = self._final(one, heard)
+        try:
+            pause = attempts.pause(row, heard, self.runtime.now())
+        except ModelsLabError as final:
+            if row is SubmitVerdict.REFUSED:
                 await one.record.failed(final)
-                raise final
-        if self.observers:
-            self._tell(
-                one, CallRetried(one.track_id, row.name, one.tries, pause)
+            raise
+        if self.runtime.observers:
+            one.watch.tell(
+                CallRetried(one.track_id, row.name, attempts.unsent, pause)
             )
         return pause
-
-    def _not_sent(self, one: Submission, heard: Unsent) -> float:
-        error = TransportError(heard.reason, sent=False)
-        now = self.jobs.loop.time()
-        one.tries += 1
-        if heard.hopeless:
-            raise error
-        if one.breaker is not None:
-            self._brake(one, Trouble.UNREACHED, error)
-            return backoff(one.tries, self.timeouts, random.random())
-        pause = backoff(one.tries - 1, self.timeouts, random.random())
-        late = now + pause - one.began > self.policy.patience
-        if one.tries >= self.policy.attempts or late:
-            raise error
-        return pause
-
-    def _same_request(self, one: Submission, heard: Refusal) -> float:
-        one.same += 1
-        if one.breaker is None and one.same > 1:
-            raise refusal_error(heard)
-        return heard.retry_after or self.timeouts.same_request
-
-    def _ban(self, one: Submission, heard: Refusal | Unreadable) -> float:
-        pause = heard.retry_after or self.timeouts.ban
-        one.banned += pause
-        if one.breaker is None:
-            if one.banned > self.timeouts.ban_call:
-                raise refusal_error(heard)
-        else:
-            pause = min(pause, self.timeouts.ban_batch)
-            one.breaker.hold_until(self.jobs.loop.time() + pause)
-        return pause
-
-    def _loading(self, one: Submission, heard: Refusal) -> float:
-        if one.loads >= len(self.timeouts.model_loading):
-            raise ServerError(heard.http, heard.message, heard.code)
-        pause = self.timeouts.model_loading[one.loads]
-        one.loads += 1
-        return pause
-
-    def _unavailable(self, one: Submission, heard: CallResult) -> float:
-        error = ServerError(_http(heard), _excerpt(heard))
-        one.unavailable += 1
-        if one.breaker is not None:
-            self._brake(one, Trouble.UNREACHED, error)
-        elif one.unavailable >= self.policy.attempts or (
-            not self.budget.spend()
-        ):
-            raise error
-        pause = backoff(one.unavailable, self.timeouts, random.random())
-        answer = heard.retry_after if isinstance(heard, Refusal) else None
-        return max(pause, min(answer or 0.0, self.timeouts.ban_call))
-
-    def _final(self, one: Submission, heard: CallResult) -> ModelsLabError:
-        """
-        The error of a request that is refused for what it is.
-        """
-        error: ModelsLabError
-        if isinstance(heard, Refusal) and heard.word == "failed" and heard.id:
-            error = GenerationFailedError(
-                heard.id,
-                one.track_id,
-                heard.message,
-                json.loads(heard.raw_json),
-            )
-        elif isinstance(heard, Refusal | Unreadable):
-            error = refusal_error(heard)
-        else:
-            error = InvalidRequestError(_http(heard), _excerpt(heard))
-        self._brake(one, Trouble.REFUSED, error, str(error))
-        return error
 
     async def _no_verdict(
         self, one: Submission, ticket: Ticket, heard: CallResult
@@ -560,81 +589,32 @@ class Submits:
         """
         Sent, and nobody knows: it may run, and be billed.
         """
-        # What has run longest is likely to be over; the slot comes back then.
-        usual = self.jobs.usual or self.timeouts.unknown_slot
-        self.jobs.loop.call_later(
-            min(usual, self.timeouts.unknown_slot), self.queue.release, ticket
-        )
-        phase: Phase = "verdict"
-        if isinstance(heard, Cut):
-            phase = "reading" if heard.begun else "waiting"
-        error = self._unknown(one, phase, _excerpt(heard))
+        # The slot stays with the request that may run.  What has run longest
+        # is likely to be over; it comes back then.
+        most = self.runtime.timeouts.unknown_slot
+        usual = min(self.poller.usual or most, most)
+        self.runtime.loop.call_later(usual, self.queue.release, ticket)
+        self.queue.leave(ticket)
+        one.ticket = None
+        error = one.attempts.no_verdict(heard)
+        self._unknown(one, error)
         await one.record.unknown(error)
-        if one.unknowns <= self.policy.resubmit_unknown:
-            await one.record.planned()
-            return backoff(one.unknowns, self.timeouts, random.random())
-        self._brake(one, Trouble.UNKNOWN, error)
-        if isinstance(heard, Cut):
-            raise error from TransportError(heard.reason, sent=True)
-        raise error from ProtocolError(
-            f"HTTP {_http(heard)} without a verdict", _excerpt(heard)
-        )
+        pause = one.attempts.after_unknown(error, self.runtime.now())
+        await one.record.planned()
+        return pause
 
-    def _unknown(
-        self, one: Submission, phase: Phase, reason: str
-    ) -> OutcomeUnknownError:
-        one.unknowns += 1
-        self.counts.unknown += 1
-        self.counts.unknown_ids.append(one.track_id)
-        error = OutcomeUnknownError(one.track_id, phase, reason)
+    def _unknown(self, one: Submission, error: OutcomeUnknownError) -> None:
+        one.attempts.unknown += 1
+        stats = self.runtime.stats
+        stats.unknown += 1
+        stats.unknown_ids.append(one.track_id)
         _log.warning("%s", error)
-        if self.observers:
-            self._tell(one, OutcomeUnknown(one.track_id, reason))
-        return error
-
-    def _brake(
-        self,
-        one: Submission,
-        trouble: Trouble,
-        error: ModelsLabError,
-        words: str = "",
-    ) -> None:
-        if one.breaker is not None:
-            one.breaker.failed(
-                trouble,
-                error,
-                self.jobs.loop.time(),
-                slots=self.queue.slots.limit,
-                words=words,
-            )
-
-    def _tell(self, one: Submission, event: Event) -> None:
-        self.jobs.tell(one.job, event)
+        if self.runtime.observers:
+            one.watch.tell(OutcomeUnknown(one.track_id, error.reason))
 
 
-def _given_up(one: Submission) -> ModelsLabError:
+def new_track_id() -> str:
     """
-    What those hear who wait for the job of a cancelled submission.
+    18 random decimal digits: some pages of the service type it an integer.
     """
-    if one.unknowns:
-        return OutcomeUnknownError(one.track_id, "cancelled", "gave up")
-    return JobUnfinishedError(None, one.track_id, 0.0, sent=False)
-
-
-def _done(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _http(heard: CallResult) -> int:
-    return 0 if isinstance(heard, Unsent | Cut) else heard.http
-
-
-def _excerpt(heard: CallResult) -> str:
-    match heard:
-        case Unsent(reason=reason) | Cut(reason=reason):
-            return reason
-        case Refusal(message=words) | Unreadable(excerpt=words):
-            return f"HTTP {heard.http}: {words}"
-        case Success(http=http) | Processing(http=http):
-            return f"HTTP {http}: accepted without an id"
+    return str(random.randrange(10**17, 10**18))

@@ -1,0 +1,152 @@
+"""
+What a client is asked for one by one: pictures, jobs, files.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pathlib import Path
+
+from ._engine.job import Job
+from ._lifetime import Lifetime
+from ._rooms import check_call
+from .results import Generation, Image, Stats
+from .specs import Spec
+
+
+class Calls:
+    """
+    The calls of a client that give one thing each.
+    """
+
+    def __init__(self, lifetime: Lifetime) -> None:
+        self._lifetime = lifetime
+
+    async def generate(
+        self,
+        spec: Spec,
+        *,
+        timeout: float | None = None,
+        priority: int = 0,
+    ) -> Generation:
+        """
+        Ask for pictures, and wait for them.
+
+        Args:
+            spec: What to ask for.
+
+            timeout: Seconds to wait, the queue included.  Neither a timeout
+                nor a cancelled task loses the job: see `jobs`.
+
+            priority: Place in the queue: lower goes first, 0 for calls, 10
+                for batches.
+
+        Raises:
+            ConfigurationError: No spec, or an option that cannot be.
+
+            JobUnfinishedError: Time is up; *sent* says whether a request left.
+
+            OutcomeUnknownError: A request left, and no verdict came.
+
+            ModelsLabError: What the service, or the network, said.
+        """
+        check_call(spec, timeout, priority)
+        submitter = self._lifetime.open().submitter
+        return await submitter.generate(spec, timeout, priority)
+
+    async def submit(
+        self,
+        spec: Spec,
+        *,
+        timeout: float | None = None,
+        priority: int = 0,
+    ) -> Job:
+        """
+        Ask for pictures, and wait until the service has taken the job.
+
+        Raises: as `generate`.
+        """
+        check_call(spec, timeout, priority)
+        submitter = self._lifetime.open().submitter
+        return await submitter.submit(spec, timeout, priority)
+
+    def job(
+        self, id_or_handle: str | int, *, endpoint: type[Spec] | None = None
+    ) -> Job:
+        """
+        Take up a job by its id, or by its `Job.handle`; no I/O.
+
+        Args:
+            id_or_handle: One of the two.
+
+            endpoint: What kind of spec the job of an id was asked for with:
+                None is `TextToImage`.  A handle knows it.
+
+        Raises:
+            ConfigurationError: It is neither.
+        """
+        return self._lifetime.job(id_or_handle, endpoint)
+
+    def jobs(self) -> tuple[Job, ...]:
+        """
+        Every unfinished job, also those that nobody waits for.
+        """
+        rooms = self._lifetime.rooms
+        return () if rooms is None else rooms.jobs()
+
+    def stats(self) -> Stats:
+        """
+        What was done so far, since the client was last opened.
+        """
+        rooms, slots = self._lifetime.rooms, self._lifetime.options.slots
+        return Stats(slots=slots or 5) if rooms is None else rooms.stats()
+
+    # Pictures
+
+    async def download(
+        self,
+        generation: Generation,
+        directory: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+    ) -> tuple[Path, ...]:
+        """
+        Save a generation's pictures, as ``{id}-{n}.{ext}`` in *directory*.
+
+        Each is whole or not there at all.  A link that is missing for a while
+        is waited for; then its proxy is tried, then fresh links.
+
+        Args:
+            generation: Whose pictures.
+
+            directory: Made where it is missing.
+
+            overwrite: Replace what is there; else the same picture is kept,
+                and another one of that name is an error.
+
+        Raises:
+            DownloadError: What could not be had, with the *paths* that could.
+        """
+        rooms = self._lifetime.open()
+        return await rooms.download(
+            generation, Path(directory), overwrite=overwrite
+        )
+
+    async def save(self, image: Image, path: str | os.PathLike[str]) -> Path:
+        """
+        Save one picture to exactly *path*, replacing what is there.
+
+        Raises:
+            DownloadError: It could not be had, or not be kept.
+        """
+        return await self._lifetime.open().downloads.save(image, Path(path))
+
+    async def read(self, image: Image) -> bytes:
+        """
+        One picture's bytes, whole.
+
+        Raises:
+            DownloadError: It could not be had.
+        """
+        return await self._lifetime.open().downloads.read(image)

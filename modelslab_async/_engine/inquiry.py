@@ -1,0 +1,176 @@
+"""
+How one job is asked for: the question, its form, and what was heard last.
+
+* The service says where a job can be asked for; where that is not its own
+  place, the documented one is asked.
+* A 404 or 405 that is not the service's own "Request not found": the other
+  documented form, where only the body names the job, is tried, and kept for
+  that job if it answers.
+* The id in the link may differ from the job's own; the link's is asked first.
+"""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+
+from .._protocol.decode import decode
+from .._protocol.encode import (
+    encode_poll,
+    fetch_result_id,
+    fetch_url,
+    other_fetch_url,
+)
+from .._protocol.replies import (
+    Call,
+    CallResult,
+    Processing,
+    Refusal,
+    Reply,
+    Topic,
+    Unreadable,
+)
+from ..errors import ConfigurationError
+from ..results import Receipt
+from ..specs import SPECS
+from .http import SessionPool
+from .runtime import Tally
+
+
+@attrs.define(eq=False, weakref_slot=False)
+class Inquiry:
+    """
+    The questions after one job.
+
+    What changes: how often it was asked for, and what came of it.
+
+    Attributes:
+        polls: Questions so far.
+
+        due: When the next is, on the clock of the loop; inf: not at all.
+
+        under_way: Whether a question is out now.
+
+        fails: Answers in a row that said nothing of the job.
+
+        empty: Successes without a picture.
+
+        missing: "Request not found" in a row, since *missing_since*.
+
+        other_form: Whether the body alone names it.
+
+        other_id: Whether it is asked for by its own id, not the link's.
+    """
+
+    polls: int = 0
+    due: float = math.inf
+    under_way: bool = False
+    fails: int = 0
+    empty: int = 0
+    missing: int = 0
+    missing_since: float = 0.0
+    other_form: bool = False
+    other_id: bool = False
+    #: The question, made once; None when what it is made of has changed.
+    _call: Call | None = None
+    #: The last answer that said "not yet", and what it means.
+    _body: bytes = b""
+    _heard: Processing | None = None
+
+    async def ask(
+        self, receipt: Receipt, pool: SessionPool, stats: Tally, *, large: bool
+    ) -> CallResult:
+        """
+        Ask once, in the form that the job is known to answer.
+
+        Args:
+            receipt: Whose job.
+
+            pool: The way there.
+
+            stats: Where questions are counted.
+
+            large: Whether the answer may hold the pictures themselves.
+        """
+        heard = await self._ask(receipt, pool, stats, large=large)
+        if _no_such_route(heard):
+            self._switch()
+            other = await self._ask(receipt, pool, stats, large=large)
+            if not _no_such_route(other):
+                return other
+            self._switch()
+        return heard
+
+    def other_name(self, receipt: Receipt) -> bool:
+        """
+        Ask by the job's own id from now on; False where that was done, or
+        would change nothing.
+        """
+        linked = fetch_result_id(receipt.fetch_result)
+        if self.other_id or linked is None or linked == receipt.id:
+            return False
+        self.other_id, self._call = True, None
+        return True
+
+    def over(self) -> None:
+        """
+        Nothing more is asked.
+        """
+        self.due = math.inf
+        self._call, self._body, self._heard = None, b"", None
+
+    async def _ask(
+        self, receipt: Receipt, pool: SessionPool, stats: Tally, *, large: bool
+    ) -> CallResult:
+        if self._call is None:
+            self._call = self._question(receipt, pool.base_url, large=large)
+        stats.polls += 1
+        self.polls += 1
+        reply = await pool.poll(self._call)
+        if not isinstance(reply, Reply):
+            return reply
+        # Most answers repeat the one before, to the byte.
+        before = self._heard
+        if before is not None and (
+            reply.body == self._body and reply.status == before.http
+        ):
+            return before
+        heard = decode(reply)
+        if isinstance(heard, Processing):
+            self._body, self._heard = reply.body, heard
+        return heard
+
+    def _question(self, receipt: Receipt, base: str, *, large: bool) -> Call:
+        if receipt.id is None:
+            raise ConfigurationError("a job without an id cannot be fetched")
+        kind = SPECS.get(receipt.endpoint)
+        if kind is None:
+            words = f"of an endpoint that is not known: {receipt.endpoint!r}"
+            raise ConfigurationError(words)
+        endpoint = kind.endpoint
+        link = None if self.other_id else receipt.fetch_result
+        url = fetch_url(base, link, endpoint, receipt.id)
+        if url == link:
+            # The same text, kept once: there may be 10,000 of these.
+            url = link
+        asked = fetch_result_id(url) or receipt.id
+        if self.other_form:
+            url = other_fetch_url(base, endpoint)
+        return encode_poll(url, asked, base64=large)
+
+    def _switch(self) -> None:
+        """
+        Ask in the other form from now on.
+        """
+        self.other_form = not self.other_form
+        self._call = None
+
+
+def _no_such_route(heard: CallResult) -> bool:
+    match heard:
+        case Refusal(http=404 | 405, topics=topics):
+            return Topic.NOT_FOUND not in topics
+        case Unreadable(http=404 | 405):
+            return True
+    return False

@@ -1,0 +1,436 @@
+"""
+A job as its owner sees it, the handle that outlives its process, and the
+watch behind both.
+
+A `Watch` is written by the poller alone, and by the submitter until the
+service has answered; a `Job` only shows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from contextvars import Context
+from typing import TypeAlias
+
+import attrs
+
+from .._policy.tickets import Ticket
+from .._protocol.encode import clean_id
+from .._protocol.replies import Success
+from ..errors import ConfigurationError, JobUnfinishedError, ModelsLabError
+from ..events import Event
+from ..results import JSON, Generation, JobState, JobUpdate, Receipt
+from ..specs import SPECS, Endpoint, Spec
+from .inquiry import Inquiry
+from .runtime import Runtime
+from .waiters import Waiters, afresh
+
+
+_HANDLE = "ml1."
+
+
+#: Sees that a job is watched where the client is open now, and asked for at
+#: once if so wanted; gives the watch that it has there.
+TakeUp: TypeAlias = "Callable[[Watch, bool], Watch]"
+
+
+# There may be 100,000: no slot is wasted, no waiters are made for nobody.
+@attrs.define(eq=False, weakref_slot=False)
+class Watch:
+    """
+    What is known of one job, for all who hold it.
+
+    What changes: what the service has told of it, and who waits.
+
+    Attributes:
+        receipt: What acceptance told; its id is None before.
+
+        runtime: Where it is watched; None where it never was.
+
+        job: What its owners hold, while it is watched.
+
+        context: In whose name its events are told.
+
+        since: When it was accepted or taken up, on the clock of the loop.
+
+        elapsed: Seconds until it was last seen to run, or to end.
+
+        end: What came of it, once that is known.
+
+        ticket: The slot that it holds.
+
+        inquiry: How it is asked for.
+    """
+
+    receipt: Receipt
+    spec: Spec | None = None
+    runtime: Runtime | None = None
+    job: Job | None = None
+    context: Context | None = None
+    state: JobState = JobState.PROCESSING
+    eta: float | None = None
+    message: str | None = None
+    since: float = 0.0
+    elapsed: float = 0.0
+    end: Generation | ModelsLabError | None = None
+    ticket: Ticket | None = None
+    inquiry: Inquiry = attrs.field(factory=Inquiry)
+    _over: Waiters | None = None
+    _news: Waiters | None = None
+
+    @property
+    def over(self) -> Waiters:
+        """
+        Who waits for its end.
+        """
+        self._over = self._over or Waiters()
+        return self._over
+
+    @property
+    def news(self) -> Waiters:
+        """
+        Who waits until it was asked for once more.
+        """
+        self._news = self._news or Waiters()
+        return self._news
+
+    @property
+    def ended(self) -> bool:
+        """
+        Whether nothing more is to come; we may have stopped too early.
+        """
+        return self.end is not None and self.state is not JobState.UNFINISHED
+
+    def outcome(self) -> Generation:
+        """
+        Its pictures.
+
+        Raises:
+            ModelsLabError: Why there are none.
+        """
+        if isinstance(self.end, Generation):
+            return self.end
+        if self.end is None:
+            raise JobUnfinishedError(self.receipt.id, self.receipt.track_id)
+        raise afresh(self.end) from self.end.__cause__
+
+    def update(self) -> JobUpdate:
+        """
+        How it stands.
+        """
+        elapsed = self.elapsed
+        if self.since and self.end is None:
+            elapsed = asyncio.get_running_loop().time() - self.since
+        return JobUpdate(
+            self.state, self.eta, elapsed, self.inquiry.polls, self.message
+        )
+
+    def kind(self) -> object:
+        """
+        Jobs of one kind take about the same time.
+        """
+        return self.receipt.endpoint if self.spec is None else self.spec.kind
+
+    def wake(self, error: ModelsLabError | None = None) -> None:
+        """
+        Wake all who wait: with *error*, or to see how it ended.
+        """
+        if self._over is not None:
+            self._over.wake(error)
+        self.wake_news(error)
+
+    def wake_news(self, error: ModelsLabError | None = None) -> None:
+        """
+        Wake those who wait until it was asked for.
+        """
+        if self._news is not None:
+            self._news.wake(error)
+
+    def tell(self, event: Event) -> None:
+        """
+        Tell those who watch the client.
+        """
+        if self.runtime is not None:
+            self.runtime.observers.tell(event, self.context)
+
+    def learn(self, other: Receipt) -> None:
+        """
+        Add what another receipt of the same job knows, and this one lacks.
+        """
+        ours = self.receipt
+        if ours != other:
+            self.receipt = attrs.evolve(
+                ours,
+                track_id=ours.track_id or other.track_id,
+                fetch_result=ours.fetch_result or other.fetch_result,
+                eta=other.eta if ours.eta is None else ours.eta,
+                seed=other.seed if ours.seed is None else ours.seed,
+                expected_urls=ours.expected_urls or other.expected_urls,
+                meta_json=other.meta_json
+                if ours.meta_json == b"{}"
+                else ours.meta_json,
+            )
+
+
+class Job:
+    """
+    A request that was accepted, or is about to be.
+
+    Await it, or `result`, for its `Generation`; it goes on being watched
+    when whoever waits goes away.
+    """
+
+    __slots__ = ("_take_up", "_watch")
+
+    def __init__(self, watch: Watch, take_up: TakeUp) -> None:
+        self._watch = watch
+        self._take_up = take_up
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id or self.track_id} {self.state.value}>"
+
+    @property
+    def id(self) -> str | None:
+        """
+        The service's id; None until it has answered.
+        """
+        return self._watch.receipt.id
+
+    @property
+    def track_id(self) -> str | None:
+        """
+        The name of the request.
+        """
+        return self._watch.receipt.track_id
+
+    @property
+    def receipt(self) -> Receipt:
+        """
+        All that was told when it was accepted.
+        """
+        return self._watch.receipt
+
+    @property
+    def spec(self) -> Spec | None:
+        """
+        What was asked for; None for jobs taken up by their id.
+        """
+        return self._watch.spec
+
+    @property
+    def state(self) -> JobState:
+        """
+        How it stands, as far as we know.
+        """
+        return self._watch.state
+
+    @property
+    def eta(self) -> float | None:
+        """
+        Seconds that the service guessed last.
+        """
+        return self._watch.eta
+
+    @property
+    def expected_urls(self) -> tuple[str, ...]:
+        """
+        Where the pictures will lie; answers 404 until then.
+        """
+        return self._watch.receipt.expected_urls
+
+    @property
+    def handle(self) -> str:
+        """
+        A text to store: `ModelsLab.job()` takes the job up from it, in any
+        process, with all that the service told when it accepted it.
+        """
+        return packed(self._watch.receipt)
+
+    def __await__(self) -> Generator[object, None, Generation]:
+        return self.result().__await__()
+
+    async def result(self, timeout: float | None = None) -> Generation:
+        """
+        Wait for the pictures.
+
+        Args:
+            timeout: Seconds to wait; None waits until the client's
+                *job_timeout* after the job's acceptance.
+
+        Raises:
+            GenerationFailedError: The service gave up on it.
+
+            JobNotFoundError: The service does not know it.
+
+            JobUnfinishedError: Time is up; the job goes on.
+
+            OutcomeUnknownError: Its request got no verdict.
+
+            ApiError: The account was refused while we waited.
+        """
+        watch = self._watch
+        if not watch.ended:
+            watch = self._taken_up()
+            started = asyncio.get_running_loop().time()
+            if not await watch.over.wait(timeout) and watch.end is None:
+                waited = asyncio.get_running_loop().time() - started
+                raise JobUnfinishedError(self.id, self.track_id, waited)
+        return watch.outcome()
+
+    async def refresh(self) -> JobUpdate:
+        """
+        Ask the service now, once; give how the job stands.
+
+        Raises:
+            ApiError: The account was refused.
+        """
+        if not self._watch.ended:
+            await self._taken_up(now=True).news.wait()
+        return self._watch.update()
+
+    async def updates(self) -> AsyncIterator[JobUpdate]:
+        """
+        Give how the job stands, now and after each poll, until it ends.
+
+        Raises:
+            ApiError: The account was refused while we waited.
+        """
+        yield self._watch.update()
+        while self._watch.end is None:
+            await self._taken_up().news.wait()
+            yield self._watch.update()
+
+    def _taken_up(self, *, now: bool = False) -> Watch:
+        """
+        Its watch where the client is open now; two jobs of one id share one.
+        """
+        watch = self._watch = self._take_up(self._watch, now)
+        if watch.job is None:
+            watch.job = self
+        return watch
+
+
+def finished(receipt: Receipt, answer: Success) -> Generation:
+    """
+    A job's pictures: what the answer to a poll lacks, the receipt has.
+    """
+    return Generation(
+        id=receipt.id,
+        track_id=receipt.track_id,
+        images=answer.images,
+        seed=receipt.seed if answer.seed is None else answer.seed,
+        generation_time=answer.generation_time,
+        nsfw=answer.nsfw,
+        meta_json=receipt.meta_json
+        if answer.meta_json == b"{}"
+        else answer.meta_json,
+        raw_json=answer.raw_json,
+    )
+
+
+def renewed(known: Generation, links: Generation) -> Generation:
+    """
+    The same generation with fresh links, and all that was known of it.
+    """
+    return attrs.evolve(
+        links,
+        track_id=known.track_id,
+        seed=links.seed if known.seed is None else known.seed,
+        generation_time=links.generation_time
+        if known.generation_time is None
+        else known.generation_time,
+        nsfw=links.nsfw if known.nsfw is None else known.nsfw,
+        meta_json=links.meta_json
+        if known.meta_json == b"{}"
+        else known.meta_json,
+    )
+
+
+def receipt_of(text: str | int, endpoint: Endpoint) -> Receipt:
+    """
+    What a job's id, or its handle, tells of it.
+
+    Args:
+        text: One of the two; a handle knows its endpoint.
+
+        endpoint: Of an id.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if isinstance(text, str) and text.startswith(_HANDLE):
+        return _unpacked(text)
+    job_id = clean_id(text)
+    if job_id is None:
+        raise ConfigurationError(
+            f"not a job's id: {str(text)[:40]!r}; "
+            "an id has up to 128 letters, digits, - and _"
+        )
+    return Receipt(job_id, endpoint.name)
+
+
+def packed(receipt: Receipt) -> str:
+    """
+    The handle of a job.
+    """
+    facts: dict[str, JSON] = {
+        "e": receipt.endpoint,
+        "i": receipt.id,
+        "t": receipt.track_id,
+        "f": receipt.fetch_result,
+        "s": receipt.seed,
+        "u": list(receipt.expected_urls),
+    }
+    # Zero is a seed.
+    known = {k: fact for k, fact in facts.items() if fact not in (None, [])}
+    text = json.dumps(known, separators=(",", ":"))
+    return _HANDLE + base64.urlsafe_b64encode(text.encode()).decode().rstrip(
+        "="
+    )
+
+
+def _unpacked(handle: str) -> Receipt:
+    text = handle.removeprefix(_HANDLE)
+    try:
+        facts = json.loads(
+            base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        )
+    except (ValueError, binascii.Error, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        facts = {}
+    job_id, endpoint = clean_id(facts.get("i")), facts.get("e")
+    if job_id is None or not isinstance(endpoint, str):
+        raise ConfigurationError(f"not a job's handle: {handle[:40]!r}")
+    if endpoint not in SPECS:
+        raise ConfigurationError(
+            f"a job's handle of an endpoint that is not known: {endpoint!r}"
+        )
+    track_id, link, seed, urls = (facts.get(k) for k in "tfsu")
+    return Receipt(
+        job_id,
+        endpoint,
+        track_id if isinstance(track_id, str) else None,
+        link if isinstance(link, str) else None,
+        seed=seed if isinstance(seed, int) else None,
+        expected_urls=tuple(u for u in urls if isinstance(u, str))
+        if isinstance(urls, list)
+        else (),
+    )
+
+
+def named(jobs: Iterable[Job]) -> str:
+    """
+    Jobs by what takes them up again: handles, or track_ids where none is.
+    """
+    return ", ".join(
+        f"track_id {job.track_id}"
+        if job.id is None
+        else f"job {job.id} ({job.handle})"
+        for job in jobs
+    )

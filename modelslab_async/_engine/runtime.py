@@ -1,0 +1,115 @@
+"""
+What everything on one event loop shares: the loop and its process, timeouts,
+observers, what is counted, and threads of our own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+import attrs
+
+from .._policy.timeouts import Timeouts
+from ..errors import ClientClosedError, WrongLoopError
+from ..events import Observers
+
+
+#: Threads for DNS and disk: as many pictures are written at once, and a slow
+#: disk leaves room for names.
+_THREADS = 8
+
+
+@attrs.define(eq=False)
+class Tally:
+    """
+    What a client has done so far, for `ModelsLab.stats()`.
+    """
+
+    accepted: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    polls: int = 0
+    refusals: int = 0
+    unknown: int = 0
+    #: The last of them, by track_id.
+    unknown_ids: deque[str] = attrs.field(factory=lambda: deque(maxlen=1000))
+
+
+@attrs.define(eq=False, repr=False)
+class Runtime:
+    """
+    One event loop, and what lives there.
+
+    What changes: what is counted, and whether it was closed.
+    """
+
+    timeouts: Timeouts
+    observers: Observers
+    stats: Tally = attrs.field(factory=Tally, init=False)
+    loop: asyncio.AbstractEventLoop = attrs.field(
+        factory=asyncio.get_running_loop, init=False
+    )
+    pid: int = attrs.field(factory=os.getpid, init=False)
+    closed: bool = attrs.field(default=False, init=False)
+    _executor: ThreadPoolExecutor | None = attrs.field(
+        default=None, init=False
+    )
+
+    def now(self) -> float:
+        """
+        Seconds on the loop's clock.
+        """
+        return self.loop.time()
+
+    @property
+    def executor(self) -> ThreadPoolExecutor:
+        """
+        Threads of our own: the loop's may be full of callers who wait for us.
+        """
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(_THREADS, "modelslab_async")
+        return self._executor
+
+    def check(self) -> None:
+        """
+        Refuse what comes too late, or from elsewhere.
+
+        Raises:
+            ClientClosedError: The client was closed.
+
+            WrongLoopError: This is another loop, or another process.
+        """
+        if os.getpid() != self.pid:
+            raise WrongLoopError(
+                "the client was opened before a fork; make one in each process"
+            )
+        if self.loop.is_closed():
+            raise WrongLoopError(
+                "the job's event loop is closed; "
+                "take it up with `lab.job(job.handle)`"
+            )
+        if asyncio.get_running_loop() is not self.loop:
+            raise WrongLoopError(
+                "the client is open on another event loop; "
+                "use one client for each loop"
+            )
+        if self.closed:
+            raise ClientClosedError
+
+    def closed_here(self) -> bool:
+        """
+        Whether this was closed, on the loop that runs now.
+        """
+        return self.closed and self.loop is asyncio.get_running_loop()
+
+    def close(self) -> None:
+        """
+        Let go of the threads; what runs in them comes to its end.
+        """
+        self.closed = True
+        if self._executor is not None:
+            self._executor.shutdown(wait=False)

@@ -1,0 +1,354 @@
+"""
+What a client was told, and what it has built of that on one event loop.
+
+`build` is the one place that knows how everything below fits together.
+"""
+
+from __future__ import annotations
+
+import math
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeGuard
+
+import attrs
+
+from ._engine.api_key import ApiKey
+from ._engine.http import NetworkOptions, SessionPool
+from ._engine.job import Job, TakeUp, Watch, receipt_of, renewed
+from ._engine.links import origin_of
+from ._engine.poller import Poller
+from ._engine.runtime import Runtime
+from ._engine.slot_queue import SlotQueue
+from ._engine.submitter import Submitter
+from ._policy.breakers import AccountBreaker
+from ._policy.polling import Pace, PollSchedule
+from ._policy.retry import RetryBudget, RetryPolicy
+from ._policy.slots import Slots
+from ._policy.timeouts import Timeouts
+from .errors import ConfigurationError, ModelsLabError
+from .events import Observer, Observers
+from .results import Generation, Receipt, Stats
+from .specs import SPECS, Endpoint, Spec
+
+
+if TYPE_CHECKING:
+    # Only where it is needed: who imports us for a picture or two should not
+    # wait for what saves them.
+    from ._output.download import Downloads
+
+
+@attrs.frozen
+class Options:
+    """
+    What a client was told.
+
+    Attributes:
+        origin: What a journal is bound to; a simulator's port is another
+            each time, so it goes by another name.
+
+        run: Which simulator it is; its jobs end with it.
+
+    """
+
+    key: ApiKey = attrs.field(repr=False)
+    base_url: str
+    slots: int | None
+    job_timeout: float
+    polling: PollSchedule
+    retry: RetryPolicy
+    observers: tuple[Observer, ...]
+    network: NetworkOptions
+    timeouts: Timeouts
+    origin: str = attrs.field()
+    run: str | None = None
+
+    @origin.default
+    def _origin_of_url(self) -> str:
+        return origin_of(self.base_url)
+
+    def check(self, others: Iterable[str] = ()) -> None:
+        """
+        Refuse what cannot be.
+
+        Raises:
+            ConfigurationError: All of it, and *others*.
+        """
+        faults = [*others, *self._faults()]
+        if faults:
+            raise ConfigurationError("; ".join(faults))
+
+    def _faults(self) -> Iterator[str]:
+        if not self.origin:
+            yield f"base_url: an http(s) address, not {self.base_url!r}"
+        if self.slots is not None and not _whole(self.slots):
+            yield f"slots: a whole number from 1, or None, not {self.slots!r}"
+        if not _above_zero(self.job_timeout):
+            yield f"job_timeout: seconds above 0, not {self.job_timeout!r}"
+        most = self.network.max_downloads
+        if not _whole(most):
+            yield f"max_downloads: a whole number from 1, not {most!r}"
+        for name, value, kind, example in (
+            ("polling", self.polling, PollSchedule, ", as .fixed(2) gives,"),
+            ("retry", self.retry, RetryPolicy, ""),
+            ("timeouts", self.timeouts, Timeouts, ""),
+        ):
+            if not isinstance(value, kind):
+                yield f"{name}: a {kind.__name__}{example}, not {value!r}"
+        for observer in self.observers:
+            if not _callable(observer):
+                yield f"observers: functions of one event, not {observer!r}"
+
+
+class Guest(Protocol):
+    """
+    What has to end before the client does: a batch, which lives above us.
+    """
+
+    def stop(self, error: ModelsLabError | None = None) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+@attrs.define(eq=False, repr=False)
+class Rooms:
+    """
+    What lives on one event loop.
+
+    What changes: the batches that run there.
+    """
+
+    options: Options
+    runtime: Runtime
+    pool: SessionPool
+    queue: SlotQueue
+    poller: Poller
+    submitter: Submitter
+    take_up: TakeUp
+    batches: set[Guest] = attrs.field(factory=set, init=False)
+    _downloads: Downloads | None = attrs.field(default=None, init=False)
+
+    @property
+    def downloads(self) -> Downloads:
+        """
+        The way to disk, made when it is first gone.
+        """
+        if self._downloads is None:
+            from ._output.disk import Disk
+            from ._output.download import Downloads
+
+            self._downloads = Downloads(
+                self.pool.open_file,
+                self.runtime.timeouts,
+                Disk(self.runtime.executor),
+            )
+        return self._downloads
+
+    def jobs(self) -> tuple[Job, ...]:
+        """
+        Every unfinished job, and the requests that may be at the service.
+        """
+        return (*self.poller.jobs(), *self.submitter.jobs())
+
+    def resume(self, receipt: Receipt, spec: Spec | None = None) -> Job:
+        """
+        Take up a job that ran when it was last seen: it holds a slot at once.
+        """
+        watch = self.poller.resume(Watch(receipt, spec))
+        if watch.job is None:
+            watch.job = Job(watch, self.take_up)
+        return watch.job
+
+    async def renew(
+        self, generation: Generation, receipt: Receipt | None = None
+    ) -> Generation:
+        """
+        Ask for fresh links of a generation; all else of it stays.
+
+        Args:
+            generation: Which has an id.
+
+            receipt: What its acceptance told, where that is known.
+
+        Raises:
+            JobError: There are none any more.
+        """
+        if receipt is None:
+            receipt = receipt_of(generation.id or "", endpoint_of(None))
+        job = Job(Watch(receipt), self.take_up)
+        links = await job.result(self.runtime.timeouts.late_link)
+        return renewed(generation, links)
+
+    async def download(
+        self, generation: Generation, directory: Path, *, overwrite: bool
+    ) -> tuple[Path, ...]:
+        """
+        Save a generation's pictures; see `ModelsLab.download`.
+        """
+        saved = await self.downloads.store(
+            generation,
+            directory,
+            fresh=partial(self.renew, generation) if generation.id else None,
+            overwrite=overwrite,
+        )
+        for one in saved:
+            self.runtime.observers.saved(
+                generation.track_id, generation.id, str(one.path)
+            )
+        return tuple(one.path for one in saved)
+
+    def stats(self) -> Stats:
+        """
+        What was done so far.
+        """
+        tally, slots = self.runtime.stats, self.queue.slots
+        return Stats(
+            accepted=tally.accepted,
+            succeeded=tally.succeeded,
+            failed=tally.failed,
+            unknown=tally.unknown,
+            unknown_ids=tuple(tally.unknown_ids),
+            polls=tally.polls,
+            refusals=tally.refusals,
+            unfinished=len(self.jobs()),
+            waiting=slots.waiting,
+            slots=slots.limit,
+            slots_held=slots.held,
+        )
+
+
+def build(options: Options, take_up: TakeUp) -> Rooms:
+    """
+    All that a client needs, on the running loop; no I/O yet.
+    """
+    timeouts = options.timeouts
+    runtime = Runtime(timeouts, Observers(list(options.observers)))
+    budget = RetryBudget(options.retry.budget)
+    pool = SessionPool(
+        key=options.key,
+        base_url=options.base_url,
+        timeouts=timeouts,
+        options=options.network,
+    )
+    slots = Slots(
+        slots=options.slots,
+        ageing=timeouts.queue_ageing,
+        shortest=timeouts.reopen_first,
+        longest=timeouts.reopen_longest,
+        patience=timeouts.probe_answer,
+    )
+    account = AccountBreaker(timeouts.account_probe)
+    queue = SlotQueue(slots, account, runtime)
+    poller = Poller(
+        runtime,
+        pool,
+        queue,
+        budget,
+        options.job_timeout,
+        Pace(options.polling),
+    )
+    submitter = Submitter(
+        runtime, pool, queue, poller, options.retry, budget, take_up
+    )
+    pool.open()
+    return Rooms(options, runtime, pool, queue, poller, submitter, take_up)
+
+
+def key_faults(api_key: object) -> list[str]:
+    """
+    What is wrong with a key.
+    """
+    if api_key is None or (isinstance(api_key, str) and not api_key.strip()):
+        fault = (
+            "api_key: none given; get one at "
+            "https://modelslab.com/dashboard/api-keys and set "
+            "MODELSLAB_API_KEY"
+        )
+        return [fault]
+    if isinstance(api_key, str) or callable(api_key):
+        return []
+    return ["api_key: a text, or a function that gives one"]
+
+
+def check_call(spec: object, timeout: object, priority: object) -> None:
+    """
+    Refuse what cannot be asked for.
+
+    Raises:
+        ConfigurationError: All that is wrong.
+    """
+    faults = list(spec_faults(spec))
+    if timeout is not None and not (_number(timeout) and timeout >= 0):
+        faults.append(f"timeout: seconds, or None, not {timeout!r}")
+    faults += priority_faults(priority)
+    if faults:
+        raise ConfigurationError("; ".join(faults))
+
+
+def spec_faults(spec: object) -> Iterable[str]:
+    """
+    What is wrong with what should be a spec, and what to write instead.
+    """
+    if isinstance(spec, Spec):
+        return
+    kind = next(iter(SPECS.values())).__name__
+    if isinstance(spec, str):
+        yield f"a spec is needed: {kind}({spec[:40]!r}, model_id=…)"
+    elif isinstance(spec, type) and issubclass(spec, Spec):
+        yield f"a spec is needed, not its class: {spec.__name__}(…)"
+    else:
+        yield (
+            "a spec is needed, such as "
+            f'{kind}("a cat", model_id="flux"), not {str(spec)[:40]!r}'
+        )
+
+
+def priority_faults(priority: object) -> Iterable[str]:
+    """
+    What is wrong with a place in the queue.
+    """
+    if not isinstance(priority, int) or isinstance(priority, bool):
+        yield f"priority: a whole number, lower first, not {priority!r}"
+
+
+def endpoint_of(kind: object) -> Endpoint:
+    """
+    The endpoint of a kind of spec; None stands for the first of `SPECS`.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if kind is None:
+        kind = next(iter(SPECS.values()))
+    if isinstance(kind, type) and issubclass(kind, Spec):
+        return kind.endpoint
+    raise ConfigurationError(
+        f"endpoint: a class of `specs`, such as "
+        f"{next(iter(SPECS.values())).__name__}, not {kind!r}"
+    )
+
+
+def _whole(number: object) -> bool:
+    return (
+        isinstance(number, int)
+        and not isinstance(number, bool)
+        and number >= 1
+    )
+
+
+def _callable(value: object) -> bool:
+    return callable(value)
+
+
+def _number(value: object) -> TypeGuard[float]:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and not math.isnan(value)
+    )
+
+
+def _above_zero(value: object) -> bool:
+    return _number(value) and value > 0
