@@ -20,6 +20,7 @@ import attrs
 import pytest
 
 from journals import MemoryJournal
+from waiting import until
 
 from modelslab_async import Job, ModelsLab, TextToImage
 from modelslab_async._policy.timeouts import Timeouts
@@ -453,9 +454,7 @@ async def test_an_answer_after_the_journal_was_closed(
         async with lab.batch(specs(1), output=tmp_path):
             while not simulator.books.accepted:
                 await asyncio.sleep(0)
-        rooms = lab._lifetime.rooms
-        assert rooms is not None
-        await asyncio.wait({one.task for one in rooms.submitter.under_way})
+        await until(lambda: all(job.id for job in lab.jobs()))
         watched: tuple[Job, ...] = lab.jobs()
         await asyncio.gather(*watched)
         held = lab.stats().slots_held

@@ -1,19 +1,21 @@
 """
-What came of one item, and how a batch stands.
+What came of one item, how a batch stands, and who takes its outcomes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import attrs
 
 from ..errors import ConfigurationError, ModelsLabError
 from ..journal.protocol import Journal
-from ..results import Generation as Pictures
+from ..results import Generation
 from ..specs import Spec
 
 
@@ -36,11 +38,11 @@ class Outcome:
     item: str | None = None
     track_id: str | None = None
     job_id: str | None = None
-    generation: Pictures | None = None
+    generation: Generation | None = None
     error: ModelsLabError | None = None
     paths: tuple[Path, ...] = ()
 
-    def unwrap(self) -> Pictures:
+    def unwrap(self) -> Generation:
         """
         The generation.
 
@@ -64,7 +66,7 @@ class BatchProgress:
 
         failed: Outcomes with errors.
 
-        in_flight: Items that were asked for and have not ended.
+        in_flight: Items whose request left and that have not ended.
 
         waiting: Items that were pulled and not yet asked for.
 
@@ -109,3 +111,198 @@ class BatchOptions:
     resubmit_unknown: bool
     resubmit_failed: bool
     new_key: bool
+
+    def bound_reached(self) -> ModelsLabError:
+        """
+        Why nothing more is asked for.
+        """
+        bounds = [
+            f"{name}={bound}"
+            for name, bound in (
+                ("max_jobs", self.max_jobs),
+                ("max_images", self.max_images),
+            )
+            if bound is not None
+        ]
+        return ModelsLabError(
+            f"{' or '.join(bounds)} is reached; nothing more is asked for"
+        )
+
+
+@attrs.define(eq=False)
+class Tally:
+    """
+    What a batch counts.
+
+    What changes: the counts.
+
+    Attributes:
+        fresh: Outcomes of this run, and not of an earlier one.
+
+        requests: What was asked for in this run; *pictures* so many of them.
+
+        elsewhere: Items that ended before the input came to them, if it ever
+            does, by index.
+    """
+
+    done: int = 0
+    failed: int = 0
+    images: int = 0
+    fresh: int = 0
+    requests: int = 0
+    pictures: int = 0
+    elsewhere: set[int] = attrs.field(factory=set)
+
+    def count(self, outcome: Outcome, *, fresh: bool) -> None:
+        """
+        One more item has come to its end.
+        """
+        self.fresh += fresh
+        if outcome.generation is None:
+            self.failed += 1
+        else:
+            self.done += 1
+            self.images += len(outcome.generation.images)
+
+    def ask(self, pictures: int) -> None:
+        """
+        One more request is made, for so many pictures.
+        """
+        self.requests += 1
+        self.pictures += pictures
+
+    def within_bounds(self, options: BatchOptions, pictures: int) -> bool:
+        """
+        Whether one more request, for so many pictures, may be made.
+        """
+        jobs, images = options.max_jobs, options.max_images
+        return (jobs is None or self.requests < jobs) and (
+            images is None or self.pictures + pictures <= images
+        )
+
+    def failed_enough(self, options: BatchOptions) -> bool:
+        """
+        Whether as many have failed as the caller bears.
+        """
+        most = options.max_failures
+        return most is not None and self.failed >= most
+
+    def progress(
+        self, total: int | None, elapsed: float, in_flight: int, waiting: int
+    ) -> BatchProgress:
+        """
+        How it stands after *elapsed* seconds.
+        """
+        ended = self.done + self.failed
+        rate = self.fresh / elapsed if elapsed > 0 else 0.0
+        left = None
+        if total is not None and rate > 0:
+            left = max(0, total - ended) / rate
+        return BatchProgress(
+            total=total,
+            done=self.done,
+            failed=self.failed,
+            in_flight=in_flight,
+            waiting=waiting,
+            finished_elsewhere=len(self.elsewhere),
+            images=self.images,
+            elapsed=elapsed,
+            rate=rate,
+            time_left=left,
+        )
+
+
+@attrs.define(eq=False)
+class OutcomeQueue:
+    """
+    Outcomes that nobody has taken yet, and whoever waits for one, or for the
+    room that a taken one leaves.
+
+    Any number of readers share it: each outcome is taken once.
+
+    What changes: what is in it, and who waits.
+    """
+
+    ordered: bool
+    #: With their items' positions in the input.
+    _ready: deque[tuple[int, Outcome]] = attrs.field(factory=deque, init=False)
+    #: Those that wait for an earlier one, where order is wanted.
+    _early: dict[int, Outcome | None] = attrs.field(factory=dict, init=False)
+    _next: int = attrs.field(default=0, init=False)
+    #: Let in, and not taken yet.
+    _inside: int = attrs.field(default=0, init=False)
+    _readers: list[asyncio.Future[None]] = attrs.field(
+        factory=list, init=False
+    )
+    _room: asyncio.Future[None] | None = attrs.field(default=None, init=False)
+    _ended: bool = attrs.field(default=False, init=False)
+
+    def enter(self) -> None:
+        """
+        Keep room for the outcome of one more item.
+        """
+        self._inside += 1
+
+    async def room(self, most: Callable[[], int]) -> int:
+        """
+        Wait until fewer than *most* are inside; how many more may come.
+        """
+        while (room := most() - self._inside) <= 0:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+        return room
+
+    def put(self, position: int, outcome: Outcome | None) -> None:
+        """
+        Tell what came of an item; None: it was withdrawn.
+        """
+        if not self.ordered:
+            self._offer(position, outcome)
+            return
+        self._early[position] = outcome
+        while self._next in self._early:
+            self._offer(self._next, self._early.pop(self._next))
+            self._next += 1
+
+    def end(self) -> None:
+        """
+        Nothing more will be put.
+        """
+        self._ended = True
+        early, self._early = self._early, {}
+        # Those between were not asked for.
+        for position in sorted(early):
+            self._offer(position, early[position])
+        self._wake()
+
+    async def take(self) -> tuple[int, Outcome] | None:
+        """
+        The next outcome and its position; None when there are no more.
+        """
+        while not self._ready:
+            if self._ended:
+                return None
+            reader = asyncio.get_running_loop().create_future()
+            self._readers.append(reader)
+            await reader
+        pair = self._ready.popleft()
+        self._leave()
+        return pair
+
+    def _offer(self, position: int, outcome: Outcome | None) -> None:
+        if outcome is None:
+            self._leave()
+        else:
+            self._ready.append((position, outcome))
+            self._wake()
+
+    def _wake(self) -> None:
+        readers, self._readers = self._readers, []
+        for reader in readers:
+            if not reader.done():
+                reader.set_result(None)
+
+    def _leave(self) -> None:
+        self._inside -= 1
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)

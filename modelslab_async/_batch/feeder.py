@@ -1,0 +1,309 @@
+"""
+From the input to the queue: items are pulled when there is room, and each
+goes where its journal says that it belongs.
+
+What an earlier run had bought is taken up at once, whatever the input says;
+what has left the input is finished at the end. All else waits until its item
+is pulled, and enters the queue one at a time, so that a batch holds one place
+there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import warnings
+
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+)
+from pathlib import Path
+
+import attrs
+
+from .._protocol.rows import read_spec, written
+from ..errors import (
+    ClientClosedError,
+    ConfigurationError,
+    JournalError,
+    ModelsLabError,
+    OutcomeUnknownError,
+    SpecError,
+)
+from ..journal import (
+    Entry,
+    Failed,
+    Journal,
+    Request,
+    Start,
+    State,
+    Unknown,
+    on_start,
+)
+from ..specs import Spec
+from .item import BatchJournal, Item, JournalRecord, Run
+from .outcome import Outcome
+
+
+_log = logging.getLogger("modelslab_async")
+
+
+#: Items of the journal that are read at once.
+_CHUNK = 500
+
+
+#: Items that are looked up in the journal at once, at most: there is one wait
+#: for the disk for each such page.
+_PAGE = 500
+
+
+@attrs.define(eq=False)
+class Feeder:
+    """
+    What pulls the input of a batch.
+
+    What changes: how far it is.
+
+    Attributes:
+        broken: What the caller's own iterable raised, or what made it
+            impossible to go on; it comes out as it is.
+    """
+
+    run: Run
+    specs: Iterable[Spec] | AsyncIterable[Spec]
+    keys: Iterator[str | None] | None
+    broken: BaseException | None = attrs.field(default=None, init=False)
+    _pulled: int = attrs.field(default=0, init=False)
+    #: How many were known when they were last looked up, twice over.
+    _page: int = attrs.field(default=0, init=False)
+
+    async def feed(self) -> None:
+        """
+        Pull items to the end of the input, and finish what has left it.
+        """
+        try:
+            journal = self.run.journal
+            if journal is None:
+                await self._feed_unwritten()
+            else:
+                await self._feed(journal)
+        except asyncio.CancelledError:
+            if not self.run.stopping:
+                raise
+        except ClientClosedError as error:
+            self.run.stop(error)
+        except Exception as exc:  # noqa: BLE001 - the reader gets it
+            self.broken = exc
+            self.run.stop(exc if isinstance(exc, ModelsLabError) else None)
+
+    async def _feed_unwritten(self) -> None:
+        async for items in self._pull():
+            for item in items:
+                self.run.outcomes.enter()
+                await self._ask(item)
+            if self._enough:
+                return
+
+    async def _feed(self, journal: BatchJournal) -> None:
+        async for entry in _left(journal.journal, State.ACCEPTED):
+            if (item := self._left_over(journal, entry)) is not None:
+                self.run.resume(item)
+        async for items in self._pull():
+            await self._look_up(journal, items)
+            if self._enough:
+                return
+        if self.run.folder is not None:
+            async for entry in _left(journal.journal, State.DONE):
+                item = self._left_over(journal, entry)
+                if item is not None and entry.index not in self.run.resumed:
+                    self.run.download(item, entry)
+
+    @property
+    def _enough(self) -> bool:
+        return self.run.stopping or self.run.full
+
+    # From the input
+
+    async def _pull(self) -> AsyncGenerator[list[Item], None]:
+        """
+        Give the input as there is room for it: one by one, or, where they
+        are looked up in a journal, as many as there is room for, and more
+        while all of them are known.
+        """
+        source = _source(self.specs)
+        while self.broken is None:
+            space = await self.run.room()
+            space = 1 if self.run.journal is None else max(space, self._page)
+            found: list[Item] = []
+            try:
+                while len(found) < space:
+                    spec = source()
+                    if isinstance(spec, Awaitable):
+                        spec, space = await spec, 1
+                    found.append(self._item(spec))
+            except (StopIteration, StopAsyncIteration):
+                if not found:
+                    return
+            except Exception as exc:  # noqa: BLE001
+                # The caller's own; it comes out after what was paid for.
+                self.broken = exc
+            if found:
+                yield found
+
+    def _item(self, spec: Spec) -> Item:
+        if not isinstance(spec, Spec):
+            raise ConfigurationError(
+                f"a batch takes specs, not {type(spec).__name__}"
+            )
+        key = None
+        if self.keys is not None:
+            try:
+                key = next(self.keys)
+            except StopIteration:
+                reason = "items: fewer than there are specs"
+                raise ConfigurationError(reason) from None
+        item = Item(self._pulled, self._pulled, spec, key)
+        self._pulled += 1
+        return item
+
+    # To where it belongs
+
+    async def _look_up(self, journal: BatchJournal, items: list[Item]) -> None:
+        """
+        See each item where its entry in the journal says.
+        """
+        entries = await journal.journal.plan(
+            [Request(*written(item.spec), item.key) for item in items]
+        )
+        fresh = self.run.tally.requests
+        for item, entry in zip(items, entries, strict=True):
+            await self.run.room()
+            self.run.outcomes.enter()
+            item.index, item.entry = entry.index, entry
+            item.record = JournalRecord(item, journal)
+            await self._sort(journal.journal, item, entry)
+        known = self.run.tally.requests == fresh
+        self._page = min(_PAGE, 2 * len(items)) if known else 0
+
+    async def _sort(self, journal: Journal, item: Item, entry: Entry) -> None:
+        run, options = self.run, self.run.options
+        run.tally.elsewhere.discard(entry.index)
+        resumed = run.resumed.get(entry.index)
+        if resumed is not None:
+            resumed.position, resumed.key = item.position, item.key
+            return
+        saves = run.folder is not None
+        if entry.state is State.ACCEPTED or (
+            entry.state is State.DONE and saves
+        ):
+            # It may have gone on since it was looked up.
+            item.entry = entry = await journal.get(entry.index)
+        match on_start(
+            entry,
+            output=saves,
+            resubmit_unknown=options.resubmit_unknown,
+            resubmit_failed=options.resubmit_failed,
+        ):
+            case Start.GIVE:
+                run.give(item, await self._known(item, entry), fresh=False)
+            case Start.REPORT:
+                error = entry.error or ModelsLabError("it was not said why")
+                run.give(item, item.outcome(error=error), fresh=False)
+            case Start.POLL:
+                run.resume(item)
+            case Start.DOWNLOAD:
+                run.download(item, entry)
+            case Start.PLAN:
+                item.before = _before(entry)
+                await self._ask(item)
+            case Start.SUBMIT:
+                await self._ask(item)
+
+    async def _ask(self, item: Item) -> None:
+        """
+        See an item into the queue, where it is within the caller's bounds.
+        """
+        run = self.run
+        if not run.within_bounds(item):
+            run.fill()
+        if self._enough:
+            run.give(item, None)
+            return
+        submission = run.submit(item)
+        run.start(item, run.see_through)
+        await submission.entered()
+
+    async def _known(self, item: Item, entry: Entry) -> Outcome:
+        generation = entry.generation
+        if generation is None:
+            error = JournalError("corrupt", f"item {item.index} has no links")
+            return item.outcome(error=error)
+        paths: tuple[Path, ...] = ()
+        if self.run.folder is not None:
+            await self.run.folder.mend(entry, generation)
+            paths = self.run.folder.paths(entry.files)
+        return item.outcome(generation, paths=paths)
+
+    def _left_over(self, journal: BatchJournal, entry: Entry) -> Item | None:
+        """
+        An item of an earlier run, which the input may come to or not.
+        """
+        try:
+            with warnings.catch_warnings():
+                # It was told when the item was first asked for.
+                warnings.simplefilter("ignore")
+                spec = read_spec(json.loads(entry.spec))
+        except (SpecError, ValueError) as error:
+            _log.warning(
+                "item %d of an earlier run waits for its place in the input: "
+                "%s",
+                entry.index,
+                error,
+            )
+            return None
+        item = Item(None, entry.index, spec, entry.key, entry)
+        item.record = JournalRecord(item, journal)
+        return item
+
+
+async def _left(journal: Journal, state: State) -> AsyncGenerator[Entry, None]:
+    """
+    What is in this state and was not in the input so far.
+    """
+    last = -1
+    while True:
+        page = await journal.entries(
+            {state}, after=last, limit=_CHUNK, unseen=True
+        )
+        for entry in page:
+            last = entry.index
+            yield entry
+        if not page:
+            return
+
+
+def _before(entry: Entry) -> Failed | Unknown:
+    """
+    The step that led to where an entry is.
+    """
+    error = entry.error or ModelsLabError("it was not said why")
+    if entry.state is State.UNKNOWN and isinstance(error, OutcomeUnknownError):
+        return Unknown(error)
+    return Failed(error)
+
+
+def _source(
+    specs: Iterable[Spec] | AsyncIterable[Spec],
+) -> Callable[[], Spec | Awaitable[Spec]]:
+    """
+    What gives the next of any iterable, at once or in a while.
+    """
+    if isinstance(specs, AsyncIterable):
+        return aiter(specs).__anext__
+    return iter(specs).__next__
