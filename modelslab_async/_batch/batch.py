@@ -43,7 +43,7 @@ from ..journal import Identity, Journal, State
 from ..results import JSON, JobState
 from ..specs import Spec
 from .feeder import Feeder
-from .item import BatchJournal, Run
+from .item import BatchJournal
 from .outcome import (
     BatchOptions,
     BatchProgress,
@@ -51,6 +51,7 @@ from .outcome import (
     OutcomeQueue,
     Tally,
 )
+from .run import Run
 
 
 _log = logging.getLogger("modelslab_async")

@@ -47,8 +47,9 @@ from ..journal import (
     on_start,
 )
 from ..specs import Spec
-from .item import BatchJournal, Item, JournalRecord, Run
+from .item import BatchJournal, Item, JournalRecord
 from .outcome import Outcome
+from .run import Run
 
 
 _log = logging.getLogger("modelslab_async")
@@ -122,7 +123,7 @@ class Feeder:
             async for entry in _left(journal.journal, State.DONE):
                 item = self._left_over(journal, entry)
                 if item is not None and entry.index not in self.run.resumed:
-                    self.run.download(item, entry)
+                    self.run.download(item)
 
     @property
     def _enough(self) -> bool:
@@ -218,7 +219,7 @@ class Feeder:
             case Start.POLL:
                 run.resume(item)
             case Start.DOWNLOAD:
-                run.download(item, entry)
+                run.download(item)
             case Start.PLAN:
                 item.before = _before(entry)
                 await self._ask(item)
