@@ -36,6 +36,7 @@ from polling_virtual import table
 
 from modelslab_async import PollSchedule, TextToImage
 from modelslab_async._engine.job import Job, Watch
+from modelslab_async._engine.pacer import Pacer
 from modelslab_async._engine.poller import Poller
 from modelslab_async._engine.runtime import Runtime
 from modelslab_async._engine.slot_queue import SlotQueue
@@ -145,7 +146,7 @@ def poller_of(network: Any, budget: float) -> Poller:
         queue,
         RetryBudget(100),
         1800.0,
-        Pace(PollSchedule(budget=budget)),
+        Pacer(runtime, Pace(PollSchedule(budget=budget))),
     )
 
 

@@ -126,7 +126,7 @@ async def fill(service: Service, way: Way, jobs: int) -> Row:
     ) as lab:
         if way.stairs:
             poller = lab._lifetime.open().poller  # noqa: SLF001
-            poller.pace = Stairs(way.schedule)
+            poller.pacer.pace = Stairs(way.schedule)
         began = clock()
         async with lab.batch(specs) as batch:
             async for outcome in batch:

@@ -13,8 +13,6 @@ from ssl import SSLContext
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import attrs
-
 from ._calls import Calls
 from ._engine.api_key import ApiKey
 from ._engine.http import NetworkOptions, TraceConfig
@@ -148,13 +146,17 @@ class ModelsLab(Calls):
             run: Which simulator it is, for journals: its jobs end with it,
                 and its port is another each time.  Default: a new one.
         """
-        timeouts = Timeouts().faster(speed, silence=5.0)
-        lab = cls("simulated", base_url=url, slots=slots, timeouts=timeouts)
-        lab._lifetime.options = attrs.evolve(
-            lab._lifetime.options,
+        options = Options(
+            ApiKey("simulated"),
+            url,
+            slots=slots,
+            timeouts=Timeouts().faster(speed, silence=5.0),
             origin="simulator",
             run=run or secrets.token_hex(8),
         )
+        options.check()
+        lab = cls.__new__(cls)
+        Calls.__init__(lab, Lifetime(options))
         return lab
 
     def __repr__(self) -> str:
@@ -215,36 +217,9 @@ class ModelsLab(Calls):
         Ask for many, lazily, within the account's slots.
 
         ``async with`` it and iterate for outcomes as they finish, or await it
-        for a list in input order.
-
-        Args:
-            specs: Any iterable or async iterable; pulled only when there is
-                room.
-
-            output: A folder that makes it durable: pictures, a page to look
-                at them, and a journal to go on from.
-
-            journal: A journal's path, without files.
-
-            items: Keys of one's own for the items, in the same order; None
-                for an item that has none.
-
-            ordered: Outcomes in input order.
-
-            priority: Place in the queue, lower first.
-
-            max_failures: Stop asking after so many failed items.
-
-            max_jobs: Stop asking after so many requests.
-
-            max_images: Stop asking before more pictures than that.
-
-            resubmit_unknown: Ask again for what the journal knows to be of
-                unknown outcome: it may be billed twice.
-
-            resubmit_failed: Ask again for what the service failed.
-
-            new_key: The key is another one of the same account.
+        for a list in input order.  *specs* is any
+        iterable or async iterable, pulled only when there is room; for the
+        options see `BatchOptions`.
 
         Raises:
             ConfigurationError: Options that exclude each other.

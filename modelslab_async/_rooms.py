@@ -19,8 +19,10 @@ from ._engine.api_key import ApiKey
 from ._engine.http import NetworkOptions, SessionPool
 from ._engine.job import Job, TakeUp, Watch, receipt_of, renewed
 from ._engine.links import origin_of
+from ._engine.pacer import Pacer
 from ._engine.poller import Poller
 from ._engine.runtime import Runtime
+from ._engine.sender import Sender
 from ._engine.slot_queue import SlotQueue
 from ._engine.submitter import Submitter
 from ._policy.breakers import AccountBreaker
@@ -55,13 +57,13 @@ class Options:
 
     key: ApiKey = attrs.field(repr=False)
     base_url: str
-    slots: int | None
-    job_timeout: float
-    polling: PollSchedule
-    retry: RetryPolicy
-    observers: tuple[Observer, ...]
-    network: NetworkOptions
-    timeouts: Timeouts
+    slots: int | None = None
+    job_timeout: float = 1800.0
+    polling: PollSchedule = attrs.field(factory=PollSchedule)
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    observers: tuple[Observer, ...] = ()
+    network: NetworkOptions = attrs.field(factory=NetworkOptions)
+    timeouts: Timeouts = attrs.field(factory=Timeouts)
     origin: str = attrs.field()
     run: str | None = None
 
@@ -247,11 +249,10 @@ def build(options: Options, take_up: TakeUp) -> Rooms:
         queue,
         budget,
         options.job_timeout,
-        Pace(options.polling),
+        Pacer(runtime, Pace(options.polling)),
     )
-    submitter = Submitter(
-        runtime, pool, queue, poller, options.retry, budget, take_up
-    )
+    sender = Sender(runtime, pool, queue, poller, budget)
+    submitter = Submitter(sender, options.retry, take_up)
     pool.open()
     return Rooms(options, runtime, pool, queue, poller, submitter, take_up)
 

@@ -21,6 +21,7 @@ import pytest
 from stepping import Steps
 
 from modelslab_async import ModelsLab, Stats, TextToImage
+from modelslab_async._engine.submission import SubmissionEnd
 from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import ClientClosedError, OutcomeUnknownError
 from modelslab_async.journal import Entry, SqliteJournal, State
@@ -205,7 +206,7 @@ def client(service: Simulator, slots: int) -> ModelsLab:
     )
 
 
-def submits_of(lab: ModelsLab) -> list[asyncio.Task[None]]:
+def submits_of(lab: ModelsLab) -> list[asyncio.Task[SubmissionEnd]]:
     """
     The requests that wait in line or are under way, whoever has left them.
     """

@@ -19,7 +19,7 @@ import pytest_asyncio
 from waiting import until
 
 from modelslab_async import ModelsLab, TextToImage
-from modelslab_async._engine import poller, slot_queue, submitter
+from modelslab_async._engine import hearing, poller, sender, slot_queue
 from modelslab_async._policy.polling import Pace
 from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import ConfigurationError
@@ -169,9 +169,10 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return make
 
     for room, kinds in (
-        (poller, (JobAccepted, JobFinished, JobPolled)),
+        (poller, (JobAccepted, JobFinished)),
+        (hearing, (JobPolled,)),
         (slot_queue, (LimitLearnt,)),
-        (submitter, (CallRetried, QueueFull)),
+        (sender, (CallRetried, QueueFull)),
     ):
         for kind in kinds:
             monkeypatch.setattr(room, kind.__name__, noting(kind))

@@ -23,6 +23,7 @@ from modelslab_async import PollSchedule, TextToImage
 from modelslab_async._engine import poller as poller_room
 from modelslab_async._engine.http import SessionPool
 from modelslab_async._engine.job import Job, Watch
+from modelslab_async._engine.pacer import Pacer
 from modelslab_async._engine.poll_loop import POLLS
 from modelslab_async._engine.poller import Poller
 from modelslab_async._engine.runtime import Runtime
@@ -136,7 +137,7 @@ def poller_of(network: Network, schedule: PollSchedule) -> Poller:
         queue,
         RetryBudget(100),
         1800.0,
-        Pace(schedule),
+        Pacer(runtime, Pace(schedule)),
     )
 
 

@@ -20,7 +20,7 @@ import attrs
 
 from .._engine.api_key import ApiKey
 from .._engine.job import Job
-from .._engine.submitter import UNWRITTEN, Record, Submission, Withdrawn
+from .._engine.submission import UNWRITTEN, Record, Submission, Withdrawn
 from ..errors import (
     ClientClosedError,
     DownloadError,

@@ -98,6 +98,32 @@ class BatchProgress:
 class BatchOptions:
     """
     The options of `ModelsLab.batch()`.
+
+    Attributes:
+        output: A folder that makes it durable: pictures, a page to look
+            at them, and a journal to go on from.
+
+        journal: A journal's path, without files.
+
+        items: Keys of one's own for the items, in the same order; None
+            for an item that has none.
+
+        ordered: Outcomes in input order.
+
+        priority: Place in the queue, lower first.
+
+        max_failures: Stop asking after so many failed items.
+
+        max_jobs: Stop asking after so many requests.
+
+        max_images: Stop asking before more pictures than that.
+
+        resubmit_unknown: Ask again for what the journal knows to be of
+            unknown outcome: it may be billed twice.
+
+        resubmit_failed: Ask again for what the service failed.
+
+        new_key: The key is another one of the same account.
     """
 
     output: Path | None

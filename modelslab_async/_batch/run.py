@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import attrs
 
-from .._engine.submitter import Submission
+from .._engine.submission import Submission
 from .._output.folder import OutputFolder
 from .._policy.breakers import OutageBreaker
 from .._protocol.rows import spec_json

@@ -35,7 +35,7 @@ from ..errors import ConfigurationError
 from ..results import Receipt
 from ..specs import SPECS
 from .http import SessionPool
-from .runtime import Tally
+from .runtime import Counts
 
 
 @attrs.define(eq=False, weakref_slot=False)
@@ -79,7 +79,12 @@ class Inquiry:
     _heard: Processing | None = None
 
     async def ask(
-        self, receipt: Receipt, pool: SessionPool, stats: Tally, *, large: bool
+        self,
+        receipt: Receipt,
+        pool: SessionPool,
+        counts: Counts,
+        *,
+        large: bool,
     ) -> CallResult:
         """
         Ask once, in the form that the job is known to answer.
@@ -89,14 +94,14 @@ class Inquiry:
 
             pool: The way there.
 
-            stats: Where questions are counted.
+            counts: Where questions are counted.
 
             large: Whether the answer may hold the pictures themselves.
         """
-        heard = await self._ask(receipt, pool, stats, large=large)
+        heard = await self._ask(receipt, pool, counts, large=large)
         if _no_such_route(heard):
             self._switch()
-            other = await self._ask(receipt, pool, stats, large=large)
+            other = await self._ask(receipt, pool, counts, large=large)
             if not _no_such_route(other):
                 return other
             self._switch()
@@ -121,11 +126,16 @@ class Inquiry:
         self._call, self._body, self._heard = None, b"", None
 
     async def _ask(
-        self, receipt: Receipt, pool: SessionPool, stats: Tally, *, large: bool
+        self,
+        receipt: Receipt,
+        pool: SessionPool,
+        counts: Counts,
+        *,
+        large: bool,
     ) -> CallResult:
         if self._call is None:
             self._call = self._question(receipt, pool.base_url, large=large)
-        stats.polls += 1
+        counts.polls += 1
         self.polls += 1
         reply = await pool.poll(self._call)
         if not isinstance(reply, Reply):

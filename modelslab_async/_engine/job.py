@@ -158,6 +158,20 @@ class Watch:
         if self.runtime is not None:
             self.runtime.observers.tell(event, self.context)
 
+    def unfinished(self, now: float) -> JobUnfinishedError:
+        """
+        What those hear who wait for it when it is not watched any more.
+        """
+        receipt = self.receipt
+        waited = now - self.since if self.since else 0.0
+        return JobUnfinishedError(receipt.id, receipt.track_id, waited)
+
+    def expect(self, urls: tuple[str, ...]) -> None:
+        """
+        Its pictures will lie there.
+        """
+        self.receipt = attrs.evolve(self.receipt, expected_urls=urls)
+
     def learn(self, other: Receipt) -> None:
         """
         Add what another receipt of the same job knows, and this one lacks.

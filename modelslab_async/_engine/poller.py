@@ -1,6 +1,5 @@
 """
-The jobs of a client from their acceptance to their end: what each answer to a
-poll means for its job, by the second table of `_policy.verdicts`.
+The jobs of a client, from their acceptance to their end.
 
 A job holds its slot until its end is known, also when nobody waits for it any
 more.  Two jobs of one id share one watch.
@@ -8,39 +7,31 @@ more.  Two jobs of one id share one watch.
 
 from __future__ import annotations
 
-import json
 import logging
-import random
 
 from contextvars import copy_context
 
 import attrs
 
-from .._policy.polling import Pace, TokenBucket
-from .._policy.retry import RetryBudget, backoff
+from .._policy.polling import TokenBucket
+from .._policy.retry import RetryBudget
 from .._policy.tickets import Ticket
-from .._policy.verdicts import PollVerdict, judge_poll
-from .._protocol.refusals import refusal_error
 from .._protocol.replies import (
     CallResult,
-    Processing,
-    Refusal,
-    Success,
-    Unreadable,
 )
 from ..errors import (
-    GenerationFailedError,
-    JobNotFoundError,
-    JobUnfinishedError,
     ModelsLabError,
 )
-from ..events import JobAccepted, JobFinished, JobPolled
-from ..results import Generation, Image, JobState, Receipt
+from ..events import JobAccepted, JobFinished
+from ..results import Generation, JobState, Receipt
+from .hearing import Hearing
 from .http import SessionPool
-from .job import Job, Watch, finished, named, packed
+from .job import Job, Watch, named
+from .pacer import Pacer
 from .poll_loop import PollLoop
 from .runtime import Runtime
 from .slot_queue import SlotQueue
+from .watches import Watches
 
 
 _log = logging.getLogger("modelslab_async")
@@ -56,9 +47,6 @@ class Poller:
     Every job of a client that was accepted and has not ended.
 
     What changes: which jobs are watched, and what is known of each.
-
-    Attributes:
-        usual: Seconds that a job took lately; None before the first.
     """
 
     runtime: Runtime
@@ -66,14 +54,13 @@ class Poller:
     queue: SlotQueue
     budget: RetryBudget
     job_timeout: float
-    pace: Pace
-    usual: float | None = attrs.field(default=None, init=False)
+    pacer: Pacer
     _loop: PollLoop = attrs.field(init=False)
-    #: By id; where a service gives one twice, the later by its track_id too.
-    _watched: dict[str, Watch] = attrs.field(factory=dict, init=False)
+    _hearing: Hearing = attrs.field(init=False)
+    _watched: Watches = attrs.field(factory=Watches, init=False)
 
     def __attrs_post_init__(self) -> None:
-        schedule, runtime = self.pace.schedule, self.runtime
+        schedule, runtime = self.pacer.pace.schedule, self.runtime
         self._loop = PollLoop(
             runtime,
             TokenBucket(schedule.budget * runtime.timeouts.speed),
@@ -82,19 +69,28 @@ class Poller:
             self._stumbled,
             schedule.shortest,
         )
+        self._hearing = Hearing(
+            runtime,
+            self.queue,
+            self.budget,
+            self.pacer,
+            self.job_timeout,
+            self._plan,
+            self.end,
+        )
 
     def jobs(self) -> tuple[Job, ...]:
         """
         Every job that is watched, also those that nobody waits for.
         """
-        watched = self._watched.values()
+        watched = self._watched.all()
         return tuple(watch.job for watch in watched if watch.job)
 
     def find(self, job_id: str | None) -> Job | None:
         """
         The job of this id, while it is watched.
         """
-        watch = self._watched.get(job_id or "")
+        watch = self._watched.find(job_id)
         return None if watch is None else watch.job
 
     # From acceptance to a watch
@@ -158,8 +154,8 @@ class Poller:
             ClientClosedError, WrongLoopError: See `Runtime.check`.
         """
         self.runtime.check()
-        known = self._watched.get(watch.receipt.id or "", watch)
-        if known is not watch:
+        known = self._watched.find(watch.receipt.id)
+        if known is not None and known is not watch:
             known.learn(watch.receipt)
             known.spec = known.spec or watch.spec
             watch = known
@@ -167,7 +163,7 @@ class Poller:
             watch.context = copy_context()
         # Without an id its request is under way, and will be heard of.
         if watch.receipt.id is not None:
-            if not self._watches(watch):
+            if watch not in self._watched:
                 self._start(watch, self.runtime.now(), first=0.0)
             elif now and not watch.inquiry.under_way:
                 self._plan(watch, self.runtime.now(), 0.0)
@@ -178,18 +174,8 @@ class Poller:
     ) -> None:
         watch.runtime, watch.since = self.runtime, now
         watch.end, watch.state = None, JobState.PROCESSING
-        key = watch.receipt.id or ""
-        if self._watched.setdefault(key, watch) is not watch:
-            self._watched[f"{key} {watch.receipt.track_id}"] = watch
+        self._watched.add(watch)
         self._plan(watch, now, first)
-
-    def _watches(self, watch: Watch) -> bool:
-        """
-        Whether the job was accepted or taken up here, and has not ended.
-        """
-        accepted = watch.receipt.id is not None
-        here = watch.runtime is self.runtime
-        return accepted and here and watch.end is None
 
     def _plan(
         self, watch: Watch, now: float, pause: float | None = None
@@ -198,23 +184,9 @@ class Poller:
         Ask for the job after *pause* seconds, or on schedule.
         """
         if pause is None:
-            pause = self._pause(watch, now)
+            pause = self.pacer.pause(watch, now)
         end = watch.since + self.job_timeout
         self._loop.plan(watch, max(now, min(now + pause, end)))
-
-    def _pause(self, watch: Watch, now: float) -> float:
-        speed, guess = self.runtime.timeouts.speed, watch.receipt.eta
-        try:
-            pause = self.pace.pause(
-                watch.kind(),
-                eta=None if guess is None else guess * speed,
-                waited=(now - watch.since) * speed,
-                dice=random.random(),
-            )
-        except Exception:  # noqa: BLE001 - a paid job is not left unasked
-            _log.critical("the schedule died of a bug", exc_info=True)
-            pause = self.pace.schedule.longest
-        return pause / speed
 
     async def _ask(self, watch: Watch) -> CallResult:
         spec = watch.spec
@@ -225,159 +197,9 @@ class Poller:
             large=spec is not None and spec.inline,
         )
 
-    # What a poll said: the table, played out
-
     def _hear(self, watch: Watch, heard: CallResult | None) -> None:
-        if not self._watches(watch):
-            return
-        if heard is None:
-            self._again(watch, None)
-            return
-        now = self.runtime.now()
-        row = judge_poll(heard)
-        if self.runtime.observers:
-            receipt, polls = watch.receipt, watch.inquiry.polls
-            watch.tell(
-                JobPolled(
-                    receipt.track_id, receipt.id, polls, now - watch.since
-                )
-            )
-        if isinstance(heard, Processing | Refusal):
-            watch.message = heard.message
-        elif isinstance(heard, Success):
-            watch.message = None
-        if row is not PollVerdict.NOT_FOUND:
-            watch.inquiry.missing = 0
-        match row, heard:
-            case PollVerdict.AGAIN, Processing():
-                self._runs(watch, heard, now)
-            case PollVerdict.DONE, Success():
-                self._done(watch, heard, now)
-            case PollVerdict.EMPTY, Success():
-                self._empty(watch, heard)
-            case PollVerdict.FAILED, Refusal():
-                self._failed(watch, heard.message, heard.raw_json)
-            case PollVerdict.NOT_FOUND, _:
-                self._not_found(watch, now)
-            case PollVerdict.ACCOUNT, Refusal() | Unreadable():
-                error = refusal_error(heard)
-                self.queue.shut(error)
-                watch.wake(error)
-                if not self._late(watch, now):
-                    self._plan(watch, now, self.runtime.timeouts.account_probe)
-            case _:
-                self._again(watch, heard)
-
-    def _runs(self, watch: Watch, answer: Processing, now: float) -> None:
-        """
-        The service works on it: ask again on schedule.
-        """
-        if watch.ticket is None:
-            watch.ticket = self.queue.adopt()
-        watch.inquiry.fails = 0
-        watch.elapsed = now - watch.since
-        if answer.eta is not None:
-            watch.eta = answer.eta
-        if answer.expected_urls and not watch.receipt.expected_urls:
-            self._learn_urls(watch, answer.expected_urls)
-        self.budget.earn()
-        watch.wake_news()
-        if not self._late(watch, now):
-            self._plan(watch, now)
-
-    def _done(self, watch: Watch, answer: Success, now: float) -> None:
-        speed, guess = self.runtime.timeouts.speed, watch.receipt.eta
-        elapsed = now - watch.since
-        if guess is not None or watch.spec is not None:
-            self.pace.learn(
-                watch.kind(),
-                eta=None if guess is None else guess * speed,
-                after=watch.elapsed * speed,
-                by=elapsed * speed,
-            )
-        self.usual = _smooth(self.usual, elapsed)
-        self.budget.earn()
-        self.end(watch, finished(watch.receipt, answer))
-
-    def _empty(self, watch: Watch, answer: Success) -> None:
-        """
-        Done, but where? After three more looks, where it was said to be.
-        """
-        watch.inquiry.empty += 1
-        if answer.expected_urls:
-            self._learn_urls(watch, answer.expected_urls)
-        urls = watch.receipt.expected_urls
-        if watch.inquiry.empty <= _EMPTY:
-            self._again(watch, answer)
-        elif urls:
-            images = tuple(Image(index, url) for index, url in enumerate(urls))
-            answer = attrs.evolve(answer, images=images)
-            self.end(watch, finished(watch.receipt, answer))
-        else:
-            words = "the service says that it is done, and gives no picture"
-            self._failed(watch, words, b"null")
-
-    @staticmethod
-    def _learn_urls(watch: Watch, urls: tuple[str, ...]) -> None:
-        watch.receipt = attrs.evolve(watch.receipt, expected_urls=urls)
-
-    def _failed(self, watch: Watch, words: str, raw_json: bytes) -> None:
-        receipt, raw = watch.receipt, json.loads(raw_json)
-        self.end(
-            watch,
-            GenerationFailedError(receipt.id, receipt.track_id, words, raw),
-        )
-
-    def _not_found(self, watch: Watch, now: float) -> None:
-        """
-        Unknown to the service; right after a submit that may pass.
-        """
-        inquiry, receipt = watch.inquiry, watch.receipt
-        inquiry.missing += 1
-        if inquiry.missing == 1:
-            inquiry.missing_since = now
-        long = now - inquiry.missing_since >= self.runtime.timeouts.not_found
-        if inquiry.missing < _LOST or not long:
-            self._again(watch, None)
-        elif inquiry.other_name(receipt):
-            self._plan(watch, now, 0.0)
-        else:
-            error = JobNotFoundError(receipt.id, receipt.track_id)
-            self.end(watch, error, JobState.LOST)
-
-    def _again(self, watch: Watch, heard: CallResult | None) -> None:
-        """
-        That said nothing of the job: ask again, backing off.
-        """
-        now, timeouts = self.runtime.now(), self.runtime.timeouts
-        watch.wake_news()
-        if self._late(watch, now):
-            return
-        fails = watch.inquiry.fails
-        pause = backoff(fails, timeouts, 1.0 - random.random() / 2)
-        if not self.budget.spend():
-            pause = max(pause, timeouts.retry_longest)
-        if isinstance(heard, Refusal | Unreadable) and heard.retry_after:
-            pause = max(pause, min(heard.retry_after, timeouts.ban_call))
-        watch.inquiry.fails += 1
-        self._plan(watch, now, pause)
-
-    def _late(self, watch: Watch, now: float) -> bool:
-        """
-        End the watch of a job that outlives *job_timeout*.
-        """
-        waited, receipt = now - watch.since, watch.receipt
-        if waited < self.job_timeout:
-            return False
-        _log.warning(
-            "job %s is unfinished after %.0f s; its handle is %s",
-            receipt.id,
-            waited,
-            packed(receipt),
-        )
-        error = JobUnfinishedError(receipt.id, receipt.track_id, waited)
-        self.end(watch, error, JobState.UNFINISHED)
-        return True
+        if watch in self._watched:
+            self._hearing.hear(watch, heard)
 
     # The end
 
@@ -404,10 +226,7 @@ class Poller:
             self.runtime.stats.succeeded += 1
         elif state is not JobState.UNFINISHED and receipt.id is not None:
             self.runtime.stats.failed += 1
-        for key in (receipt.id or "", f"{receipt.id} {receipt.track_id}"):
-            if self._watched.get(key) is watch:
-                del self._watched[key]
-                break
+        self._watched.remove(watch)
         watch.end, watch.state, watch.job = end, state, None
         watch.elapsed = now - watch.since if watch.since else 0.0
         watch.inquiry.over()
@@ -434,15 +253,10 @@ class Poller:
                 "closed with %d unfinished: %s", len(left), named(left)
             )
         now = self.runtime.now()
-        for watch in tuple(self._watched.values()):
-            receipt = watch.receipt
+        for watch in self._watched.all():
             # It may be taken up again, in another queue.
             watch.ticket = None
-            watch.wake(
-                JobUnfinishedError(
-                    receipt.id, receipt.track_id, now - watch.since
-                )
-            )
+            watch.wake(watch.unfinished(now))
 
     async def join(self) -> None:
         """
@@ -451,10 +265,6 @@ class Poller:
         await self._loop.join()
 
     def _stumbled(self) -> None:
-        for watch in tuple(self._watched.values()):
-            receipt = watch.receipt
-            watch.wake(JobUnfinishedError(receipt.id, receipt.track_id))
-
-
-def _smooth(before: float | None, now: float) -> float:
-    return now if before is None else 0.8 * before + 0.2 * now
+        now = self.runtime.now()
+        for watch in self._watched.all():
+            watch.wake(watch.unfinished(now))

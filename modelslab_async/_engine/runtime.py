@@ -24,7 +24,7 @@ _THREADS = 8
 
 
 @attrs.define(eq=False)
-class Tally:
+class Counts:
     """
     What a client has done so far, for `ModelsLab.stats()`.
     """
@@ -49,7 +49,7 @@ class Runtime:
 
     timeouts: Timeouts
     observers: Observers
-    stats: Tally = attrs.field(factory=Tally, init=False)
+    stats: Counts = attrs.field(factory=Counts, init=False)
     loop: asyncio.AbstractEventLoop = attrs.field(
         factory=asyncio.get_running_loop, init=False
     )

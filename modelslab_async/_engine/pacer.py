@@ -1,0 +1,66 @@
+"""
+When to ask for a job, by what jobs of its kind took before.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+
+import attrs
+
+from .._policy.polling import Pace
+from .job import Watch
+from .runtime import Runtime
+
+
+_log = logging.getLogger("modelslab_async")
+
+
+@attrs.define(eq=False)
+class Pacer:
+    """
+    A `Pace` for jobs on a loop, whose clock may run faster than life.
+
+    What changes: what has been learnt.
+
+    Attributes:
+        usual: Seconds that a job took lately; None before the first.
+    """
+
+    runtime: Runtime
+    pace: Pace
+    usual: float | None = attrs.field(default=None, init=False)
+
+    def pause(self, watch: Watch, now: float) -> float:
+        """
+        Seconds until the job is asked for.
+        """
+        speed, guess = self.runtime.timeouts.speed, watch.receipt.eta
+        try:
+            pause = self.pace.pause(
+                watch.kind(),
+                eta=None if guess is None else guess * speed,
+                waited=(now - watch.since) * speed,
+                dice=random.random(),
+            )
+        except Exception:  # noqa: BLE001 - a paid job is not left unasked
+            _log.critical("the schedule died of a bug", exc_info=True)
+            pause = self.pace.schedule.longest
+        return pause / speed
+
+    def learn(self, watch: Watch, now: float) -> None:
+        """
+        The job was found done.
+        """
+        speed, guess = self.runtime.timeouts.speed, watch.receipt.eta
+        took = now - watch.since
+        if guess is not None or watch.spec is not None:
+            self.pace.learn(
+                watch.kind(),
+                eta=None if guess is None else guess * speed,
+                after=watch.elapsed * speed,
+                by=took * speed,
+            )
+        before = self.usual
+        self.usual = took if before is None else 0.8 * before + 0.2 * took

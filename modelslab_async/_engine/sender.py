@@ -1,0 +1,270 @@
+"""
+A request's way from the queue to its end: sent, written down, accepted, or
+sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import attrs
+
+from .._policy.retry import RetryBudget
+from .._policy.tickets import Ticket
+from .._policy.verdicts import SubmitVerdict, judge_submit
+from .._protocol.decode import decode
+from .._protocol.encode import encode
+from .._protocol.refusals import refusal_error
+from .._protocol.replies import (
+    CallResult,
+    Cut,
+    Processing,
+    Refusal,
+    Reply,
+    Success,
+    Unsent,
+)
+from ..errors import ConfigurationError, ModelsLabError, OutcomeUnknownError
+from ..events import CallRetried, OutcomeUnknown, QueueFull
+from ..results import Receipt
+from .http import SessionPool
+from .job import finished
+from .poller import Poller
+from .runtime import Runtime
+from .slot_queue import SlotQueue
+from .submission import Submission, SubmissionEnd, Withdrawn
+from .waiters import afresh
+
+
+_log = logging.getLogger("modelslab_async")
+
+
+@attrs.define(eq=False, repr=False)
+class Sender:
+    """
+    Sends requests when there are slots, and plays out what is answered.
+
+    What changes: nothing of its own.
+    """
+
+    runtime: Runtime
+    pool: SessionPool
+    queue: SlotQueue
+    poller: Poller
+    budget: RetryBudget
+
+    async def run(self, one: Submission) -> SubmissionEnd:
+        """
+        Bring a request to its end; cancelled, its slot is free all the same.
+        """
+        try:
+            return await self._see_in(one)
+        except ModelsLabError as error:
+            return error
+        except Exception as exc:  # noqa: BLE001 - others go on
+            _log.critical("a request died of a bug", exc_info=True)
+            bug = ModelsLabError(f"a bug: {exc!r}")
+            bug.__cause__ = exc
+            return bug
+        finally:
+            if one.ticket is not None:
+                self.queue.release(one.ticket)
+                self.queue.leave(one.ticket)
+
+    async def _see_in(self, one: Submission) -> SubmissionEnd:
+        while True:
+            if one.ticket is None:
+                one.ticket = self.queue.join(one.priority)
+            await self.queue.enter(one.ticket)
+            one.enter()
+            pause = self._held_back(one, one.ticket)
+            if pause == 0:
+                again = await self._try(one, one.ticket)
+                if again is None:
+                    return one.job
+                if one.withdrawn:
+                    return Withdrawn()
+                pause = again
+            if pause > 0:
+                await asyncio.sleep(pause)
+
+    def _held_back(self, one: Submission, ticket: Ticket) -> float:
+        """
+        How long an outage, or a ban, keeps the batch from asking.
+        """
+        breaker, now = one.attempts.breaker, self.runtime.now()
+        if breaker is None:
+            return 0.0
+        pause = breaker.pause(now)
+        if pause == 0:
+            breaker.take_probe(now)
+            return 0.0
+        self.queue.release(ticket)
+        if breaker.error and breaker.exhausted(now):
+            raise afresh(breaker.error)
+        return pause
+
+    async def _try(self, one: Submission, ticket: Ticket) -> float | None:
+        """
+        Send it once; give how long to wait before the next try, None if it
+        was accepted.
+        """
+        try:
+            await one.record.submitting(one.track_id)
+        except asyncio.CancelledError:
+            await one.record.planned()
+            raise
+        heard: CallResult | None = None
+        one.sent = True
+        if one.attempts.began is None:
+            one.attempts.began = self.runtime.now()
+        try:
+            heard = await self._exchange(one)
+            one.asked = one.asked or not isinstance(heard, Unsent)
+            row = judge_submit(heard)
+            if row is SubmitVerdict.ACCEPTED and isinstance(
+                heard, Processing | Success
+            ):
+                await self._accept(one, ticket, heard)
+                return None
+            return await self._not_accepted(one, ticket, row, heard)
+        except ConfigurationError:
+            # No key could be had: nothing left.
+            if heard is None:
+                await one.record.planned()
+            raise
+        except asyncio.CancelledError:
+            if heard is None:
+                words = "our own task was cancelled"
+                self._unknown(
+                    one, OutcomeUnknownError(one.track_id, "cancelled", words)
+                )
+            raise
+        finally:
+            one.sent = False
+
+    async def _exchange(self, one: Submission) -> CallResult:
+        call = encode(
+            one.spec, base_url=self.pool.base_url, track_id=one.track_id
+        )
+        reply = await self.pool.submit(call)
+        if not isinstance(reply, Reply):
+            return reply
+        try:
+            return decode(reply)
+        except Exception as exc:  # noqa: BLE001 - what is paid is not lost
+            _log.critical("an answer died of a bug", exc_info=True)
+            return Cut(f"a bug: {exc!r}", begun=True)
+
+    async def _accept(
+        self, one: Submission, ticket: Ticket, answer: Processing | Success
+    ) -> None:
+        eta = answer.eta if isinstance(answer, Processing) else None
+        receipt = Receipt(
+            answer.id,
+            one.spec.endpoint.name,
+            one.track_id,
+            answer.fetch_result,
+            eta,
+            answer.seed,
+            answer.expected_urls,
+            answer.meta_json,
+        )
+        end = message = None
+        if isinstance(answer, Processing):
+            message = answer.message
+        elif answer.images:
+            end = finished(receipt, answer)
+        try:
+            # Nothing else is done with the answer before it is kept.
+            if end is None:
+                await one.record.accepted(receipt)
+            else:
+                await one.record.done(end)
+        except Exception:  # noqa: BLE001 - what is paid is not lost
+            _log.critical("job %s is not recorded", answer.id, exc_info=True)
+        finally:
+            # Also where we are cancelled: its id is known.
+            one.ticket = None
+            self.queue.accepted(ticket)
+            self.poller.accept(one.watch, receipt, ticket, end, message)
+            one.finish(one.job)
+        self.budget.earn()
+        if one.attempts.breaker is not None:
+            one.attempts.breaker.accepted()
+
+    async def _not_accepted(
+        self,
+        one: Submission,
+        ticket: Ticket,
+        row: SubmitVerdict,
+        heard: CallResult,
+    ) -> float:
+        """
+        Give the slot back, write it down, and see how to go on.
+        """
+        attempts = one.attempts
+        attempts.slots = self.queue.slots.limit
+        if row is SubmitVerdict.CUT or row is SubmitVerdict.UNKNOWN:
+            return await self._no_verdict(one, ticket, heard)
+        if row is SubmitVerdict.QUEUE_FULL:
+            self.runtime.stats.refusals += 1
+            limit = heard.limit if isinstance(heard, Refusal) else None
+            if self.runtime.observers:
+                one.watch.tell(QueueFull(one.track_id, limit))
+            self.queue.refused(ticket, limit)
+            await one.record.planned()
+            return 0.0
+        if row is SubmitVerdict.ACCOUNT and not isinstance(
+            heard, Unsent | Cut
+        ):
+            error = refusal_error(heard)
+            # First, or the slot given back would let one more in.
+            self.queue.shut(error)
+            self.queue.release(ticket)
+            await one.record.planned()
+            raise error
+        self.queue.release(ticket)
+        if row is not SubmitVerdict.REFUSED:
+            await one.record.planned()
+        try:
+            pause = attempts.pause(row, heard, self.runtime.now())
+        except ModelsLabError as final:
+            if row is SubmitVerdict.REFUSED:
+                await one.record.failed(final)
+            raise
+        if self.runtime.observers:
+            one.watch.tell(
+                CallRetried(one.track_id, row.name, attempts.unsent, pause)
+            )
+        return pause
+
+    async def _no_verdict(
+        self, one: Submission, ticket: Ticket, heard: CallResult
+    ) -> float:
+        """
+        Sent, and nobody knows: it may run, and be billed.
+        """
+        # The slot stays with the request that may run.  What has run longest
+        # is likely to be over; it comes back then.
+        most = self.runtime.timeouts.unknown_slot
+        usual = min(self.poller.pacer.usual or most, most)
+        self.runtime.loop.call_later(usual, self.queue.release, ticket)
+        self.queue.leave(ticket)
+        one.ticket = None
+        error = one.attempts.no_verdict(heard)
+        self._unknown(one, error)
+        await one.record.unknown(error)
+        pause = one.attempts.after_unknown(error, self.runtime.now())
+        await one.record.planned()
+        return pause
+
+    def _unknown(self, one: Submission, error: OutcomeUnknownError) -> None:
+        one.attempts.unknown += 1
+        stats = self.runtime.stats
+        stats.unknown += 1
+        stats.unknown_ids.append(one.track_id)
+        _log.warning("%s", error)
+        if self.runtime.observers:
+            one.watch.tell(OutcomeUnknown(one.track_id, error.reason))

@@ -1,0 +1,179 @@
+"""
+One request on its way, where it is written down, and how it can end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from typing import Protocol, TypeAlias
+
+import attrs
+
+from .._policy.tickets import Ticket
+from ..errors import ModelsLabError, OutcomeUnknownError
+from ..results import Generation, Receipt
+from ..specs import Spec
+from .attempts import Attempts
+from .job import Job, Watch
+from .waiters import Waiters
+
+
+class Record(Protocol):
+    """
+    Where a request is written down, step by step; a batch's journal.
+
+    Each is on disk when it returns.  None of them raises once the request
+    has left: what was paid for must not be lost to a full disk.
+    """
+
+    async def submitting(self, track_id: str) -> None:
+        """
+        The next thing that happens is the first byte.
+        """
+
+    async def accepted(self, receipt: Receipt) -> None:
+        """
+        It runs, and is billed.
+        """
+
+    async def done(self, generation: Generation) -> None:
+        """
+        The links to its pictures are known, at once or in the end.
+        """
+
+    async def planned(self) -> None:
+        """
+        It was not taken, and may be sent again.
+        """
+
+    async def unknown(self, error: OutcomeUnknownError) -> None:
+        """
+        It left, and no verdict came.
+        """
+
+    async def failed(self, error: ModelsLabError) -> None:
+        """
+        It was refused for what it is, or its job failed.
+        """
+
+    async def stored(self, files: tuple[str, ...]) -> None:
+        """
+        Its pictures are files of these names.
+        """
+
+
+class Unwritten:
+    """
+    The record of a call: calls don't survive their process.
+    """
+
+    async def submitting(self, track_id: str) -> None: ...
+
+    async def accepted(self, receipt: Receipt) -> None: ...
+
+    async def done(self, generation: Generation) -> None: ...
+
+    async def planned(self) -> None: ...
+
+    async def unknown(self, error: OutcomeUnknownError) -> None: ...
+
+    async def failed(self, error: ModelsLabError) -> None: ...
+
+    async def stored(self, files: tuple[str, ...]) -> None: ...
+
+
+UNWRITTEN: Record = Unwritten()
+
+
+@attrs.frozen
+class Withdrawn:
+    """
+    A request that was taken out of the queue: the service has not taken it,
+    and it is not sent again.
+    """
+
+
+#: How a request can end.
+SubmissionEnd: TypeAlias = Job | ModelsLabError | Withdrawn
+
+
+@attrs.define(eq=False)
+class Submission:
+    """
+    One request on its way.
+
+    What changes: where it is.
+
+    Attributes:
+        job: What comes of it; without an id until the service has answered.
+
+        sent: It may be at the service now: it can't be taken back.
+
+        asked: It has left at least once, whatever came of it.
+
+        end: What came of it; None while it is under way.
+    """
+
+    job: Job
+    watch: Watch
+    spec: Spec
+    priority: int
+    record: Record
+    attempts: Attempts
+    #: Its place in the queue, or its slot, until it is accepted.
+    ticket: Ticket | None = attrs.field(default=None, init=False)
+    sent: bool = attrs.field(default=False, init=False)
+    asked: bool = attrs.field(default=False, init=False)
+    withdrawn: bool = attrs.field(default=False, init=False)
+    end: SubmissionEnd | None = attrs.field(default=None, init=False)
+    task: asyncio.Task[SubmissionEnd] = attrs.field(init=False)
+    _in_slot: bool = attrs.field(default=False, init=False)
+    _entering: Waiters = attrs.field(factory=Waiters, init=False)
+    ending: Waiters = attrs.field(factory=Waiters, init=False)
+
+    @property
+    def track_id(self) -> str:
+        """
+        The name of the request.
+        """
+        return self.attempts.track_id
+
+    def withdraw(self) -> None:
+        """
+        Take it out of the queue, or see that it does not come back there.
+        """
+        self.withdrawn = True
+        if not self.sent and self.end is None:
+            self.task.cancel()
+
+    async def entered(self) -> None:
+        """
+        Wait until it first holds a slot, or never will.
+        """
+        if not self._in_slot and self.end is None:
+            await self._entering.wait()
+
+    async def ended(self, timeout: float | None = None) -> bool:
+        """
+        Wait for its end; False if *timeout* seconds are over before.
+
+        It goes on when whoever waits goes away.
+        """
+        return self.end is not None or await self.ending.wait(timeout)
+
+    def enter(self) -> None:
+        """
+        It holds a slot.
+        """
+        if not self._in_slot:
+            self._in_slot = True
+            self._entering.wake()
+
+    def finish(self, end: SubmissionEnd) -> None:
+        """
+        Nothing more will come of it.
+        """
+        self.end = end
+        self._entering.wake()
+        self.ending.wake()
