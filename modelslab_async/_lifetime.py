@@ -11,7 +11,7 @@ import warnings
 import weakref
 
 from ._engine.http import SessionPool
-from ._engine.job import Job, Watch, named, receipt_of
+from ._engine.job import Job, Watch, named, receipt_by_name
 from ._engine.waiters import to_its_end
 from ._rooms import Options, Rooms, build, endpoint_of
 from .errors import ClientClosedError
@@ -95,7 +95,7 @@ class Lifetime:
         """
         A job by its id or its handle; see `ModelsLab.job`.
         """
-        receipt = receipt_of(id_or_handle, endpoint_of(kind))
+        receipt = receipt_by_name(id_or_handle, endpoint_of(kind))
         rooms = self.alive()
         known = None if rooms is None else rooms.poller.find(receipt.id)
         return known or Job(Watch(receipt), self.take_up)

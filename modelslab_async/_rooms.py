@@ -17,7 +17,7 @@ import attrs
 
 from ._engine.api_key import ApiKey
 from ._engine.http import NetworkOptions, SessionPool
-from ._engine.job import Job, TakeUp, Watch, receipt_of, renewed
+from ._engine.job import Job, TakeUp, Watch, receipt_by_name, renewed
 from ._engine.links import origin_of
 from ._engine.pacer import Pacer
 from ._engine.poller import Poller
@@ -178,7 +178,7 @@ class Rooms:
             JobError: There are none any more.
         """
         if receipt is None:
-            receipt = receipt_of(generation.id or "", endpoint_of(None))
+            receipt = receipt_by_name(generation.id or "", endpoint_of(None))
         job = Job(Watch(receipt), self.take_up)
         links = await job.result(self.runtime.timeouts.late_link)
         return renewed(generation, links)

@@ -8,6 +8,8 @@ import ast
 import subprocess
 import sys
 
+from collections import Counter
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,7 +19,55 @@ from modelslab_async._version import __version__
 
 
 ROOT = Path(__file__).parent.parent
-ROOMS = sorted((ROOT / "modelslab_async").rglob("*.py"))
+PACKAGE = ROOT / "modelslab_async"
+ROOMS = sorted(PACKAGE.rglob("*.py"))
+#: What has to stay small; the simulator is a house of its own.
+SMALL = [room for room in ROOMS if "simulator" not in room.parts]
+
+#: Private attributes of other classes that we touch, and why.
+REACHED = {
+    # Neither aiohttp nor asyncio has a public way to close a connection
+    # whose loop is closed.
+    ("_engine/http.py", "_conns"),
+    ("_engine/http.py", "_closed"),
+    ("_engine/http.py", "_transport"),
+    # A function of the system's: the process ends at once.
+    ("_cli/interrupts.py", "_exit"),
+    # Of the same class, by its other way to be made.
+    ("_client.py", "_lifetime"),
+    ("_output/folder.py", "_open"),
+}
+
+
+def _trees() -> Iterator[tuple[str, ast.Module]]:
+    for room in SMALL:
+        yield str(room.relative_to(PACKAGE)), ast.parse(room.read_text())
+
+
+def _lines(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def _attributes(cls: ast.ClassDef) -> set[str]:
+    """
+    What an object of the class has, as far as its source tells.
+    """
+    fields = {
+        node.target.id
+        for node in cls.body
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and "ClassVar" not in ast.unparse(node.annotation)
+    }
+    assigned = {
+        node.attr
+        for node in ast.walk(cls)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+    }
+    return fields | assigned
 
 
 def _imported(statement: str) -> set[str]:
@@ -69,6 +119,110 @@ def test_nobody_but_the_shell_uses_the_front_door() -> None:
             assert not any(
                 name.partition(".")[0] == "modelslab_async" for name in names
             ), room
+
+
+def test_no_file_is_large() -> None:
+    """
+    A file has one idea, and ends before 550 lines.
+    """
+    large = {
+        str(room.relative_to(PACKAGE)): count
+        for room in SMALL
+        if (count := len(room.read_text().splitlines())) > 550
+    }
+
+    assert large == {}
+
+
+def test_no_class_is_large() -> None:
+    """
+    A class ends before 300 lines, and changes in few ways: 15 attributes.
+
+    Requests and options are tables, one row for each of the service's words.
+    """
+    large = {
+        f"{room}:{node.name}": (_lines(node), len(_attributes(node)))
+        for room, tree in _trees()
+        if not room.startswith("specs/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        if _lines(node) > 300
+        or (len(_attributes(node)) > 15 and not _is_frozen(node))
+    }
+
+    assert large == {}
+
+
+def _is_frozen(cls: ast.ClassDef) -> bool:
+    return any("frozen" in ast.unparse(one) for one in cls.decorator_list)
+
+
+def test_no_function_is_long() -> None:
+    """
+    A function ends before 60 lines, its docstring included.
+    """
+    long = {
+        f"{room}:{node.name}": _lines(node)
+        for room, tree in _trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if _lines(node) > 60
+    }
+
+    assert long == {}
+
+
+def test_private_things_stay_private() -> None:
+    """
+    Nobody touches a private attribute of another class's object.
+    """
+    reached = {
+        (room, node.attr)
+        for room, tree in _trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        if node.attr.startswith("_") and not node.attr.endswith("__")
+        if not (
+            isinstance(node.value, ast.Name)
+            and node.value.id in {"self", "cls"}
+        )
+    }
+
+    assert reached <= REACHED
+
+
+def test_private_names_stay_in_their_file() -> None:
+    """
+    No file imports another's private names.
+    """
+    imported = {
+        (room, alias.name)
+        for room, tree in _trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+        if alias.name.startswith("_") and not alias.name.endswith("__")
+    }
+
+    assert imported == set()
+
+
+def test_no_name_has_two_meanings() -> None:
+    """
+    A class, or a function at the top of a file, has a name of its own.
+    """
+    names = Counter(
+        node.name
+        for _, tree in _trees()
+        for node in tree.body
+        if isinstance(
+            node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        )
+        # A word of Python's own.
+        if not node.name.endswith("__")
+    )
+
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_version() -> None:

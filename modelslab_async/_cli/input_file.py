@@ -300,10 +300,10 @@ def _objects(file: IO[bytes]) -> Iterator[tuple[int, _Raw]]:
         if isinstance(line, Problem):
             yield number, line
         elif line.strip():
-            yield number, _object(line)
+            yield number, _json_object(line)
 
 
-def _object(line: str) -> _Raw:
+def _json_object(line: str) -> _Raw:
     try:
         found = json.loads(
             line, parse_constant=_no_number, object_pairs_hook=_once

@@ -67,7 +67,7 @@ def _report(screen: Screen, folder: Path, *, as_json: bool) -> int:
         if exc.reason != "locked":
             raise
         facts: Mapping[str, JSON] = {"running": True, **_said(folder)}
-        lines = ["running", *_told(facts)]
+        lines = ["running", *_said_lines(facts)]
     else:
         counts = dict(found.counts)
         # Nobody is asking any more: so the next start will find it.
@@ -116,7 +116,7 @@ def _said(folder: Path) -> dict[str, JSON]:
     return said if isinstance(said, dict) else {}
 
 
-def _told(facts: Mapping[str, JSON]) -> Iterator[str]:
+def _said_lines(facts: Mapping[str, JSON]) -> Iterator[str]:
     """
     Each fact on a line, whatever the facts are.
     """
@@ -125,7 +125,7 @@ def _told(facts: Mapping[str, JSON]) -> Iterator[str]:
         if name == "running" or value is None or value in ([], {}):
             continue
         if isinstance(value, dict):
-            yield from _told(value)
+            yield from _said_lines(value)
         elif isinstance(value, list):
             yield from (f"  {words}: {each}" for each in value)
         elif isinstance(value, float):

@@ -365,7 +365,7 @@ def renewed(known: Generation, links: Generation) -> Generation:
     )
 
 
-def receipt_of(text: str | int, endpoint: Endpoint) -> Receipt:
+def receipt_by_name(text: str | int, endpoint: Endpoint) -> Receipt:
     """
     What a job's id, or its handle, tells of it.
 

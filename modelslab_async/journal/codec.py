@@ -94,7 +94,9 @@ def error_of(text: str) -> ModelsLabError:
     fails.
     """
     try:
-        return _read(_converter.structure(json.loads(text), _WrittenError))
+        return _unpacked_value(
+            _converter.structure(json.loads(text), _WrittenError)
+        )
     except (ValueError, TypeError, LookupError, AttributeError):
         return ModelsLabError(f"an error that cannot be read: {text!r:.200}")
 
@@ -158,7 +160,7 @@ def _has_facts(kind: type) -> bool:
     return attrs.has(kind)
 
 
-def _read(written: _WrittenError) -> ModelsLabError:
+def _unpacked_value(written: _WrittenError) -> ModelsLabError:
     kind = _ERRORS[written.error]
     error: ModelsLabError = (
         _converter.structure(written.facts, kind)
@@ -166,7 +168,7 @@ def _read(written: _WrittenError) -> ModelsLabError:
         else kind(*written.facts.values())
     )
     if written.cause is not None:
-        error.__cause__ = _read(written.cause)
+        error.__cause__ = _unpacked_value(written.cause)
     return error
 
 

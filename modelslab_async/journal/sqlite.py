@@ -261,17 +261,17 @@ class _Writer:
         try:
             with open_to_write(path) as connection:
                 tables = Tables(connection)
-                _settle([opened])
+                _settle_ops([opened])
                 while self._group(tables, path):
                     pass
         except Exception as error:  # noqa: BLE001 - whoever waits is told
             opened.error = error
-            _settle([opened])
+            _settle_ops([opened])
         self.stopped = True
         while not self.queue.empty():
             if (late := self.queue.get()) is not None:
                 late.error = ClientClosedError("the journal is closed")
-                _settle([late])
+                _settle_ops([late])
         self.ended.set_result(None)
 
     def _group(self, tables: Tables, path: Path) -> bool:
@@ -293,7 +293,7 @@ class _Writer:
             for operation in operations:
                 operation.error = as_ours(error, path)
                 operation.error.__cause__ = error
-        _settle(operations)
+        _settle_ops(operations)
         return one is not None
 
     def _commit(
@@ -311,7 +311,7 @@ class _Writer:
         tables.execute("COMMIT")
 
 
-def _settle(operations: Sequence[_Operation[Any]]) -> None:
+def _settle_ops(operations: Sequence[_Operation[Any]]) -> None:
     """
     Tell those who wait, with one call for each loop.
     """

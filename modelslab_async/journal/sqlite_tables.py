@@ -323,7 +323,7 @@ def _to_column(value: object) -> object:
     """
     match value:
         case str() if not value.isascii():
-            return _text(value)
+            return _sql_text(value)
         case tuple():
             return json.dumps(value)
         case Receipt():
@@ -331,7 +331,7 @@ def _to_column(value: object) -> object:
     return value
 
 
-def _text(text: str) -> str | bytes:
+def _sql_text(text: str) -> str | bytes:
     try:
         text.encode()
     except UnicodeEncodeError:
