@@ -108,7 +108,7 @@ async def play() -> None:
             )
             for eta in guesses:
                 simulator.next("submit", Edit({"eta": eta}))
-            said.append((simulator.url, simulator._born))  # noqa: SLF001
+            said.append((simulator.url, simulator.books.born))
         print(json.dumps(said), flush=True)
         await asyncio.to_thread(sys.stdin.read)
 

@@ -228,17 +228,6 @@ def client(
     )
 
 
-def end_all(simulator: Simulator) -> None:
-    """
-    Let what runs end now.
-    """
-    for timer in simulator._timers:
-        timer.cancel()
-    for job in simulator._jobs.values():
-        if job.record.ended is None:
-            simulator._end(job)
-
-
 async def test_what_was_accepted_is_polled(
     simulator: Simulator, tmp_path: Path
 ) -> None:
@@ -250,7 +239,7 @@ async def test_what_was_accepted_is_polled(
     async with client(simulator) as lab:
         await leave_under_way(lab, specs(8), tmp_path, SLOTS)
     bought = len(simulator.books.accepted)
-    end_all(simulator)
+    simulator.finish()
     simulator.change(latency=Latency.constant(1.0))
 
     async with client(simulator) as lab:
@@ -272,7 +261,7 @@ async def test_what_left_the_input(
     endless(simulator)
     async with client(simulator) as lab:
         await leave_under_way(lab, specs(20), tmp_path, SLOTS)
-    end_all(simulator)
+    simulator.finish()
 
     async with (
         client(simulator) as lab,
@@ -297,7 +286,7 @@ async def test_found_late_in_the_input(
     endless(simulator)
     async with client(simulator) as lab:
         await leave_under_way(lab, specs(2), tmp_path, 2)
-    end_all(simulator)
+    simulator.finish()
 
     simulator.change(latency=Latency.constant(1.0))
 
@@ -328,7 +317,7 @@ async def test_a_job_that_outlived_its_time(
     endless(simulator)
     async with client(simulator, job_timeout=0.05) as lab:
         first = await lab.batch(specs(1), output=tmp_path)
-    end_all(simulator)
+    simulator.finish()
 
     async with client(simulator) as lab:
         second = await lab.batch(specs(1), output=tmp_path)
@@ -487,7 +476,7 @@ async def test_jobs_die_with_their_simulator(
         endless(simulator)
         await leave_under_way(lab, specs(4), tmp_path, 2)
     simulator.vacate("simulated")
-    end_all(simulator)
+    simulator.finish()
     simulator.change(latency=Latency.constant(1.0))
 
     async with embedded(simulator, "second") as lab:

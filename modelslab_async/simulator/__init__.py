@@ -8,10 +8,10 @@ mistakes.
 
 from __future__ import annotations
 
-from ._books import Books, Entry, Record, Verdict
+from ._books import Books, Entry, Record, Ring, Upload, Verdict
+from ._endpoints import ENDPOINTS, Endpoint
 from ._faults import Edit, Fault, Reply
-from ._requests import ENDPOINTS, Endpoint
-from ._settings import Etas, KeyState, Latency, Settings
+from ._settings import Etas, KeyState, Latency, Rings, Settings, Unlike
 from ._simulator import Simulator, serve
 
 
@@ -27,8 +27,12 @@ __all__ = [
     "Latency",
     "Record",
     "Reply",
+    "Ring",
+    "Rings",
     "Settings",
     "Simulator",
+    "Unlike",
+    "Upload",
     "Verdict",
     "serve",
 ]

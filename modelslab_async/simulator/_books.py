@@ -49,6 +49,8 @@ class Record:
         noticed: When its end was first told to somebody.
 
         downloads: How often a file of it was asked for.
+
+        endpoint: Its path, with the version.
     """
 
     id: int
@@ -59,6 +61,7 @@ class Record:
     polls: int = 0
     noticed: float | None = None
     downloads: int = 0
+    endpoint: str = ""
 
     @property
     def unnoticed(self) -> float | None:
@@ -89,6 +92,12 @@ class Entry:
         job_id: Of the job that was begun, if one was.
 
         reason: Why it was refused, or the fault that was played.
+
+        endpoint: Its path, with the version.
+
+        remarks: What the documentation has against it, though it was let
+            pass: a flag in another dialect, an unknown field, a number out
+            of its range.
     """
 
     at: float
@@ -98,6 +107,8 @@ class Entry:
     verdict: Verdict
     job_id: int | None = None
     reason: str | None = None
+    endpoint: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def spec(self) -> dict[str, object]:
@@ -106,6 +117,57 @@ class Entry:
         """
         spec: dict[str, object] = json.loads(self.body)
         return spec
+
+
+@attrs.frozen
+class Upload:
+    """
+    A picture that was uploaded.
+
+    Attributes:
+        at: When it came.
+
+        account: Label of the account.
+
+        endpoint: Where, with the version.
+
+        sha256: Of its bytes, in hex.
+
+        size: In bytes.
+
+        url: Where it lies until it dies; None, if it was refused.
+    """
+
+    at: float
+    account: str
+    endpoint: str
+    sha256: str
+    size: int
+    url: str | None
+
+
+@attrs.frozen
+class Ring:
+    """
+    A webhook that was called.
+
+    Attributes:
+        at: When.
+
+        job_id: Of the job that has ended, whatever was said.
+
+        url: Who was called.
+
+        how: Which way of the settings'.
+
+        status: The answer's code; None where none came.
+    """
+
+    at: float
+    job_id: int
+    url: str
+    how: str
+    status: int | None
 
 
 @attrs.define
@@ -126,15 +188,39 @@ class Books:
 
         strays: Requests to addresses that nobody should ask, method and
             path.
+
+        uploads: Every picture that was uploaded.
+
+        rings: Every call of a webhook.
+
+        calls: How often each of the account's own calls was made.
+
+        born: On the monotonic clock, when all times here begin.
     """
 
     _clock: Callable[[], float]
+    born: float = 0.0
     entries: list[Entry] = attrs.field(factory=list)
     jobs: dict[int, Record] = attrs.field(factory=dict)
     polls: int = 0
     downloads: int = 0
     peaks: dict[str, int] = attrs.field(factory=dict)
     strays: list[str] = attrs.field(factory=list)
+    uploads: list[Upload] = attrs.field(factory=list)
+    rings: list[Ring] = attrs.field(factory=list)
+    calls: collections.Counter[str] = attrs.field(factory=collections.Counter)
+
+    def begin(self, record: Record) -> None:
+        """
+        Write a new job down.
+        """
+        self.jobs[record.id] = record
+
+    def peak_of(self, account: str, unfinished: int) -> None:
+        """
+        Write down how many unfinished jobs an account has now.
+        """
+        self.peaks[account] = max(self.peaks.get(account, 0), unfinished)
 
     @staticmethod
     def label(account: str) -> str:
@@ -185,17 +271,53 @@ class Books:
     @property
     def alike(self) -> dict[tuple[str, object], list[int]]:
         """
-        The pairs of prompt and seed that more than one job was begun for.
+        What more than one job was begun for: the same endpoint, prompt, seed
+        and pictures. By prompt (the first picture, where there is none) and
+        seed.
         """
-        ids: dict[tuple[str, object], list[int]] = collections.defaultdict(
+        ids: dict[tuple[object, ...], list[int]] = collections.defaultdict(
             list
         )
+        hashes = {each.url: each.sha256 for each in self.uploads}
         for entry in self.accepted:
             spec = entry.spec
+            pictures = [
+                # The same picture has another link when uploaded again.
+                (name, hashes.get(str(value), str(value)))
+                for name, value in sorted(spec.items())
+                if "image" in name
+            ]
+            said = spec.get("prompt", pictures[0][1] if pictures else None)
             seed = json.dumps(spec.get("seed"))
+            mark = (str(said), seed, entry.endpoint, *pictures)
             if entry.job_id is not None:
-                ids[str(spec.get("prompt")), seed].append(entry.job_id)
-        return {pair: found for pair, found in ids.items() if len(found) > 1}
+                ids[mark].append(entry.job_id)
+        return {
+            (str(mark[0]), mark[1]): found
+            for mark, found in ids.items()
+            if len(found) > 1
+        }
+
+    @property
+    def asked(self) -> dict[str, list[Entry]]:
+        """
+        Every submit, by endpoint.
+        """
+        entries: dict[str, list[Entry]] = collections.defaultdict(list)
+        for entry in self.entries:
+            entries[entry.endpoint].append(entry)
+        return dict(entries)
+
+    @property
+    def uploaded_twice(self) -> dict[str, int]:
+        """
+        How often each picture was uploaded that one upload was enough for,
+        by its hash.
+        """
+        counts = collections.Counter(
+            each.sha256 for each in self.uploads if each.url is not None
+        )
+        return {sha256: n for sha256, n in counts.items() if n > 1}
 
     @property
     def peak(self) -> int:
@@ -258,6 +380,9 @@ class Books:
                 for (prompt, seed), ids in self.alike.items()
             ],
             "strays": list(self.strays),
+            "calls": dict(self.calls),
+            "uploads": [attrs.asdict(each) for each in self.uploads],
+            "rings": [attrs.asdict(each) for each in self.rings],
             "submits": [
                 {
                     "at": entry.at,
@@ -267,6 +392,8 @@ class Books:
                     "verdict": entry.verdict.value,
                     "job_id": entry.job_id,
                     "reason": entry.reason,
+                    "endpoint": entry.endpoint,
+                    "remarks": list(entry.remarks),
                 }
                 for entry in self.entries
             ],

@@ -15,16 +15,17 @@ import struct
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import attrs
 
 from aiohttp import web
 
-from ._settings import Matcher, matches
+from ._settings import Matcher, Rings, matches
 
 
-Target = Literal["submit", "fetch", "file"]
+Target = Literal["submit", "fetch", "file", "upload", "call", "webhook"]
+TARGETS: frozenset[str] = frozenset(get_args(Target))
 
 _HTML = (
     "<!DOCTYPE html>\n<html><head><title>{0}</title></head>"
@@ -213,7 +214,7 @@ class Edit:
         )
 
 
-Answer = Reply | Edit | Fault
+Answer = Reply | Edit | Fault | Rings
 
 
 @attrs.define(eq=False)
@@ -226,16 +227,20 @@ class Order:
     answer: Answer
     times: int
     prompt: Matcher
+    endpoint: str | None
     accepted: bool
     seconds: float
 
-    def takes(self, kind: Target, prompt: str | None) -> bool:
+    def takes(self, kind: Target, prompt: str | None, path: str) -> bool:
         """
         Whether it means this request.
         """
-        return self.kind == kind and (
-            self.prompt is None
-            or (prompt is not None and matches(self.prompt, prompt))
+        if self.kind != kind:
+            return False
+        if self.endpoint is not None and self.endpoint not in path:
+            return False
+        return self.prompt is None or (
+            prompt is not None and matches(self.prompt, prompt)
         )
 
 
@@ -253,13 +258,17 @@ class Orders:
         """
         self._open.append(order)
 
-    def find(self, kind: Target, prompt: str | None) -> Order | None:
+    def find(
+        self, kind: Target, prompt: str | None, path: str
+    ) -> Order | None:
         """
         The first that means this request; it stays open.
+
+        *path* is its endpoint's, or that of the endpoint of its job.
         """
         # A copy: orders may come in from another thread.
         for order in tuple(self._open):
-            if order.takes(kind, prompt):
+            if order.takes(kind, prompt, path):
                 return order
         return None
 
@@ -270,6 +279,14 @@ class Orders:
         order.times -= 1
         if order.times <= 0:
             self._open.remove(order)
+
+    def put_back(self, order: Order) -> None:
+        """
+        Don't count that request.
+        """
+        order.times += 1
+        if order not in self._open:
+            self._open.appendleft(order)
 
     def clear(self) -> None:
         """

@@ -11,13 +11,44 @@ import math
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from ._canvas import Canvas
+from ._endpoints import Deed
 from ._picture import Picture
+from ._retouching import retouched
 from ._scenes import SCENES
 
 
 def paint(picture: Picture) -> bytes:
     """
     Draw it, as PNG or JPEG.
+    """
+    if picture.retouch is None:
+        image = _scene(picture)
+    else:
+        image = retouched(picture, picture.retouch, _scene)
+    if image.mode == "RGB" and not _is_its_own(picture):
+        _caption(image, picture)
+    if picture.hidden is not None:
+        image = _hide(image.convert("RGB"), picture.hidden)
+
+    file = io.BytesIO()
+    if picture.extension == "png":
+        image.save(file, "PNG", compress_level=6)
+    else:
+        image.convert("RGB").save(file, "JPEG", quality=88)
+    return file.getvalue()
+
+
+def _is_its_own(picture: Picture) -> bool:
+    """
+    Whether words on it would spoil what it is for.
+    """
+    retouch = picture.retouch
+    return retouch is not None and retouch.deed in {Deed.CUT_OUT, Deed.ENLARGE}
+
+
+def _scene(picture: Picture) -> Image.Image:
+    """
+    What the prompt speaks of, else any.
     """
     canvas = Canvas(picture)
     said = set(picture.prompt.lower().replace(",", " ").split())
@@ -28,18 +59,7 @@ def paint(picture: Picture) -> bytes:
     if fitting:
         scene = canvas.dice.choice(fitting)
     scene(canvas)
-
-    image = canvas.image.reduce(2)
-    _caption(image, picture)
-    if picture.hidden is not None:
-        image = _hide(image, picture.hidden)
-
-    file = io.BytesIO()
-    if picture.extension == "png":
-        image.save(file, "PNG", compress_level=6)
-    else:
-        image.save(file, "JPEG", quality=88)
-    return file.getvalue()
+    return canvas.image.reduce(2)
 
 
 def _caption(image: Image.Image, picture: Picture) -> None:
@@ -51,10 +71,14 @@ def _caption(image: Image.Image, picture: Picture) -> None:
     font = ImageFont.load_default(size)
     small = ImageFont.load_default(max(8.0, size * 0.68))
     margin = round(side / 22)
-    lines = _wrapped(
-        _printable(picture.prompt), image.width - 2 * margin, font
-    )
-    foot = _printable(f"{picture.model_id} · seed {picture.seed}")
+    prompt = _printable(picture.prompt)
+    lines = _wrapped(prompt, image.width - 2 * margin, font)
+    if not prompt and picture.retouch is not None:
+        lines = []
+    name = picture.model_id
+    if picture.retouch is not None:
+        name = f"{picture.retouch.label} {name}".strip()
+    foot = _printable(f"{name} · seed {picture.seed}")
     if picture.index:
         foot += f" · {picture.index + 1}"
 
@@ -63,7 +87,8 @@ def _caption(image: Image.Image, picture: Picture) -> None:
     top = image.height - high
     shade = Image.linear_gradient("L").resize((image.width, high + margin * 2))
     # Dark enough to read on after a short fade.
-    shade = shade.point(lambda value: min(190, value * 3))
+    darkest = 190 if picture.retouch is None else 240
+    shade = shade.point(lambda value: min(darkest, value * 3))
     image.paste((8, 8, 14), (0, top - margin * 2), shade)
 
     draw = ImageDraw.Draw(image)

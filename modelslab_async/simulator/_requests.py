@@ -1,6 +1,6 @@
 """
-How the service reads a request: tolerant of how a value is
-spelt, strict about a few ranges, deaf to what it does not know.
+How the service reads a request: tolerant of how a value is spelt, strict
+about a few ranges, deaf to what it does not know.
 """
 
 from __future__ import annotations
@@ -8,59 +8,123 @@ from __future__ import annotations
 import hashlib
 import json
 
+from collections.abc import Mapping
+
 import attrs
+
+from ._endpoints import Endpoint
+from ._parameters import FLAGS, Parameter, Value, read, spoken
 
 
 _DEFAULT_STEPS = 31
 _DEFAULT_GUIDANCE = 7.5
 _LARGEST_SEED = 2**32 - 1
-
-
-@attrs.frozen
-class Endpoint:
-    """
-    One way to ask for pictures.
-
-    Attributes:
-        family: Part of the path that fetch shares.
-
-        required: Fields without which there is no job; model_id apart,
-            which has a word of its own.
-    """
-
-    family: str
-    required: tuple[str, ...] = ("prompt",)
-
-
-# A further endpoint is a line here, if its replies are like these.
-ENDPOINTS = {"images/text2img": Endpoint("images")}
+#: A data URI in the books is shortened beyond so many characters.
+_LONGEST = 256
 
 
 @attrs.frozen
 class Request:
     """
     What a request comes to.
+
+    Attributes:
+        values: What was sent and understood, by parameter.
+
+        remarks: What the documentation has against it.
     """
 
     endpoint: Endpoint
-    prompt: str
-    negative_prompt: str | None
-    model_id: str | None
-    width: int
-    height: int
-    samples: int
-    steps: int
-    guidance_scale: float
-    seed: int | None
-    enhance_prompt: bool
-    safety_checker: bool
-    safety_checker_type: str
-    base64: bool
-    temp: bool
-    webhook: str | None
-    track_id: str | None
-    instant_response: bool
-    echoes: dict[str, object] = attrs.field(repr=False)
+    values: Mapping[str, object] = attrs.field(repr=False)
+    remarks: tuple[str, ...] = ()
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """
+        A flag, or what rules where it was not sent.
+        """
+        value = self.values.get(name)
+        return default if value is None else value is True
+
+    def number(self, name: str, default: float) -> float:
+        """
+        A number, or what rules where it was not sent.
+        """
+        value = self.values.get(name)
+        return value if isinstance(value, int | float) else default
+
+    def text(self, name: str) -> str | None:
+        """
+        A string, if it was sent.
+        """
+        value = self.values.get(name)
+        return None if value is None else str(value)
+
+    @property
+    def prompt(self) -> str:
+        """
+        What is to be seen; empty where the endpoint needs none.
+        """
+        return self.text("prompt") or ""
+
+    @property
+    def model_id(self) -> str | None:
+        """
+        The model, if one was named.
+        """
+        return self.text("model_id") or None
+
+    @property
+    def samples(self) -> int:
+        """
+        How many pictures.
+        """
+        return int(self.number("samples", 1))
+
+    @property
+    def seed(self) -> int | None:
+        """
+        What was sent, if it can be a seed.
+        """
+        seed = self.values.get("seed")
+        if not isinstance(seed, int) or not 0 <= seed <= _LARGEST_SEED:
+            return None
+        return None if seed in self.endpoint.any_seed else seed
+
+    @property
+    def steps(self) -> int:
+        """
+        Clamped, never refused: the community models' cap is 20, though the
+        default of the same page is 31.
+        """
+        steps = self.number(
+            "num_inference_steps", self.number("steps", _DEFAULT_STEPS)
+        )
+        most = 50 if self.is_flux or not self.endpoint.terse else 20
+        return min(max(int(steps), 1), most)
+
+    @property
+    def guidance_scale(self) -> float:
+        """
+        Told in ``meta``.
+        """
+        return self.number("guidance_scale", _DEFAULT_GUIDANCE)
+
+    @property
+    def base64(self) -> bool:
+        """
+        Whether text is to come instead of a picture.
+        """
+        return self.endpoint.encodes and self.flag("base64", default=False)
+
+    @property
+    def temporary(self) -> bool:
+        """
+        Whether the files die after a day.
+        """
+        endpoint = self.endpoint
+        return endpoint.always_temporary or self.flag(
+            "temp", default=endpoint.temporary
+        )
 
     @property
     def is_flux(self) -> bool:
@@ -69,64 +133,117 @@ class Request:
         """
         return (self.model_id or "").startswith("flux")
 
-
-def flag(value: object, *, default: bool) -> bool:
-    """
-    Read a flag in any of its forms.
-    """
-    if value is None:
-        return default
-    return str(value).strip().lower() in {"true", "yes", "1", "2", "3"}
-
-
-def whole(value: object) -> int | None:
-    """
-    Read a whole number, or a string of one.
-    """
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str):
-        try:
-            return int(value.strip())
-        except ValueError:
-            return None
-    return None
+    @property
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """
+        The pictures that came with it, by parameter.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        for name in self.endpoint.pictures:
+            value = self.values.get(name)
+            if isinstance(value, tuple):
+                found[name] = value
+        return found
 
 
-def number(value: object) -> float | None:
+def read_request(
+    endpoint: Endpoint,
+    body: Mapping[str, object],
+    *,
+    strict: bool = False,
+    only_booleans: bool = False,
+) -> Request | dict[str, list[str]]:
     """
-    Read a number, or a string of one.
+    Read a request.
+
+    *strict* refuses what else is only remarked, *only_booleans* refuses
+    flags that are no JSON booleans.
+
+    Returns:
+        What it comes to, or what is wrong with it, by field.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value)
-    except (OverflowError, ValueError):
-        return None
+    problems = _missing(endpoint, body)
+    values: dict[str, object] = {}
+    remarks = []
+    for name, sent in body.items():
+        if name == "key" or sent is None:
+            continue
+        parameter = endpoint.parameters.get(name)
+        value = _UNKNOWN if parameter is None else _value(parameter, sent)
+        if only_booleans and parameter and _is_spelt(parameter, sent):
+            text = f"The {spoken(name)} field must be true or false."
+            problems.setdefault(name, [text])
+        elif value.problem:
+            problems.setdefault(name, [value.problem])
+        elif value.remark:
+            remarks.append(f"{name}: {value.remark}")
+        values[name] = value.value
+
+    if strict and not problems:
+        problems = {
+            remark.partition(": ")[0]: [remark.partition(": ")[2]]
+            for remark in remarks
+        }
+    if problems:
+        return problems
+    return Request(endpoint, values, tuple(remarks))
 
 
-def scalar(value: object) -> str | None:
-    """
-    Read what is echoed as a string.
-    """
-    if value is None or isinstance(value, dict | list):
-        return None
-    return str(value)
+_UNKNOWN = Value(remark="not a parameter of this endpoint")
 
 
-def compact(body: dict[str, object], *, without: tuple[str, ...]) -> str:
+def _value(parameter: Parameter, sent: object) -> Value:
+    return Value() if sent == "" else read(parameter, sent)
+
+
+def _is_spelt(parameter: Parameter, sent: object) -> bool:
     """
-    Write a request down, without some of its fields.
+    Whether it is a flag in another form than JSON's own.
     """
-    kept = {key: body[key] for key in body if key not in without}
+    return parameter.kind in FLAGS and not isinstance(sent, bool)
+
+
+def _missing(
+    endpoint: Endpoint, body: Mapping[str, object]
+) -> dict[str, list[str]]:
+    return {
+        name: [f"The {spoken(name)} field is required."]
+        for name in endpoint.required
+        if body.get(name) in (None, "", [])
+    }
+
+
+def compact(body: Mapping[str, object], *, without: tuple[str, ...]) -> str:
+    """
+    Write a request down, without some of its fields; pictures in it by
+    their beginning and their hash.
+    """
+    kept = {
+        name: _shortened(value)
+        for name, value in body.items()
+        if name not in without
+    }
     return json.dumps(kept, separators=(",", ":"), ensure_ascii=False)
 
 
-def fingerprint(body: dict[str, object]) -> bytes:
+def _shortened(value: object) -> object:
+    if isinstance(value, list):
+        return [_shortened(each) for each in value]
+    if not isinstance(value, str) or not value.startswith("data:"):
+        return value
+    return shortened(value) if len(value) > _LONGEST else value
+
+
+def shortened(uri: str) -> str:
+    """
+    A data URI to be read by people.
+    """
+    head, _, text = uri.partition(",")
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+    return f"{head[:64]},{text[:16]}…sha256:{digest.hexdigest()}"
+
+
+def fingerprint(body: Mapping[str, object]) -> bytes:
     """
     What two requests have in common that ask for the same.
     """
@@ -134,97 +251,3 @@ def fingerprint(body: dict[str, object]) -> bytes:
         dict(sorted(body.items())), without=("key", "track_id", "webhook")
     )
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-
-
-def read(
-    endpoint: Endpoint, body: dict[str, object]
-) -> Request | dict[str, list[str]]:
-    """
-    Read a request.
-
-    Returns:
-        What it comes to, or what is wrong with it, by field, in the words
-        of the documentation's page "Error Codes".
-    """
-    problems: dict[str, list[str]] = {}
-    for name in endpoint.required:
-        value = body.get(name)
-        if value is None or value == "":
-            text = f"The {name.replace('_', ' ')} field is required."
-            problems[name] = [text]
-        elif name == "prompt" and not isinstance(value, str):
-            problems[name] = ["prompt must be a string"]
-
-    sides = {"width": 512, "height": 512}
-    for name in sides:
-        if body.get(name) is None:
-            continue
-        side = whole(body[name])
-        # Some models take up to 1488; the page says 256 to 1024.
-        if side is None or not 64 <= side <= 1488:
-            problems[name] = [f"{name} must be between 64 and 1488"]
-        elif side % 8:
-            problems[name] = [f"{name} must be divisible by 8"]
-        else:
-            sides[name] = side
-
-    samples = whole(body.get("samples") or 1)
-    if samples is None or not 1 <= samples <= 4:
-        problems["samples"] = ["samples must be between 1 and 4"]
-        samples = 1
-
-    guidance = number(body.get("guidance_scale") or _DEFAULT_GUIDANCE)
-    if guidance is None or not 1 <= guidance <= 20:
-        problems["guidance_scale"] = [
-            "guidance_scale must be between 1 and 20"
-        ]
-        guidance = _DEFAULT_GUIDANCE
-
-    if problems:
-        return problems
-
-    model_id = scalar(body.get("model_id")) or None
-    negative = body.get("negative_prompt")
-    seed = whole(body.get("seed"))
-    if seed is not None and not 0 <= seed <= _LARGEST_SEED:
-        seed = None
-    # Steps are clamped, never refused; the community models' cap is 20,
-    # though the default of the same page is 31.
-    most = 50 if (model_id or "").startswith("flux") else 20
-    steps = whole(body.get("num_inference_steps"))
-    if steps is None:
-        steps = _DEFAULT_STEPS
-
-    return Request(
-        endpoint=endpoint,
-        prompt=str(body.get("prompt") or ""),
-        negative_prompt=negative if isinstance(negative, str) else None,
-        model_id=model_id,
-        width=sides["width"],
-        height=sides["height"],
-        samples=samples,
-        steps=min(max(steps, 1), most),
-        guidance_scale=guidance,
-        seed=seed,
-        enhance_prompt=flag(body.get("enhance_prompt"), default=True),
-        safety_checker=flag(body.get("safety_checker"), default=True),
-        safety_checker_type=scalar(body.get("safety_checker_type"))
-        or "sensitive_content_text",
-        base64=flag(body.get("base64"), default=False),
-        temp=flag(body.get("temp"), default=False),
-        webhook=scalar(body.get("webhook")),
-        track_id=scalar(body.get("track_id")),
-        instant_response=flag(body.get("instant_response"), default=False),
-        echoes={
-            "scheduler": body.get("scheduler") or "UniPCMultistepScheduler",
-            "algorithm_type": body.get("algorithm_type") or "no",
-            "vae": body.get("vae"),
-            "lora": body.get("lora_model"),
-            "lora_strength": body.get("lora_strength") or 1,
-            "clip_skip": whole(body.get("clip_skip")) or 1,
-            "ip_adapter_id": body.get("ip_adapter_id"),
-            "ip_adapter_scale": body.get("ip_adapter_scale") or 0.6,
-            "upscale": body.get("upscale") or "no",
-            "multi_lingual": body.get("multi_lingual") or "no",
-        },
-    )

@@ -22,6 +22,9 @@ Matcher: TypeAlias = str | tuple[str, ...] | Callable[[str], bool] | None
 
 _Field: TypeAlias = "attrs.Attribute[Any]"
 
+AssetLists = Literal["both", "v6", "refused"]
+Families = Literal["own", "any", "other"]
+InputLinks = Literal["local", "fetch"]
 Profile = Literal["classic", "documented"]
 QueueFull = Literal["maximum", "bare"]
 Base64Style = Literal["link", "link-uri", "inline", "inline-uri"]
@@ -62,6 +65,112 @@ class Etas(enum.StrEnum):
 
     QUEUE = "queue"
     """A quarter of a second for each unfinished job of the account."""
+
+
+class Rings(enum.StrEnum):
+    """
+    How a webhook is called when a job has ended.
+
+    How the live service calls is not known beyond one page of prose: one
+    POST, best effort, no signature.
+    """
+
+    ONCE = "once"
+    """As documented."""
+
+    LATE = "late"
+    """Well after the end."""
+
+    TWICE = "twice"
+    """The same, again."""
+
+    NEVER = "never"
+    """Not at all."""
+
+    EARLY = "early"
+    """Before the submit is answered, which waits for it."""
+
+    ANNOUNCED = "announced"
+    """First with ``processing`` as soon as it is accepted, then as ever."""
+
+    FAILED = "failed"
+    """Says ``failed``, whatever became of it."""
+
+    OTHER_ID = "other-id"
+    """Names a job that there is not."""
+
+    OTHER_STATUS = "other-status"
+    """Has a status that nobody knows."""
+
+    GARBAGE = "garbage"
+    """Is no JSON."""
+
+    WRONG_TYPE = "wrong-type"
+    """The right bytes, called ``text/plain``."""
+
+    HUGE = "huge"
+    """More than a megabyte."""
+
+
+class Unlike(enum.StrEnum):
+    """
+    A way in which the service may differ from what is known of it.
+
+    None of them was ever seen. They are for those who want to know what a
+    client makes of a service that has changed, and for whatever is to find
+    such changes.
+    """
+
+    KEY_IN_HEADER = "key-in-header"
+    """The key is read from a header ``key``, and from nowhere else."""
+
+    BOOLEANS_ONLY = "booleans-only"
+    """Flags that are not JSON booleans are refused."""
+
+    GET_FETCH = "get-fetch"
+    """Fetch answers GET, and POST with 405."""
+
+    STATUS_WORDS = "status-words"
+    """``queued``, ``completed`` and ``cancelled``."""
+
+    NESTED_OUTPUT = "nested-output"
+    """The links are under ``data.images``, and ``output`` is missing."""
+
+    TEXT_IDS = "text-ids"
+    """Ids are words with a number in them."""
+
+    MILLISECONDS = "milliseconds"
+    """``eta`` counts milliseconds."""
+
+    NO_ETA = "no-eta"
+    """``eta`` is missing."""
+
+    ERROR_OBJECT = "error-object"
+    """A no is an object under ``error``, without a status."""
+
+    NO_ECHO = "no-echo"
+    """``meta`` is missing, and with it track_id and seed."""
+
+    NO_FORESIGHT = "no-foresight"
+    """``future_links`` is missing."""
+
+    UNTYPED_FILES = "untyped-files"
+    """Pictures are called ``application/octet-stream``."""
+
+    SIGNED_LINKS = "signed-links"
+    """Links have a query, and answer 403 without it."""
+
+    MODELS_OBJECT = "models-object"
+    """The models are under ``data``."""
+
+    FLAT_BALANCE = "flat-balance"
+    """The balance is a text, and no object holds it."""
+
+    NO_COUNT = "no-count"
+    """There is no counting of jobs under way."""
+
+    UPLOAD_LINK = "upload-link"
+    """An upload answers with ``link``."""
 
 
 class KeyState(enum.StrEnum):
@@ -130,6 +239,12 @@ def _latency(value: Latency | float | Sequence[float]) -> Latency:
     return Latency.listed(value)
 
 
+def _latencies(
+    value: Mapping[str, Latency | float | Sequence[float]],
+) -> Mapping[str, Latency]:
+    return {name: _latency(each) for name, each in value.items()}
+
+
 def _key_states(
     value: Mapping[str, KeyState | str] | Collection[str] | None,
 ) -> Mapping[str, KeyState] | None:
@@ -154,6 +269,10 @@ def _some(
 
 def _all(value: Collection[str]) -> frozenset[str]:
     return frozenset(value)
+
+
+def _unlike(value: Collection[str]) -> frozenset[Unlike]:
+    return frozenset(Unlike(each) for each in value)
 
 
 def matches(matcher: Matcher, text: str) -> bool:
@@ -221,7 +340,8 @@ class Settings:
 
         latency: How long jobs run: a `Latency`, seconds, or a list of them.
 
-        latencies: The same for single models, by model id.
+        latencies: The same for single models or endpoints, by model id or
+            by path with the version.
 
         hold: How long a submit is held before it is answered. A job that
             ends meanwhile is answered with ``success``.
@@ -231,11 +351,15 @@ class Settings:
 
         etas: A family of guesses.
 
+        family_etas: Whether endpoints that tell the same eta for every job
+            do so: 605 s for a face swap of 2 s. All others, and all if not,
+            guess as *etas* say.
+
         failures: Share of jobs that fail.
 
         failing: Prompts whose jobs fail.
 
-        failing_models: Models whose jobs fail.
+        failing_models: Models, or paths of endpoints, whose jobs fail.
 
         models: The models there are; None: all but *unknown_models*.
 
@@ -292,6 +416,35 @@ class Settings:
             always PNG whatever the name, no Pillow needed.
 
         first_id: Ids rise from here, with gaps.
+
+        strict: Whether what the documentation has against a request is
+            refused, not only remarked in the books.
+
+        families: Where a job is found: under its ``own`` family, ``any``,
+            or any ``other`` but its own.
+
+        inputs: Whose links to pictures are followed. ``local``: this
+            machine's, and a link into the world is taken for a picture that
+            nobody has looked at. ``fetch``: all.
+
+        upload_limit: Bytes of a picture that may be uploaded.
+
+        upload_life: How long it can be had.
+
+        balance: Money of an account at the start.
+
+        price: Money that a picture costs.
+
+        counts_a_minute: How often an account may ask how many jobs it has.
+
+        assets: Where the account's pictures are listed: under ``both``
+            paths, under ``v6`` alone, or ``refused`` with a plain key.
+
+        rings: How webhooks are called.
+
+        late_ring: How long a ring that is late comes after the end.
+
+        unlike: Ways to differ from what is known of the service.
     """
 
     slots: int = attrs.field(default=5, validator=_positive)
@@ -307,7 +460,9 @@ class Settings:
     accounts: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
     latency: Latency = attrs.field(default=Latency(), converter=_latency)
-    latencies: Mapping[str, Latency] = attrs.field(factory=dict)
+    latencies: Mapping[str, Latency] = attrs.field(
+        factory=dict, converter=_latencies
+    )
     hold: float = attrs.field(default=0.2, validator=_not_negative)
     instant: float = attrs.field(default=0.0, validator=_share)
     etas: Etas = attrs.field(default=Etas.NOISY, converter=Etas)
@@ -363,3 +518,23 @@ class Settings:
         default="drawn", validator=_one_of("drawn", "plain")
     )
     first_id: int = 134_700_000
+
+    family_etas: bool = True
+    strict: bool = False
+    families: Families = attrs.field(
+        default="own", validator=_one_of("own", "any", "other")
+    )
+    inputs: InputLinks = attrs.field(
+        default="local", validator=_one_of("local", "fetch")
+    )
+    upload_limit: int = attrs.field(default=5_000_000, validator=_positive)
+    upload_life: float = attrs.field(default=86_400.0, validator=_positive)
+    balance: float = attrs.field(default=1_000_000.0, validator=_not_negative)
+    price: float = attrs.field(default=0.0047, validator=_not_negative)
+    counts_a_minute: int = attrs.field(default=30, validator=_positive)
+    assets: AssetLists = attrs.field(
+        default="both", validator=_one_of("both", "v6", "refused")
+    )
+    rings: Rings = attrs.field(default=Rings.ONCE, converter=Rings)
+    late_ring: float = attrs.field(default=30.0, validator=_not_negative)
+    unlike: frozenset[Unlike] = attrs.field(default=(), converter=_unlike)

@@ -23,16 +23,19 @@ MISSING = (
 
 def plain(picture: Picture) -> bytes:
     """
-    A PNG of one colour; needs no Pillow.
+    A PNG of one colour, seen through at the sides where its background was
+    removed; needs no Pillow.
     """
-    row = b"\x00" + picture.digest[:3] * picture.width
+    colour, kind = picture.digest[:3], 2
+    row = b"\x00" + colour * picture.width
+    if picture.is_cut_out:
+        kind, side = 6, picture.width // 4
+        clear = (colour + b"\x00") * side
+        solid = (colour + b"\xff") * (picture.width - 2 * side)
+        row = b"\x00" + clear + solid + clear
+    size = (picture.width, picture.height)
     parts = (
-        (
-            b"IHDR",
-            struct.pack(
-                ">IIBBBBB", picture.width, picture.height, 8, 2, 0, 0, 0
-            ),
-        ),
+        (b"IHDR", struct.pack(">IIBBBBB", *size, 8, kind, 0, 0, 0)),
         (b"IDAT", zlib.compress(row * picture.height, 1)),
         (b"IEND", b""),
     )

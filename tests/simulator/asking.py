@@ -4,7 +4,9 @@ Somebody who asks the simulator with nothing but aiohttp.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import io
 import json
 
 from collections.abc import AsyncIterator
@@ -12,6 +14,8 @@ from typing import Any
 
 import aiohttp
 import attrs
+
+from PIL import Image
 
 from modelslab_async.simulator import Simulator
 
@@ -41,12 +45,18 @@ class Asker:
         """
         Send JSON with the key in it.
         """
-        url = f"{self.simulator.url}/{path}"
+        url = f"{self.simulator.url}/{path}".replace("/v6/../", "/")
         sent = {"key": self.key, **body}
         async with self.session.post(
             url, json=sent, allow_redirects=False
         ) as response:
             return await _reply(response)
+
+    async def ask(self, path: str, **body: object) -> Reply:
+        """
+        Send JSON with the key in it, to a path behind ``/api/``.
+        """
+        return await self.post(f"../{path}", **body)
 
     async def submit(
         self,
@@ -118,6 +128,31 @@ async def asking(**options: Any) -> AsyncIterator[Asker]:
         aiohttp.ClientSession() as session,
     ):
         yield Asker(simulator, session)
+
+
+def png(width: int = 64, height: int = 64, colour: str = "navy") -> bytes:
+    """
+    A picture to send.
+    """
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+def uri(data: bytes, kind: str = "image/png") -> str:
+    """
+    The same as text.
+    """
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def opened(data: bytes) -> Image.Image:
+    """
+    A picture that came.
+    """
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
 
 
 FOREVER: dict[str, Any] = {"latency": 100_000}

@@ -328,4 +328,4 @@ async def test_few_pictures_kept() -> None:
         again = await asker.get(links[0])
 
     assert again.body == first.body
-    assert len(asker.simulator._pictures) == 32
+    assert len(asker.simulator._files._drawn) == 32

@@ -601,7 +601,7 @@ async def test_future_links_absent() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["images/img2img", "nowhere", "realtime/fetch/1"]
+    "path", ["images/img3img", "nowhere", "nowhere/fetch/1"]
 )
 async def test_unknown_route(path: str) -> None:
     """
