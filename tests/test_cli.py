@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -147,6 +149,8 @@ def test_help(type_: Type, command: str) -> None:
         ["status", "nowhere"],
         ["simulate", "--set", "speed=-1"],
         ["simulate", "--set", "sped=1"],
+        ["simulate", "--replay", "nowhere.jsonl"],
+        ["simulate", "--replay", "p.txt"],
         ["generate", "a cat", "--simulate", "--seed", "-1"],
         ["generate", " ", "--simulate"],
     ],
@@ -736,6 +740,32 @@ def test_simulate(tmp_path: Path) -> None:
 
     assert re.fullmatch(rb"http://127\.0\.0\.1:\d+/api/v6\n", url)
     assert process.returncode == 0
+
+
+def test_simulate_what_was_captured(tmp_path: Path) -> None:
+    """
+    A file of captured exchanges is answered with.
+    """
+    exchange = {
+        "method": "GET",
+        "url": "https://modelslab.com/api/v7/models",
+        "status": 418,
+        "body": "short and stout",
+    }
+    (tmp_path / "capture.jsonl").write_text(json.dumps(exchange))
+    with _start(
+        "simulate", "--replay", "capture.jsonl", cwd=tmp_path
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().decode().strip()
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(url.replace("v6", "v7/models"))
+        said = caught.value.read()
+        caught.value.close()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+
+    assert (caught.value.code, said) == (418, b"short and stout")
 
 
 def test_simulate_where_nobody_can(type_: Type, service: Simulator) -> None:

@@ -66,6 +66,11 @@ from .screen import clean
     metavar="NAME=VALUE",
     help="Any other of `simulator.Settings`; the value is JSON, or text.",
 )
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Answer with the exchanges captured in this file, and no others.",
+)
 @click.pass_obj
 def simulate(
     context: Context,
@@ -73,6 +78,7 @@ def simulate(
     port: int,
     host: str,
     more: tuple[str, ...],
+    replay: str | None,
     **choices: Any,
 ) -> int:
     """
@@ -88,7 +94,8 @@ def simulate(
         said[name] = options.value_of(value)
     try:
         settings = Settings(**said)
-    except (TypeError, ValueError) as exc:
+        Simulator(settings, replay=replay)
+    except (OSError, TypeError, ValueError) as exc:
         raise click.UsageError(str(exc)) from exc
 
     def started(simulator: Simulator) -> None:
@@ -97,7 +104,13 @@ def simulate(
     try:
         asyncio.run(
             until_told(
-                serve(port=port, host=host, started=started, settings=settings)
+                serve(
+                    port=port,
+                    host=host,
+                    started=started,
+                    settings=settings,
+                    replay=replay,
+                )
             )
         )
     except OSError as exc:
