@@ -4,7 +4,6 @@ What a picture is, and whether all of it came.
 
 from __future__ import annotations
 
-import base64
 import io
 import random
 import struct
@@ -21,9 +20,7 @@ from modelslab_async._output.image_format import (
     ImageFormat,
     InvalidImage,
     check_image,
-    decode_text,
     format_of,
-    text_cap,
 )
 
 
@@ -240,7 +237,6 @@ def test_any_bytes_get_a_verdict(head: bytes, tail: bytes) -> None:
     No bytes raise, however they begin.
     """
     assert isinstance(check_image(head + tail), CompleteImage | InvalidImage)
-    assert decode_text(head + tail, cap_bytes=100) is None
 
 
 @given(
@@ -257,63 +253,6 @@ def test_wrong_bytes_get_a_verdict(data: bytes, dice: st.DataObject) -> None:
     image = check_image(data[:at] + wrong + data[at + len(wrong) :])
 
     assert isinstance(image, CompleteImage | InvalidImage)
-
-
-PLAIN = base64.b64encode(PNG)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        PLAIN,
-        PLAIN.rstrip(b"="),
-        base64.encodebytes(PNG),
-        base64.encodebytes(PNG).replace(b"\n", b"\r\n"),
-        base64.urlsafe_b64encode(PNG),
-        b'"' + PLAIN + b'"\n',
-        b"data:image/png;base64," + PLAIN,
-        b"\nDATA:image/jpeg;charset=x;BASE64, " + PLAIN,
-    ],
-)
-def test_text_of_a_picture(text: bytes) -> None:
-    """
-    Base64 is read plain, in lines, in quotes and as a data URI.
-    """
-    assert decode_text(text, cap_bytes=len(PNG)) == PNG
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        PNG,
-        b"",
-        b"<!DOCTYPE html>",
-        base64.b64encode(b"no picture at all"),
-        PLAIN + b"<p>",
-        b"data:image/png," + PNG,
-        b"a",
-        PLAIN + b"a",
-    ],
-)
-def test_no_text_of_a_picture(text: bytes) -> None:
-    """
-    What is not base64 of a picture all through is left alone.
-    """
-    assert decode_text(text, cap_bytes=1 << 20) is None
-
-
-def test_texts_are_capped_before_they_are_decoded() -> None:
-    """
-    A text of more than the cap is not decoded, one byte less is.
-    """
-    assert decode_text(PLAIN, cap_bytes=len(PNG) - 1) is None
-    assert (
-        decode_text(PLAIN.ljust(text_cap(len(PNG))), cap_bytes=len(PNG)) == PNG
-    )
-    assert (
-        decode_text(PLAIN.ljust(text_cap(len(PNG)) + 1), cap_bytes=len(PNG))
-        is None
-    )
 
 
 def test_kinds_by_their_magic_bytes() -> None:

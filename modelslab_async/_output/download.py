@@ -27,6 +27,7 @@ import anyio
 import attrs
 
 from .._policy.timeouts import Timeouts
+from .._protocol.inline import text_cap
 from .._protocol.replies import FileReply
 from ..errors import (
     DownloadError,
@@ -36,7 +37,7 @@ from ..errors import (
 )
 from ..results import Generation, Image
 from .disk import Disk, TemporaryFile, remove_temporary
-from .image_format import InvalidImage, format_of, text_cap
+from .image_format import InvalidImage, format_of
 from .target import (
     FileTarget,
     MemoryTarget,

@@ -16,18 +16,15 @@ Buffer after the end do no harm.  Nothing is decompressed.
 
 from __future__ import annotations
 
-import binascii
 import enum
 import re
 import zlib
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import attrs
 
-
-Buffer: TypeAlias = bytes | bytearray | memoryview
+from .._protocol.inline import MAGIC, Buffer
 
 
 class ImageFormat(enum.StrEnum):
@@ -122,12 +119,9 @@ def _not_an_image(head: bytes, size: int) -> InvalidImage:
         return InvalidImage("JSON, not a picture")
     if all(31 < byte < 127 or byte in b"\t\r\n" for byte in head):
         return InvalidImage("text, not a picture")
-    if size < 12 and any(m.startswith(head[: len(m)]) for m in _MAGIC):
+    if size < 12 and any(m.startswith(head[: len(m)]) for m in MAGIC):
         return InvalidImage(f"a picture cut before its end ({size} bytes)")
     return InvalidImage(f"no picture: begins with {head[:8].hex(' ')}", False)
-
-
-_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 
 
 class _CutError(Exception):
@@ -307,60 +301,3 @@ def _exactly(data: memoryview, at: int, length: int) -> memoryview:
     if at + length > len(data):
         raise _CutError
     return data[at : at + length]
-
-
-# Pictures in text.
-
-_DATA_URI = re.compile(rb"\s*\"?data:[^,]{0,200};base64,", re.IGNORECASE)
-
-
-_TEXT = re.compile(rb"[\s\"]*[A-Za-z0-9+/_\-\s]*[=\s\"]*")
-
-
-_URL_SAFE = bytes.maketrans(b"-_", b"+/")
-
-
-#: Line ends and a prefix on top of 4 letters for 3 bytes.
-_SLACK = 1 << 20
-
-
-def text_cap(cap_bytes: int) -> int:
-    """
-    How long a text may be that holds a picture of *cap_bytes* in base64.
-    """
-    return cap_bytes * 3 // 2 + _SLACK
-
-
-def decode_text(data: Buffer, *, cap_bytes: int) -> bytes | None:
-    """
-    The picture that a text of base64, or a data URI, is.
-
-    Line ends, quotes around it and the letters that are safe in URLs are
-    taken too.
-
-    Returns:
-        None where it is not such a text, or one of more than *cap_bytes*;
-        whether the picture is whole is not said.
-    """
-    if len(data) > text_cap(cap_bytes):
-        return None
-    prefix = _DATA_URI.match(data)
-    start = prefix.end() if prefix else 0
-    head = _base64_letters(data[start : start + 4096])
-    if format_of(_decoded(head[:64])) is None:
-        return None
-    if _TEXT.fullmatch(data, start) is None:
-        return None
-    found = _decoded(_base64_letters(data[start:]))
-    return found if 0 < len(found) <= cap_bytes else None
-
-
-def _base64_letters(data: Buffer) -> bytes:
-    return bytes(data).translate(_URL_SAFE, b' \t\r\n\v\f"=')
-
-
-def _decoded(letters: bytes) -> bytes:
-    try:
-        return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
-    except binascii.Error:
-        return b""

@@ -15,15 +15,14 @@ from typing import Protocol
 
 import attrs
 
+from .._protocol.inline import Buffer, decode_inline
 from ..errors import DownloadError
 from .disk import TemporaryFile
 from .image_format import (
-    Buffer,
     CompleteImage,
     ImageFormat,
     InvalidImage,
     check_image,
-    decode_text,
     format_of,
 )
 
@@ -220,7 +219,7 @@ def _image_in(
     The picture that came, out of its text if it came as one.
     """
     if format_of(data) is None:
-        data = decode_text(data, cap_bytes=cap_bytes) or data
+        data = decode_inline(data, cap_bytes=cap_bytes) or data
     if len(data) > cap_bytes:
         return data, too_large(cap_bytes)
     return data, check_image(data)

@@ -4,17 +4,17 @@ Links and pictures in an answer, whatever holds them.
 * *output* is a list, a string, an object by number, `""`, null, or empty while
   *proxy_links* has the files.  *future_links* may name fewer than were asked
   for, and sometimes only ``meta.output`` has them.
-* *output* may hold the picture itself, as a data URI or as bare base64; a URL
-  that ends in ``.base64`` stays one, as it leads to a text file.
+* *output* may hold the picture itself (see `inline`); a URL that ends in
+  ``.base64`` stays one, as it leads to a text file.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 
 from ..results import JSON, Image
+from .inline import decode_inline
+from .replies import CAP_BASE64_BYTES
 
 
 _LINK = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
@@ -69,7 +69,7 @@ def read_images(data: dict[str, JSON]) -> tuple[Image, ...]:
                 continue
             seen.add(text)
             link = read_url(text)
-            inline = None if link else _inline(text)
+            inline = None if link else _picture(text)
             if link is None and inline is None:
                 continue
             proxy = read_url(proxies.get(place))
@@ -111,22 +111,10 @@ def _texts(value: JSON) -> dict[int, str]:
     }
 
 
-_DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
-
-
-#: PNG, JPEG, WebP, GIF; whether it is whole is for others to say.
-_PICTURE = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")
-
-
-def _inline(text: str) -> bytes | None:
+def _picture(text: str) -> bytes | None:
     """
     The picture that *text* itself is, or None.
     """
-    start = _DATA_URI.match(text)
-    coded = "".join(text[start.end() if start else 0 :].split())
-    try:
-        data = base64.b64decode(coded, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    # Any word is base64; without the prefix it must look like a picture.
-    return data if data and (start or data.startswith(_PICTURE)) else None
+    return decode_inline(
+        text.encode("ascii", "replace"), cap_bytes=CAP_BASE64_BYTES
+    )
