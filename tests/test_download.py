@@ -7,11 +7,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import errno
+import gzip
 import hashlib
 import io
 import os
 import random
 import threading
+import zlib
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -209,6 +211,35 @@ async def test_hopeless_links_are_not_asked_again(
 
     assert caught.value.__cause__ is None
     assert opens.asked == [URL, PROXY]
+
+
+@pytest.mark.parametrize("status", [200, 203, 206])
+@pytest.mark.parametrize(
+    "body", [PNG, gzip.compress(PNG), gzip.compress(LARGE), zlib.compress(PNG)]
+)
+async def test_codes_and_packings_of_pictures(
+    status: int, body: bytes, tmp_path: Path
+) -> None:
+    """
+    A whole picture is taken, whatever proxies and caches made of it.
+    """
+    room = downloads(store(url=[Answer(body, status)]))
+
+    path = await room.save(Image(0, URL), tmp_path / "a")
+    data = await room.read(Image(0, URL))
+
+    assert path.read_bytes() == data
+    assert data in (PNG, LARGE)
+
+
+async def test_parts_are_asked_for_again() -> None:
+    """
+    A part that is not all of the picture is not taken for it.
+    """
+    opens = store(url=[Answer(PNG[:-9], 206), Answer(PNG)])
+
+    assert await downloads(opens).read(Image(0, URL)) == PNG
+    assert len(opens.asked) == 2
 
 
 async def test_unsafe_links_say_so() -> None:

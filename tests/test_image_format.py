@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+import time
 import zlib
 
 import pytest
@@ -199,6 +200,34 @@ def test_says_what_it_is(data: bytes, reason: str, retryable: bool) -> None:
     assert image.retryable is retryable
 
 
+@pytest.mark.parametrize("kind", [b"tEXt", b"tIME", b"pHYs", b"iCCP", b"zzZz"])
+def test_comments_may_be_wrong(kind: bytes) -> None:
+    """
+    A wrong checksum of what a picture does not need makes no picture broken,
+    as every viewer shows it.
+    """
+    wrong = chunk(kind, b"abc")[:-4] + b"\0\0\0\0"
+    picture = PNG[:33] + wrong + PNG[33:-12] + wrong + PNG[-12:]
+
+    assert check_image(picture) == CompleteImage(ImageFormat.PNG, 24, 16)
+    assert isinstance(check_image(picture[:-1]), InvalidImage)
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"PLTE", b"IDAT"])
+def test_pixels_may_not_be_wrong(kind: bytes) -> None:
+    """
+    A wrong checksum of what a picture is made of makes it broken.
+    """
+    picture = drawn("PNG", "P")
+    at = picture.index(kind)
+    end = at + 8 + int.from_bytes(picture[at - 4 : at])
+
+    image = check_image(picture[: end - 1] + b"\0" + picture[end:])
+
+    assert isinstance(image, InvalidImage)
+    assert "wrong checksum" in image.reason
+
+
 def test_fillings_between_segments() -> None:
     """
     Filling bytes and lone markers between a JPEG's segments are allowed.
@@ -226,6 +255,33 @@ def test_endless_parts_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [end.reason for end in ends if isinstance(end, InvalidImage)] == [
         f"a broken {kind}: too many parts" for kind in ("PNG", "JPEG", "GIF")
     ]
+
+
+MB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        SIGNATURE + HEADER + chunk(b"tEXt", b"") * (MB // 12),
+        b"\xff\xd8" + b"\xff\x01" * (MB // 2),
+        b"\xff\xd8" + b"\xff" * MB,
+        JPEG[:-2] + b"\xff\x00" * (MB // 2),
+        JPEG[:-2] + b"\xff" * MB,
+        GIF[:-1] + b"!\xfe" + b"\1\1" * (MB // 2),
+        b"RIFF\xff\xff\xff\0WEBP" + b"ABCD\0\0\0\0" * (MB // 8),
+        b" " * MB,
+    ],
+)
+def test_the_worst_files_are_fast(data: bytes) -> None:
+    """
+    A megabyte that was made to be slow takes less than a second.
+    """
+    started = time.perf_counter()
+    image = check_image(data)
+
+    assert isinstance(image, InvalidImage)
+    assert time.perf_counter() - started < 1
 
 
 @given(

@@ -6,6 +6,10 @@ Files on disk, whole or not at all, written in threads of our own.
 * A file is written under a temporary name in the folder where it will lie,
   synced, and only then given its name; the folder is synced after it.  So what
   has a final name is whole, after a crash too.
+* A temporary file is locked while its process lives: what can be locked is
+  what a dead one left, and may be removed.
+* File systems that cannot sync a folder, map a file or lock one are done
+  without.
 * A caller who is cancelled waits for its thread: else the thread would go on
   with files that the caller has cleaned up.
 """
@@ -14,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import mmap
 import os
 import re
@@ -28,6 +33,8 @@ from typing import TypeVar, TypeVarTuple
 
 import anyio
 import attrs
+
+from ..errors import ClientClosedError
 
 
 T = TypeVar("T")
@@ -60,29 +67,51 @@ class Disk:
     async def run(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
         """
         Run *work* in a thread, and leave only when it is done.
+
+        Raises:
+            ClientClosedError: The threads are gone.
         """
         async with self._limiter:
-            return await self.run_at_once(work, *args)
+            try:
+                future = self._start(self.executor, work, *args)
+            except RuntimeError:
+                raise ClientClosedError from None
+            return await _to_its_end(future)
 
-    async def run_at_once(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
+    async def clean_up(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
         """
         As `run`, without a place in line, which a cancelled caller would not
-        get: for cleaning up.
+        get, and also when the client is closed.
         """
-        loop = asyncio.get_running_loop()
-        # A future of the executor: a task would be cancelled with all others
-        # when the loop ends.
-        future = loop.run_in_executor(self.executor, partial(work, *args))
         try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            with anyio.CancelScope(shield=True):
-                while not future.done():
-                    with suppress(asyncio.CancelledError):
-                        await asyncio.wait({future})
-            if not future.cancelled():
-                future.exception()
-            raise
+            future = self._start(self.executor, work, *args)
+        except RuntimeError:
+            executor = ThreadPoolExecutor(1)
+            future = self._start(executor, work, *args)
+            executor.shutdown(wait=False)
+        return await _to_its_end(future)
+
+    @staticmethod
+    def _start(
+        executor: Executor, work: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(executor, partial(work, *args))
+
+
+async def _to_its_end(future: asyncio.Future[T]) -> T:
+    # A future of the executor: a task would be cancelled with all others when
+    # the loop ends.
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        with anyio.CancelScope(shield=True):
+            while not future.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({future})
+        if not future.cancelled():
+            future.exception()
+        raise
 
 
 # All below runs in threads.
@@ -135,13 +164,17 @@ class TemporaryFile:
     @contextmanager
     def content(self) -> Iterator[memoryview]:
         """
-        All that was written, without a copy of it; at least one byte.
+        All that was written, without a copy where that can be; at least one
+        byte.
         """
-        with (
-            mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ) as mapped,
-            memoryview(mapped) as view,
-        ):
-            yield view
+        try:
+            mapped = mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ)
+        except OSError:
+            with memoryview(_read_all(self._fd)) as view:
+                yield view
+        else:
+            with mapped, memoryview(mapped) as view:
+                yield view
 
     def keep(self, path: Path) -> None:
         """
@@ -149,11 +182,11 @@ class TemporaryFile:
         """
         if self._path is None:
             raise FileNotFoundError(errno.ENOENT, "nothing to keep", str(path))
-        os.fsync(self._fd)
+        sync(self._fd)
         self._path.replace(path)
         self._path = None
         self.drop()
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
     def drop(self) -> None:
         """
@@ -168,13 +201,19 @@ class TemporaryFile:
 
     def _open(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        # The start only: a long name must not become too long here.
-        path = self.directory / (
-            f".{self.name[:40]}.{secrets.token_hex(6)}.part"
-        )
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        self._fd = os.open(path, flags | os.O_CLOEXEC, self.mode)
-        self._path = path
+        while self._path is None:
+            # The start only: a long name must not become too long here.
+            path = self.directory / (
+                f".{self.name[:40]}.{secrets.token_hex(6)}.part"
+            )
+            fd = os.open(path, flags | os.O_CLOEXEC, self.mode)
+            _lock(fd)
+            if _is_at(fd, path):
+                self._fd, self._path = fd, path
+            else:
+                # Taken for a dead one's before it was locked.
+                os.close(fd)
 
 
 def replace_file(path: Path, data: bytes, *, mode: int) -> None:
@@ -194,7 +233,7 @@ _TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{12}\.part", re.DOTALL)
 
 def remove_temporary(directory: Path) -> int:
     """
-    Remove the temporary files that dead runs left in *directory*.
+    Remove the temporary files that dead processes left in *directory*.
 
     Returns:
         How many there were.
@@ -205,9 +244,43 @@ def remove_temporary(directory: Path) -> int:
             if _TEMPORARY.fullmatch(entry.name) and entry.is_file(
                 follow_symlinks=False
             ):
-                Path(entry.path).unlink(missing_ok=True)
-                removed += 1
+                removed += _remove_dead(Path(entry.path))
     return removed
+
+
+def _remove_dead(path: Path) -> bool:
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags)
+    except OSError:
+        # It went meanwhile, or is somebody else's.
+        return False
+    try:
+        dead = _lock(fd) and _is_at(fd, path)
+        if dead:
+            path.unlink()
+        return dead
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int) -> bool:
+    """
+    Lock a file until it is closed; False where somebody has, or where the
+    file system has no locks.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -219,9 +292,49 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _sync_folder(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+#: What file systems say that have no such thing: NFS, FUSE, CIFS.
+_UNSUPPORTED = frozenset(
+    {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+)
+
+
+def sync(fd: int) -> None:
+    """
+    See a file, or a folder, to the disk, where the file system can.
+    """
     try:
         os.fsync(fd)
+    except OSError as exc:
+        if exc.errno not in _UNSUPPORTED:
+            raise
+
+
+def sync_folder(directory: Path) -> None:
+    """
+    See to the disk what names a folder has.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        fd = os.open(directory, flags)
+    except OSError as exc:
+        # A folder may be written by those who may not look into it.
+        if exc.errno in _UNSUPPORTED | {errno.EACCES, errno.EPERM}:
+            return
+        raise
+    try:
+        sync(fd)
     finally:
         os.close(fd)
+
+
+def _read_all(fd: int) -> bytes:
+    """
+    All of a file, wherever it was left.
+    """
+    size = os.fstat(fd).st_size
+    chunks: list[bytes] = []
+    at = 0
+    while at < size and (chunk := os.pread(fd, size - at, at)):
+        chunks.append(chunk)
+        at += len(chunk)
+    return b"".join(chunks)

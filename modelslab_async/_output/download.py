@@ -36,7 +36,8 @@ from ..errors import (
     UnsafeUrlError,
 )
 from ..results import Generation, Image
-from .disk import Disk, TemporaryFile, remove_temporary
+from .decompress import Decompressor
+from .disk import Disk, TemporaryFile
 from .image_format import InvalidImage, format_of
 from .target import (
     FileTarget,
@@ -76,6 +77,11 @@ _IN_MEMORY = 2 << 20
 
 #: A connection that gives less for long counts as dead.
 _SLOWEST_BYTES_PER_SECOND = 10_000
+
+
+#: What may come with a picture: proxies say 203, caches 206; whether the part
+#: is all of it, its bytes tell.
+_WITH_PICTURE = frozenset({200, 203, 206})
 
 
 #: Not there yet, or not now: what stores say before a picture is there.
@@ -177,17 +183,6 @@ class Downloads:
             if isinstance(result, BaseException):
                 raise result
         return saved
-
-    async def remove_temporary(self, directory: Path) -> int:
-        """
-        Remove the temporary files that dead runs left in *directory*.
-
-        Only for a folder that no other process saves to.
-
-        Returns:
-            How many there were.
-        """
-        return await self._at_disk(remove_temporary, directory)
 
     # From the link
 
@@ -309,7 +304,7 @@ class Downloads:
     ) -> _LinkFailure | None:
         try:
             async with self.open_file(link) as reply:
-                if reply.status != 200:
+                if reply.status not in _WITH_PICTURE:
                     return _LinkFailure(
                         f"HTTP {reply.status}",
                         link,
@@ -334,28 +329,37 @@ class Downloads:
         """
         if not target.empty:
             await self._at_disk(target.restart)
-        started = anyio.current_time()
-        held: list[bytes] = []
-        held_bytes = total = 0
-        cap = self.cap_bytes
         try:
-            async for chunk in reply.chunks:
-                if not total and format_of(chunk) is None:
+            return await self._take(reply, target, link)
+        finally:
+            await reply.chunks.aclose()
+
+    async def _take(
+        self, reply: FileReply, target: Target, link: str
+    ) -> InvalidImage | None:
+        started = anyio.current_time()
+        content = Decompressor()
+        held: list[bytes] = []
+        received = held_bytes = total = 0
+        cap = self.cap_bytes
+        async for chunk in reply.chunks:
+            received += len(chunk)
+            spent = anyio.current_time() - started
+            if self._too_slow(received, spent):
+                reason = f"too slow: {received} bytes in {spent:.0f} s"
+                return InvalidImage(reason)
+            for piece in content.feed(chunk):
+                if not total and format_of(piece) is None:
                     cap = text_cap(self.cap_bytes)
-                total += len(chunk)
+                total += len(piece)
                 if total > cap:
                     return too_large(self.cap_bytes)
-                spent = anyio.current_time() - started
-                if self._too_slow(total, spent):
-                    reason = f"too slow: {total} bytes in {spent:.0f} s"
-                    return InvalidImage(reason)
-                held.append(chunk)
-                held_bytes += len(chunk)
+                held.append(piece)
+                held_bytes += len(piece)
                 if held_bytes >= _IN_MEMORY:
                     await self._at_disk(target.write, held)
                     held, held_bytes = [], 0
-        finally:
-            await reply.chunks.aclose()
+        held.append(content.rest())
         return await self._at_disk(target.finish, held, link)
 
     def _too_slow(self, size_bytes: int, spent: float) -> bool:
@@ -378,7 +382,7 @@ class Downloads:
 
     async def _drop(self, target: FileTarget) -> None:
         if target.file.opened:
-            await self.disk.run_at_once(target.file.drop)
+            await self.disk.clean_up(target.file.drop)
 
 
 @attrs.frozen

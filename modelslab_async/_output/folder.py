@@ -225,7 +225,7 @@ class OutputFolder:
             raise DownloadError(reason, disk=True) from exc
         finally:
             if final:
-                await self._disk.run_at_once(self.gallery.manifest.close)
+                await self._disk.clean_up(self.gallery.manifest.close)
 
     @property
     def _disk(self) -> Disk:

@@ -5,7 +5,8 @@ A server that closes early looks just like one that is done, and neither file
 names nor content types can be trusted; so bytes are believed only from their
 first magic ones to the end that their own format marks:
 
-* PNG: chunk after chunk, each with its checksum, to ``IEND``.
+* PNG: chunk after chunk to ``IEND``; what a picture needs has its checksum.
+  Viewers show a picture whatever the checksum of its comments is.
 * JPEG: segment after segment, so that the end of a thumbnail inside is not
   taken for the picture's own, then the scans to the marker of the end.
 * WebP: as long as its RIFF header says, with a picture among its chunks.
@@ -154,7 +155,9 @@ def _png(data: memoryview) -> tuple[int, int]:
             raise _BrokenError(f"no chunk at byte {at}")
         if end > len(data):
             raise _CutError
-        if zlib.crc32(data[at + 4 : end - 4]) != _big(data, end - 4, 4):
+        if kind in _PNG_CRITICAL and (
+            zlib.crc32(data[at + 4 : end - 4]) != _big(data, end - 4, 4)
+        ):
             raise _BrokenError(f"wrong checksum at byte {at}")
         if part == 0:
             width, height = _big(data, at + 8, 4), _big(data, at + 12, 4)
@@ -165,6 +168,10 @@ def _png(data: memoryview) -> tuple[int, int]:
             return width, height
         at = end
     raise _BrokenError("too many parts")
+
+
+#: Of the others viewers skip those that are wrong.
+_PNG_CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT"})
 
 
 #: In a scan: a marker that is no stuffed byte, no restart and no filling.

@@ -1,0 +1,77 @@
+"""
+Files that a host packed with gzip or zlib, although we ask it not to.
+
+Some hosts say that they do and don't, or the reverse, so the bytes are
+believed and not the header: no picture begins like these.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+
+#: gzip or zlib, as the bytes say themselves.
+_EITHER = zlib.MAX_WBITS | 32
+
+
+#: A bomb grows by so much at a time, while somebody counts.
+_PIECE_BYTES = 65536
+
+
+@attrs.define
+class Decompressor:
+    """
+    Gives the bytes of a file, unpacked where they are packed.
+
+    What changes: how far it has come.
+    """
+
+    #: The file's beginning, as long as it is too short to tell.
+    _head: bytes | None = attrs.field(default=b"", init=False)
+    #: One of zlib's, whose type has no public name; None where the bytes are
+    #: plain.
+    _inflate: Any = attrs.field(default=None, init=False)
+    _ended: bool = attrs.field(default=False, init=False)
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """
+        What the next of its bytes are; nothing beyond their end.
+        """
+        if self._head is not None:
+            chunk = self._head + chunk
+            if len(chunk) < 3:
+                self._head = chunk
+                return
+            self._head = None
+            if chunk[:3] == b"\x1f\x8b\x08" or _is_zlib(chunk):
+                self._inflate = zlib.decompressobj(_EITHER)
+        if self._inflate is None:
+            yield chunk
+            return
+        # What has been read and not yet been given counts too.
+        piece = bytes(_PIECE_BYTES)
+        while not self._ended and (chunk or len(piece) == _PIECE_BYTES):
+            try:
+                piece = self._inflate.decompress(chunk, _PIECE_BYTES)
+            except zlib.error:
+                self._ended = True
+                return
+            if piece:
+                yield piece
+            self._ended = self._inflate.eof
+            chunk = self._inflate.unconsumed_tail
+
+    def rest(self) -> bytes:
+        """
+        What was too short to tell, now that nothing more comes.
+        """
+        return self._head or b""
+
+
+def _is_zlib(start: bytes) -> bool:
+    return start[:1] == b"\x78" and int.from_bytes(start[:2], "big") % 31 == 0
