@@ -12,9 +12,10 @@ from typing import Any
 
 from pictures import ReadPage, picture
 
+from modelslab_async._output.causes import Cause
 from modelslab_async._output.gallery import Gallery
 from modelslab_async._output.manifest import Manifest
-from modelslab_async._output.page import Failure
+from modelslab_async._output.page import Failure, file_name
 from modelslab_async.results import JSON
 
 
@@ -66,13 +67,13 @@ def test_failures_go_when_there_is_a_picture(tmp_path: Path) -> None:
     """
     found = gallery(tmp_path)
     for index in (0, 1, 1):
-        found.failed(Failure(index, {}, "no"))
+        found.failed(Failure(index, {}, Cause("failed", "no"), "no"))
 
     found.pictured(picture(0))
     page = written(found)
 
     assert "1 failed" in page.text
-    assert len(page.all("li", "class")) == 1
+    assert len(page.all("li", "data-state")) == 1
 
 
 def test_failures_are_bounded(tmp_path: Path) -> None:
@@ -81,13 +82,13 @@ def test_failures_are_bounded(tmp_path: Path) -> None:
     """
     found = gallery(tmp_path, most_failures=3)
     for index in range(5):
-        found.failed(Failure(index, {}, "no"))
+        found.failed(Failure(index, {}, Cause("failed", "no"), "no"))
 
     page = written(found)
 
     assert "5 failed" in page.text
     assert "and 2 more" in page.text
-    assert len(page.all("li", "class")) == 3
+    assert len(page.all("li", "data-state")) == 3
 
 
 def test_pages(tmp_path: Path) -> None:
@@ -135,6 +136,33 @@ def test_only_changed_pages_are_written(tmp_path: Path) -> None:
         ["index.html"],
         ["index.html", "page-3.html"],
     ]
+
+
+def test_pages_look_at_themselves_while_the_batch_runs(
+    tmp_path: Path,
+) -> None:
+    """
+    The first page and the one where new pictures go do so, until the end.
+    """
+    found = gallery(tmp_path, 2)
+    found.manifest.append(map(picture, range(5)))
+
+    def refreshing(**facts: JSON) -> list[bool]:
+        found.write(found.summary(facts))
+        pages = map(tmp_path.joinpath, map(file_name, range(3)))
+        return [
+            ReadPage.of(page).all("html", "data-refresh") == ["30"]
+            for page in pages
+        ]
+
+    rounds = [
+        refreshing(running=True),
+        refreshing(running=True),
+        refreshing(running=False),
+        refreshing(),
+    ]
+
+    assert rounds == [[True, False, True]] * 2 + [[False] * 3] * 2
 
 
 def rewritten(found: Gallery) -> list[str]:

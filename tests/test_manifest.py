@@ -30,12 +30,12 @@ def manifest(tmp_path: Path) -> Iterator[Manifest]:
     manifest.close()
 
 
-def opened_anew(manifest: Manifest) -> Manifest:
+def opened_anew(manifest: Manifest, page_size: int = 1000) -> Manifest:
     """
     The same file, as the next run finds it.
     """
     manifest.close()
-    manifest = Manifest(manifest.path, 1000)
+    manifest = Manifest(manifest.path, page_size)
     manifest.open()
     return manifest
 
@@ -56,6 +56,8 @@ def test_one_line_for_a_picture(manifest: Manifest) -> None:
         "file": "images/000003-9-0.png",
         "index": 3,
         "n": 0,
+        "of": 1,
+        "endpoint": "text2img",
         "spec": {"prompt": "cat 3", "model_id": "flux", "extra": [1]},
         "item": "mine",
         "seed": 9,
@@ -172,3 +174,27 @@ def test_pages_are_stretches(tmp_path: Path) -> None:
     assert manifest.pages == 3
     assert manifest.count == 5
     assert shown == [[0, 1], [2, 3], [4], []]
+
+
+def test_an_item_is_on_one_page(tmp_path: Path) -> None:
+    """
+    Pictures of one item stay together, whatever a page holds.
+    """
+    manifest = Manifest(tmp_path / "manifest.jsonl", 2)
+    manifest.open()
+    manifest.append([picture(0)])
+    manifest.append([picture(1, n) for n in range(4)])
+    manifest.append([picture(2)])
+
+    def pages() -> list[list[object]]:
+        return [
+            [found["index"] for found in manifest.rows(page) if found]
+            for page in range(manifest.pages)
+        ]
+
+    before = pages()
+    manifest = opened_anew(manifest, 2)
+    manifest.close()
+
+    assert before == pages() == [[0, 1, 1, 1, 1], [2]]
+    assert [manifest.count_on(page) for page in range(3)] == [5, 1, 0]

@@ -7,7 +7,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import shlex
 
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -15,6 +17,7 @@ import pytest
 
 from pictures import ReadPage, picture, row
 
+from modelslab_async._output.causes import Cause
 from modelslab_async._output.manifest import Row
 from modelslab_async._output.page import Failure, Page, Summary, stamp_of
 from modelslab_async.results import JSON
@@ -77,7 +80,10 @@ def test_everything_is_escaped(text: str) -> None:
             hostile(said),
             title=said,
             counts=(said,),
-            failures=(Failure(1, {"prompt": said}, said, said, said),),
+            failures=(
+                Failure(1, {"prompt": said}, Cause(said, said), said, said),
+            ),
+            running=datetime(2026, 11, 26, tzinfo=UTC),
             failed=1,
         )
         for said in ("a cat", text)
@@ -90,19 +96,184 @@ def test_everything_is_escaped(text: str) -> None:
     ]
 
 
-def test_failures_are_shown() -> None:
-    """
-    Each failure stands there with its reason; more are counted.
-    """
-    failure = Failure(1, {"prompt": NASTY[1]}, NASTY[0], "mine", "13")
+REFUSED = Cause("failed", "the service gave up: no", "resubmit_failed")
+UNKNOWN = Cause("unknown", "no verdict came", "resubmit_unknown")
+GONE = Cause("not saved", "HTTP 404")
 
+
+def test_failures_are_grouped_by_cause() -> None:
+    """
+    What failed alike stands together, the most first, with its count, and
+    with what asks again; what is too much is counted.
+    """
     page = shown(
-        counts=("1 picture", "3 failed"), failures=(failure,), failed=3
+        failures=tuple(
+            Failure(index, {"prompt": NASTY[1]}, cause, NASTY[0], "mine", "13")
+            for index, cause in enumerate((GONE, REFUSED, UNKNOWN, REFUSED))
+        ),
+        failed=6,
     )
 
-    assert "1 picture · 3 failed" in page.text
-    assert f"{NASTY[0]}{NASTY[1]}#1 · mine · job 13" in page.text
+    summaries = re.findall(
+        r"\d (?:failed|unknown|not saved): [^\n]*", page.text
+    )
+    assert summaries == [
+        "2 failed: the service gave up: no",
+        "1 not saved: HTTP 404",
+        "1 unknown: no verdict came",
+    ]
+    assert f"{NASTY[1]}{NASTY[0]}#1 · mine · job 13" in page.text
+    assert "modelslab-async batch INPUT -o DIR --resubmit-failed" in page.text
+    assert "resubmit_failed=True" in page.text
+    assert "may be paid for twice" in page.text
+    assert "To go on: modelslab-async batch INPUT -o DIR\n" in page.text
     assert "and 2 more" in page.text
+
+
+@pytest.mark.parametrize("folder", ["my cats", "it's", "$(rm -rf .)", "<b>"])
+def test_commands_can_be_pasted(folder: str) -> None:
+    """
+    Whatever a folder is called, the shell takes the command for what it is.
+    """
+    failure = Failure(1, {}, REFUSED, "no")
+    page = Page("out", 0, 1, "", (), Summary((), (failure,), 1), folder)
+
+    text = ReadPage(page.html()).text
+    (command,) = re.findall("To ask again: (.*), in Python", text)
+    assert shlex.split(command) == [
+        "modelslab-async",
+        "batch",
+        "INPUT",
+        "-o",
+        folder,
+        "--resubmit-failed",
+    ]
+
+
+def test_samples_say_which_they_are() -> None:
+    """
+    Pictures of one item stand together and say "2 of 4", each with a link of
+    its own; one that is alone says nothing.
+    """
+    samples = [row(picture(1, n, of=4)) for n in (3, 1, 0, 2)]
+
+    page = shown(row(picture(2)), *samples, row(picture(0)))
+
+    assert page.all("figure", "id") == [
+        "item-0",
+        "item-1",
+        "item-1-2",
+        "item-1-3",
+        "item-1-4",
+        "item-2",
+    ]
+    assert re.findall(r"(\d) of (\d) · flux", page.text) == [
+        ("1", "4"),
+        ("2", "4"),
+        ("3", "4"),
+        ("4", "4"),
+    ]
+
+
+def test_the_filter_knows_what_it_looks_in() -> None:
+    """
+    Each picture and each failure has its item, model, endpoint and seed where
+    the filter finds them, and nothing else.
+    """
+    spec = {"prompt": "a cat", "model_id": "flux", "endpoint": "text2img"}
+
+    page = shown(
+        row(picture(0, spec=spec, item="mine")),
+        failures=(Failure(1, {"endpoint": "upscale", "seed": 7}, GONE, "no"),),
+        failed=1,
+    )
+
+    found = {
+        tag: {
+            name: value
+            for name, value in attributes.items()
+            if name.startswith("data-") and name != "data-name"
+        }
+        for tag, attributes in page.elements
+        if tag in {"figure", "li"}
+    }
+    assert found == {
+        "figure": {
+            "data-item": "mine",
+            "data-model": "flux",
+            "data-endpoint": "text2img",
+            "data-seed": "9",
+            "data-state": "pictures",
+        },
+        "li": {
+            "data-model": "upscale",
+            "data-endpoint": "upscale",
+            "data-seed": "7",
+            "data-state": "not saved",
+        },
+    }
+
+
+def chips(page: ReadPage) -> dict[str, str]:
+    """
+    What can be chosen, by its value.
+    """
+    return {
+        found["data-value"] or "": found["data-choose"] or ""
+        for tag, found in page.elements
+        if tag == "button" and "data-choose" in found
+    }
+
+
+def test_chips() -> None:
+    """
+    Models can be chosen where there are several, the most used first, and
+    states where something failed.
+    """
+    one = [row(picture(n)) for n in range(2)]
+    other = row(picture(3, spec={"model_id": "sdxl"}))
+    failure = Failure(4, {"model_id": "sdxl"}, UNKNOWN, "no")
+
+    plain = shown(*one)
+    models = shown(other, *one)
+    both = shown(other, *one, failures=(failure,) * 2, failed=2)
+
+    assert chips(plain) == {}
+    assert list(chips(models)) == ["flux", "sdxl"]
+    assert chips(both) == {
+        "sdxl": "model",
+        "flux": "model",
+        "pictures": "state",
+        "unknown": "state",
+    }
+    assert "sdxl 3flux 2" in both.text
+
+
+def test_many_models_are_not_all_chips() -> None:
+    """
+    As many models as items would bury the page.
+    """
+    rows = [row(picture(n, spec={"model_id": f"m{n}"})) for n in range(99)]
+
+    assert len(chips(shown(*rows))) == 12
+
+
+def test_a_running_batch_says_so() -> None:
+    """
+    A page says of when it is, and how often it looks at itself, only while
+    its batch runs.
+    """
+    then = datetime(2026, 11, 26, 17, 5, 9, tzinfo=UTC)
+
+    done, running = shown(), shown(running=then)
+
+    assert done.all("html", "data-refresh") == [None]
+    assert running.all("html", "data-refresh") == ["30"]
+    assert running.all("html", "data-made") == ["2026-11-26T17:05:09Z"]
+    assert "as of 17:05:09 UTC" in running.text
+    assert not any(
+        "refresh" in str(value) for value in done.all("meta", "http-equiv")
+    )
 
 
 def test_policy() -> None:
@@ -140,7 +311,7 @@ def test_links_are_relative() -> None:
 
     links = page.all("a", "href") + page.all("img", "src")
 
-    assert sorted(filter(None, links)) == [
+    assert sorted(link for link in links if link and link != "#") == [
         "images/000000-9-0.png",
         "images/000000-9-0.png",
         "images/000001-9-0.png",

@@ -179,7 +179,6 @@ class Run:
                 error,
                 outcome.item,
                 outcome.job_id,
-                outcome.track_id,
             )
 
     async def _see(self, item: Item, work: Work) -> None:

@@ -22,6 +22,7 @@ import attrs
 from ..errors import DownloadError, JournalError, ModelsLabError
 from ..journal.states import Entry
 from ..results import JSON, Generation
+from .causes import cause_of
 from .disk import Disk, remove_temporary, replace_file
 from .download import Downloads, Fresh
 from .gallery import PAGE_SIZE, Gallery
@@ -139,6 +140,8 @@ class OutputFolder:
                 file=one.path.name,
                 index=entry.index,
                 n=n,
+                of=len(saved),
+                endpoint=spec.get("endpoint"),
                 spec=spec,
                 item=entry.key,
                 seed=generation.seed,
@@ -181,15 +184,13 @@ class OutputFolder:
         error: ModelsLabError,
         item: str | None,
         job_id: str | None,
-        track_id: str | None,
     ) -> None:
         """
         Show an item without pictures on the page, and why.
         """
+        cause = cause_of(error)
         self.gallery.failed(
-            Failure(
-                index, json.loads(spec), str(error), item, job_id, track_id
-            )
+            Failure(index, json.loads(spec), cause, str(error), item, job_id)
         )
 
     async def refresh(

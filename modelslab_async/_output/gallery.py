@@ -8,6 +8,7 @@ each, so that a page is a stretch of that file and only the last ones change.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import attrs
@@ -91,6 +92,7 @@ class Gallery:
             tuple(filter(None, counts)),
             tuple(self._failures[index] for index in sorted(self._failures)),
             failed,
+            datetime.now(UTC) if facts.get("running") is True else None,
         )
 
     # All below runs in threads, one at a time.
@@ -113,27 +115,30 @@ class Gallery:
         """
         Write the first page, and the others that are out of date.
         """
+        last = self.manifest.pages - 1
         for number in range(1, self.manifest.pages):
-            stamp = self._stamp(number)
+            # Where new pictures go is looked at as long as there are some.
+            running = summary.running if number == last else None
+            stamp = self._stamp(number, running=running is not None)
             if self._stamps.get(number) != stamp:
-                self._write_page(number, Summary())
+                self._write_page(number, stamp, Summary(running=running))
                 self._stamps[number] = stamp
-        self._write_page(0, summary)
+        self._write_page(0, self._stamp(0), summary)
 
-    def _write_page(self, number: int, summary: Summary) -> None:
+    def _write_page(self, number: int, stamp: str, summary: Summary) -> None:
         page = Page(
             self.title,
             number,
             self.manifest.pages,
-            self._stamp(number),
+            stamp,
             self.manifest.rows(number),
             summary,
+            self.directory.name,
         )
         path = self.directory / file_name(number)
         replace_file(path, utf8(page.html()), mode=0o600)
 
-    def _stamp(self, number: int) -> str:
+    def _stamp(self, number: int, *, running: bool = False) -> str:
         manifest = self.manifest
-        before = number * manifest.page_size
-        rows = min(manifest.page_size, manifest.count - before)
-        return stamp_of(rows, last=number + 1 >= manifest.pages)
+        last = number + 1 >= manifest.pages
+        return stamp_of(manifest.count_on(number), last=last, running=running)

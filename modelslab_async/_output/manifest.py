@@ -22,7 +22,7 @@ from typing import TypeAlias
 import attrs
 
 from ..results import JSON
-from .disk import write_all
+from .disk import sync, write_all
 
 
 #: A line of the manifest, as it is read again.
@@ -41,6 +41,10 @@ class Picture:
 
         n: Its place among the pictures of its item, from 0.
 
+        of: How many these are.
+
+        endpoint: What made it.
+
         spec: All that was asked for, as JSON.
 
         item: The key of one's own, where one was given.
@@ -53,6 +57,8 @@ class Picture:
     file: str
     index: int
     n: int
+    of: int
+    endpoint: str | None
     spec: Mapping[str, JSON]
     item: str | None
     seed: int | None
@@ -84,7 +90,8 @@ class Manifest:
     """
     The file ``manifest.jsonl``, which no other process writes to.
 
-    Its lines are counted off in pages of *page_size*.
+    Its lines are counted off in pages of *page_size* or a few more: what
+    belongs to one item, and was written with it, is not parted.
 
     What changes: its lines.
     """
@@ -94,9 +101,13 @@ class Manifest:
     #: How many lines there are.
     count: int = attrs.field(default=0, init=False)
     _fd: int = attrs.field(default=-1, init=False)
-    #: Where each page's lines begin in the file, and where the last one ends.
+    #: How many there are on each page, where these begin in the file, and
+    #: where the last one ends.
+    _counts: list[int] = attrs.field(factory=list, init=False)
     _starts: list[int] = attrs.field(factory=list, init=False)
     _end: int = attrs.field(default=0, init=False)
+    #: The item of the last one.
+    _last: object = attrs.field(default=None, init=False)
     #: One bit for each of an item's first 8 pictures: 1 MB for a million.
     _known: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
     _known_more: set[tuple[int, int]] = attrs.field(
@@ -106,6 +117,12 @@ class Manifest:
     @property
     def pages(self) -> int:
         return len(self._starts)
+
+    def count_on(self, page: int) -> int:
+        """
+        How many lines a page has.
+        """
+        return self._counts[page] if page < self.pages else 0
 
     def lacks(self, index: int, n: int) -> bool:
         """
@@ -127,9 +144,9 @@ class Manifest:
                     # It was being written when the lights went out.
                     os.ftruncate(self._fd, self._end)
                     break
-                self._count(line)
                 row = _parsed(line)
                 index, n = row.get("index"), row.get("n")
+                self._count(line, index)
                 if isinstance(index, int) and isinstance(n, int):
                     self._know(index, n)
 
@@ -150,7 +167,7 @@ class Manifest:
                 os.ftruncate(self._fd, self._end)
             raise
         for (index, n), line in fresh.items():
-            self._count(line)
+            self._count(line, index)
             self._know(index, n)
 
     def rows(self, page: int) -> Iterator[Row]:
@@ -173,13 +190,17 @@ class Manifest:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             try:
-                os.fsync(fd)
+                sync(fd)
             finally:
                 os.close(fd)
 
-    def _count(self, line: bytes) -> None:
-        if self.count % self.page_size == 0:
+    def _count(self, line: bytes, index: object) -> None:
+        full = not self._counts or self._counts[-1] >= self.page_size
+        if full and (index != self._last or not self._counts):
+            self._counts.append(0)
             self._starts.append(self._end)
+        self._counts[-1] += 1
+        self._last = index
         self.count += 1
         self._end += len(line)
 

@@ -1,67 +1,250 @@
 "use strict";
-const box = document.getElementById("box");
-const large = box.querySelector("img");
-const beside = box.querySelector("aside");
-const filter = document.getElementById("filter");
-const found = document.getElementById("found");
-const figures = [...document.querySelectorAll("figure")];
-const failures = [...document.querySelectorAll(".failed li")];
-const words = new Map([...figures, ...failures].map(
-  (one) => [one, one.textContent.toLowerCase()]));
-let open = null;
+const root = document.documentElement;
+const by = (id) => document.getElementById(id);
+const all = (selector, within = document) =>
+  [...within.querySelectorAll(selector)];
+const box = by("box"), large = box.querySelector("img"), filter = by("filter");
+const figures = all("figure"), failures = all(".failed li");
+const groups = all(".failed details");
 
-function next(figure, step) {
-  const seen = figures.filter((one) => !one.hidden);
-  return seen[(seen.indexOf(figure) + step + seen.length) % seen.length];
+// What is remembered; pages from a disk may have no storage.
+
+const place = `page ${location.pathname}`;
+
+function recall(storage, key) {
+  try { return JSON.parse(window[storage].getItem(key)); }
+  catch { return null; }
 }
 
-function show(figure) {
-  open = figure;
-  const small = figure.querySelector("img");
-  large.src = small.src;
-  large.alt = small.alt;
-  const told = figure.querySelector("figcaption").cloneNode(true);
-  told.querySelector("dl").hidden = false;
-  beside.replaceChildren(...told.children);
-  beside.scrollTop = 0;
-  if (!box.open) box.showModal();
-  for (const step of [1, -1])
-    new Image().src = next(figure, step).querySelector("img").src;
+function remember(storage, key, value) {
+  try { window[storage].setItem(key, JSON.stringify(value)); }
+  catch { /* Then it is as new next time. */ }
+}
+
+// Which are shown: words, "phrases", a model, a state.
+
+const words = new Map([...figures, ...failures].map((one) => {
+  const { item, model, endpoint, seed } = one.dataset;
+  const prompt = one.querySelector(".prompt").textContent;
+  const told = [prompt, item, model, endpoint, seed];
+  return [one, told.filter(Boolean).join("\n").toLowerCase()];
+}));
+const chosen = { model: null, state: null };
+
+function wanted() {
+  const parts = filter.value.toLowerCase().matchAll(/"([^"]*)"?|[^\s"]+/g);
+  return [...parts].map((part) => part[1] ?? part[0]).filter(Boolean);
 }
 
 function sift() {
-  const wanted = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const fits = (one) => wanted.every((word) => words.get(one).includes(word));
-  for (const one of words.keys()) one.hidden = !fits(one);
+  const parts = wanted();
+  for (const [one, text] of words) {
+    const { model, state } = one.dataset;
+    one.hidden = !(
+      parts.every((part) => text.includes(part)) &&
+      (chosen.model === null || chosen.model === model) &&
+      (chosen.state === null || chosen.state === state));
+  }
+  for (const group of groups)
+    group.hidden = all("li", group).every((one) => one.hidden);
+  for (const chip of all("[data-choose]")) {
+    const { choose, value } = chip.dataset;
+    chip.setAttribute("aria-pressed", String(chosen[choose] === value));
+  }
   const count = figures.filter((one) => !one.hidden).length;
-  found.textContent = wanted.length ? `${count} of ${figures.length}` : "";
+  const some = parts.length || chosen.model !== null || chosen.state !== null;
+  by("found").textContent = some ? `${count} of ${figures.length}` : "";
+}
+
+filter.addEventListener("input", sift);
+for (const chip of all("[data-choose]"))
+  chip.addEventListener("click", () => {
+    const { choose, value } = chip.dataset;
+    chosen[choose] = chosen[choose] === value ? null : value;
+    if (choose === "state" && chosen.state !== null)
+      for (const group of groups)
+        group.open = group.dataset.state === chosen.state;
+    sift();
+  });
+
+// How large they are.
+
+function resize(size) {
+  root.dataset.size = size;
+  for (const button of all("[data-resize]"))
+    button.setAttribute("aria-pressed",
+      String(button.dataset.resize === size));
+}
+
+for (const button of all("[data-resize]"))
+  button.addEventListener("click", () => {
+    resize(button.dataset.resize);
+    remember("localStorage", "size", button.dataset.resize);
+  });
+
+// One picture, by its link: what the address says is what is shown.
+
+let shown = null;
+let stacked = false;
+
+function next(step) {
+  const seen = figures.filter((one) => !one.hidden || one === shown);
+  return seen[(seen.indexOf(shown) + step + seen.length) % seen.length];
+}
+
+function show(figure) {
+  shown = figure;
+  const small = figure.querySelector("img");
+  large.src = small.src;
+  large.alt = small.alt;
+  const caption = figure.querySelector("figcaption").cloneNode(true);
+  const details = caption.querySelector("dl");
+  details.hidden = false;
+  by("told").replaceChildren(caption.querySelector(".prompt"));
+  by("details").replaceChildren(details);
+  by("copied").textContent = "";
+  const name = by("box-name").firstElementChild;
+  name.href = `#${figure.id}`;
+  name.textContent = figure.dataset.name;
+  by("original").href = small.src;
+  all("[data-copy=seed]")[0].hidden = !figure.dataset.seed;
+  by("beside").scrollTop = box.scrollTop = 0;
+  if (!box.open) box.showModal();
+  for (const step of [1, -1])
+    new Image().src = next(step).querySelector("img").src;
+}
+
+function follow() {
+  const hash = location.hash.slice(1);
+  let item = hash;
+  try { item = decodeURIComponent(hash); } catch { /* It is none, then. */ }
+  const found = hash && figures.find((one) =>
+    one.id === hash || one.dataset.item === item);
+  if (found) show(found);
+  else if (box.open) box.close();
+}
+
+function leave() {
+  const figure = shown;
+  shown = null;
+  if (location.hash) {
+    if (stacked) history.back();
+    else history.replaceState(null, "", location.pathname + location.search);
+  }
+  stacked = false;
+  figure.scrollIntoView({ block: "nearest" });
+  figure.querySelector("a").focus({ preventScroll: true });
+}
+
+function turn(step) {
+  location.replace(`#${next(step).id}`);
 }
 
 for (const figure of figures)
   figure.querySelector("a").addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    show(figure);
+    stacked = true;
+    location.hash = figure.id;
   });
-for (const button of box.querySelectorAll("button"))
-  button.addEventListener("click", () => {
-    const step = Number(button.dataset.step);
-    if (step) show(next(open, step)); else box.close();
-  });
-document.getElementById("large").addEventListener("click", () => box.close());
-box.addEventListener("close", () => {
-  open.scrollIntoView({ block: "nearest" });
-  open.querySelector("a").focus({ preventScroll: true });
+window.addEventListener("hashchange", follow);
+box.addEventListener("close", () => { if (shown) leave(); });
+for (const button of all("[data-step]"))
+  button.addEventListener("click", () => turn(Number(button.dataset.step)));
+by("close").addEventListener("click", () => box.close());
+by("bare").addEventListener("click", () => {
+  const bare = box.classList.toggle("bare");
+  by("bare").setAttribute("aria-pressed", String(bare));
 });
+
+let from = null;
+by("large").addEventListener("pointerdown", (event) => {
+  from = event.isPrimary ? event : null;
+});
+by("large").addEventListener("pointerup", (event) => {
+  if (!from) return;
+  const x = event.clientX - from.clientX, y = event.clientY - from.clientY;
+  from = null;
+  if (window.visualViewport && visualViewport.scale > 1.01) return;
+  if (event.pointerType !== "mouse" && Math.abs(x) > 40 &&
+      Math.abs(x) > 1.5 * Math.abs(y)) turn(x < 0 ? 1 : -1);
+  else if (Math.hypot(x, y) < 10) box.close();
+});
+
+async function copy(text) {
+  try { await navigator.clipboard.writeText(text); return true; }
+  catch { /* Only pages that came safely may: the old way, then. */ }
+  const field = document.createElement("textarea");
+  field.value = text;
+  box.append(field);
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  return done;
+}
+
+for (const button of all("[data-copy]"))
+  button.addEventListener("click", async () => {
+    const what = button.dataset.copy;
+    const text = what === "seed" ? shown.dataset.seed
+      : shown.querySelector(".prompt").textContent;
+    const done = await copy(text);
+    by("copied").textContent = done ? `Copied the ${what}.`
+      : "This browser lets nothing be copied.";
+  });
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (box.open) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (step) { event.preventDefault(); show(next(open, step)); }
+    if (step) { event.preventDefault(); turn(step); }
+    else if (event.key === "i") by("bare").click();
   } else if (event.key === "/" && document.activeElement !== filter) {
     event.preventDefault();
     filter.focus();
   }
 });
-filter.addEventListener("input", sift);
+
+// While the batch runs: anew, unless somebody is busy with it.
+
+let busy = 0;
+for (const kind of ["input", "pointerdown", "keydown", "wheel", "touchmove"])
+  document.addEventListener(kind, () => { busy = Date.now(); },
+    { passive: true });
+
+function renew() {
+  const old = Date.now() - Date.parse(root.dataset.made);
+  if (document.hidden || box.open || old > 600_000 ||
+      Date.now() - busy < 4000 || String(getSelection())) return;
+  const top = figures.find((one) =>
+    !one.hidden && one.getBoundingClientRect().bottom > 0);
+  remember("sessionStorage", place, {
+    filter: filter.value, chosen,
+    open: groups.filter((one) => one.open).map((one) => one.dataset.reason),
+    top: window.scrollY > 0 && top
+      ? [top.id, top.getBoundingClientRect().top] : null });
+  location.reload();
+}
+
+function restore(left) {
+  filter.value = left.filter;
+  Object.assign(chosen, left.chosen);
+  for (const group of groups)
+    group.open = left.open.includes(group.dataset.reason);
+  sift();
+  const top = left.top && by(left.top[0]);
+  if (top) {
+    history.scrollRestoration = "manual";
+    top.scrollIntoView();
+    window.scrollBy(0, top.getBoundingClientRect().top - left.top[1]);
+  }
+}
+
+for (const part of all("[data-scripted]")) part.hidden = false;
+resize(recall("localStorage", "size") ?? "medium");
 sift();
+const left = recall("sessionStorage", place);
+if (left) { remember("sessionStorage", place, null); restore(left); }
+follow();
+if (root.dataset.refresh)
+  setInterval(renew, 1000 * Number(root.dataset.refresh));

@@ -15,13 +15,16 @@ import html
 import importlib.resources
 import json
 import re
+import shlex
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 import attrs
 
 from ..results import JSON
+from .causes import Cause
 from .manifest import Row
 
 
@@ -29,18 +32,38 @@ from .manifest import Row
 _EAGER = 40
 
 
+#: Seconds between two looks of a page at itself, while its batch runs.
+_REFRESH = 30
+
+
+#: Models to choose from; there may be as many as there are items.
+_MOST_CHIPS = 12
+
+
+#: The state of what is shown as a picture.
+_DONE = "pictures"
+
+
+_UTC = "%Y-%m-%dT%H:%M:%SZ"
+
+
 @attrs.frozen
 class Failure:
     """
     An item without pictures, and why.
+
+    Attributes:
+        cause: What others may have too.
+
+        reason: All that is known of this one.
     """
 
     index: int
     spec: Mapping[str, JSON]
+    cause: Cause
     reason: str
     item: str | None = None
     id: str | None = None
-    track_id: str | None = None
 
 
 @attrs.frozen
@@ -54,6 +77,8 @@ class Summary:
     counts: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     failed: int = 0
+    #: When it was so, where there is more to come.
+    running: datetime | None = None
 
 
 @attrs.frozen
@@ -69,6 +94,8 @@ class Page:
         stamp: A comment at its head; see `stamp_of`.
 
         rows: Lines of the manifest.
+
+        folder: As the command names it that asks again.
     """
 
     title: str
@@ -77,6 +104,7 @@ class Page:
     stamp: str
     rows: Iterable[Row]
     summary: Summary = Summary()
+    folder: str = "DIR"
 
     def html(self) -> str:
         """
@@ -93,11 +121,12 @@ def file_name(number: int) -> str:
     return "index.html" if number == 0 else f"page-{number + 1}.html"
 
 
-def stamp_of(rows: int, *, last: bool) -> str:
+def stamp_of(rows: int, *, last: bool, running: bool = False) -> str:
     """
     What a page on disk says of itself: one that says something else is old.
     """
-    return f"<!-- {_version()} {rows} {'last' if last else 'more'} -->"
+    more = "running" if running else "last" if last else "more"
+    return f"<!-- {_version()} {rows} {more} -->"
 
 
 def stamp_in(head: str) -> str:
@@ -142,9 +171,13 @@ def _document(page: Page, rows: list[Row]) -> Iterator[str]:
     name = page.title
     if page.number:
         name = f"{name}, page {page.number + 1}"
+    made = page.summary.running
+    live = (
+        f' data-refresh="{_REFRESH}" data-made="{made:{_UTC}}"' if made else ""
+    )
     yield (
         f"<!DOCTYPE html>\n{page.stamp}\n"
-        '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<html lang="en"{live}>\n<head>\n<meta charset="utf-8">\n'
         '<meta http-equiv="Content-Security-Policy" '
         f'content="{_policy(style, script)}">\n'
         '<meta name="viewport" content="width=device-width">\n'
@@ -154,19 +187,21 @@ def _document(page: Page, rows: list[Row]) -> Iterator[str]:
         f"</head>\n<body>\n"
     )
     yield from _header(name, page.summary, len(rows))
+    yield from _bar(rows, page.summary)
     if page.summary.failed:
-        yield from _failed(page.summary)
+        yield from _failed(page.summary, page.folder)
     if rows:
         yield "<main>\n"
+        of = Counter(map(_index, rows))
         for place, row in enumerate(rows):
-            yield from _figure(row, lazy=place >= _EAGER)
+            yield from _figure(row, of[_index(row)], lazy=place >= _EAGER)
         yield "</main>\n"
     else:
-        yield '<p class="none">No pictures yet.</p>\n'
+        yield '<main><p class="none">No pictures yet.</p></main>\n'
     if page.pages > 1:
         yield from _navigation(page.number, page.pages)
-    box = _asset("dialog.html")
-    yield f"{box}<script>{script}</script>\n</body>\n</html>\n"
+    dialog = _asset("dialog.html")
+    yield f"{dialog}<script>{script}</script>\n</body>\n</html>\n"
 
 
 def _policy(style: str, script: str) -> str:
@@ -198,52 +233,138 @@ def _header(name: str, summary: Summary, rows: int) -> Iterator[str]:
     yield f'<header>\n<h1 dir="auto">{_escaped(name)}</h1>\n'
     yield '<p class="counts">'
     yield _dotted(summary.counts or [counted(rows, "picture", "pictures")])
-    yield "</p>\n"
-    yield (
-        '<input id="filter" type="search" placeholder="Filter" '
-        'aria-label="Show only pictures whose text has these words" '
-        'autocomplete="off" spellcheck="false">\n'
-        '<output id="found" for="filter"></output>\n</header>\n'
-    )
-
-
-def _failed(summary: Summary) -> Iterator[str]:
-    count = f"{summary.failed:,} failed"
-    yield f'<details class="failed"><summary>{count}</summary>\n<ul>\n'
-    for failure in summary.failures:
+    if summary.running is not None:
+        time = summary.running
         yield (
-            '<li><p class="reason" dir="auto">'
-            f"{_escaped(failure.reason)}</p>"
-            f'<p dir="auto">{_escaped(_caption(failure.spec))}</p>'
-            '<p class="facts">'
+            f' · <time datetime="{time:{_UTC}}">'
+            f"as of {time:%H:%M:%S} UTC</time>"
+        )
+    yield "</p>\n</header>\n"
+
+
+def _bar(rows: list[Row], summary: Summary) -> Iterator[str]:
+    """
+    What needs the script, and is hidden without it.
+    """
+    yield (
+        '<div class="bar" role="search" data-scripted hidden>\n'
+        '<input id="filter" type="search" placeholder="Words, or a &quot;'
+        'phrase&quot;" aria-label="Show only what has these words in its '
+        'prompt, item, model, endpoint or seed" '
+        'autocomplete="off" spellcheck="false">\n'
+        '<output id="found" for="filter"></output>\n'
+    )
+    specs = [_spec(row) for row in rows]
+    specs += [failure.spec for failure in summary.failures]
+    models = Counter(filter(None, map(_model, specs)))
+    if len(models) > 1:
+        yield from _chips("model", "Models", models)
+    states = Counter(failure.cause.state for failure in summary.failures)
+    if states:
+        yield from _chips("state", "States", {_DONE: len(rows), **states})
+    yield '<div class="sizes" role="group" aria-label="Size of pictures">'
+    for size in ("small", "medium", "large"):
+        yield (
+            f'<button type="button" data-resize="{size}" '
+            f'aria-pressed="false" aria-label="{size.title()}">'
+            f"{size[0].upper()}</button>"
+        )
+    yield "</div>\n</div>\n"
+
+
+def _chips(
+    choose: str, label: str, counts: Mapping[str, int]
+) -> Iterator[str]:
+    yield f'<div class="chips" role="group" aria-label="{label}">'
+    usual = sorted(counts, key=lambda one: -counts[one])[:_MOST_CHIPS]
+    for value in usual:
+        yield (
+            f'<button type="button" data-choose="{choose}" '
+            f'data-value="{_escaped(value)}" aria-pressed="false">'
+            f"{_escaped(value)} <span>{counts[value]:,}</span></button>"
+        )
+    yield "</div>\n"
+
+
+def _failed(summary: Summary, folder: str) -> Iterator[str]:
+    groups: dict[Cause, list[Failure]] = {}
+    for failure in summary.failures:
+        groups.setdefault(failure.cause, []).append(failure)
+    yield '<section class="failed" aria-label="Failed">\n<h2>Failed</h2>\n'
+    for cause in sorted(groups, key=lambda one: -len(groups[one])):
+        yield from _group(cause, groups[cause], folder)
+    more = summary.failed - len(summary.failures)
+    if more:
+        yield f"<p>… and {more:,} more.</p>\n"
+    yield "</section>\n"
+
+
+def _group(
+    cause: Cause, failures: list[Failure], folder: str
+) -> Iterator[str]:
+    state, reason = _escaped(cause.state), _escaped(cause.reason)
+    yield (
+        f'<details data-state="{state}" data-reason="{reason}">'
+        f"<summary>{len(failures):,} {state}: "
+        f'<span dir="auto">{reason}</span></summary>\n'
+        '<p class="again">'
+    )
+    yield from _again(cause.option, folder)
+    yield "</p>\n<ul>\n"
+    for failure in failures:
+        spec = failure.spec
+        yield (
+            f"<li{_data(failure.item, spec, cause.state)}>"
+            '<p class="prompt" dir="auto">'
+            f'{_escaped(_caption(spec))}</p><p class="reason" dir="auto">'
+            f'{_escaped(failure.reason)}</p><p class="facts">'
         )
         yield _dotted(
             [
                 f"#{failure.index}",
                 failure.item,
-                failure.spec.get("model_id"),
+                _model(spec),
                 failure.id and f"job {failure.id}",
             ]
         )
         yield "</p></li>\n"
-    more = summary.failed - len(summary.failures)
-    yield "</ul>\n"
-    if more:
-        yield f"<p>… and {more:,} more.</p>\n"
-    yield "</details>\n"
+    yield "</ul></details>\n"
 
 
-def _figure(row: Row, *, lazy: bool) -> Iterator[str]:
-    found = row.get("spec")
-    spec = found if isinstance(found, dict) else {}
+def _again(option: str, folder: str) -> Iterator[str]:
+    command = f"modelslab-async batch INPUT -o {shlex.quote(folder)}"
+    if option:
+        flag = option.replace("_", "-")
+        yield (
+            f"To ask again: <code>{_escaped(command)} --{flag}</code>, "
+            f"in Python <code>{option}=True</code>"
+        )
+        if option == "resubmit_unknown":
+            yield "; what was paid for may be paid for twice"
+    else:
+        yield f"To go on: <code>{_escaped(command)}</code>"
+
+
+def _figure(row: Row, of: int, *, lazy: bool) -> Iterator[str]:
+    spec = _spec(row)
     link = _escaped(row.get("file"))
     caption = _escaped(_caption(spec))
+    index, n = row.get("index"), row.get("n")
+    place = n + 1 if isinstance(n, int) else 1
+    told = row.get("of")
+    of = max(of, place, told if isinstance(told, int) else 1)
+    sample = f"{place} of {of}" if of > 1 else ""
+    mark = f"item-{_escaped(index)}" + (f"-{place}" if place > 1 else "")
+    name = f"#{_escaped(index)}" + (f", {sample}" if sample else "")
     size = ""
     width, height = row.get("width"), row.get("height")
     if isinstance(width, int) and isinstance(height, int):
         size = f' width="{width}" height="{height}"'
+    item, seed = row.get("item"), row.get("seed")
     yield (
-        f'<figure><a href="{link}"><img src="{link}"{size} '
+        f'<figure id="{mark}" data-name="{name}"'
+        f"{_data(item, spec, _DONE, seed)}>"
+        f'<a href="{link}"><img src="{link}"{size} '
         f'loading="{"lazy" if lazy else "eager"}" alt="{caption}"></a>\n'
         f'<figcaption><p class="prompt" dir="auto">{caption}</p>'
         '<p class="facts">'
@@ -251,17 +372,43 @@ def _figure(row: Row, *, lazy: bool) -> Iterator[str]:
     took = row.get("generation_time")
     yield _dotted(
         [
-            f"#{row.get('index')}",
-            row.get("item"),
-            spec.get("model_id"),
-            f"seed {row['seed']}" if row.get("seed") is not None else None,
+            f"#{index}",
+            item,
+            sample,
+            _model(spec),
+            f"seed {seed}" if seed is not None else None,
             f"{took:.1f} s" if isinstance(took, int | float) else None,
         ]
     )
     yield "</p><dl hidden>"
-    for name, value in _details(row, spec):
-        yield f'<dt>{_escaped(name)}</dt><dd dir="auto">{_escaped(value)}</dd>'
+    for title, value in _details(row, spec):
+        yield (
+            f'<dt>{_escaped(title)}</dt><dd dir="auto">{_escaped(value)}</dd>'
+        )
     yield "</dl></figcaption></figure>\n"
+
+
+def _data(
+    item: object,
+    spec: Mapping[str, JSON],
+    state: str,
+    seed: object = None,
+) -> str:
+    """
+    What the script filters by.
+    """
+    facts = {
+        "item": item,
+        "model": _model(spec),
+        "endpoint": spec.get("endpoint"),
+        "seed": spec.get("seed") if seed is None else seed,
+        "state": state,
+    }
+    return "".join(
+        f' data-{name}="{_escaped(value)}"'
+        for name, value in facts.items()
+        if value is not None
+    )
 
 
 def _details(
@@ -312,6 +459,22 @@ def _navigation(number: int, pages: int) -> Iterator[str]:
 
 #: The only files that a page leads to.
 _IMAGE = re.compile(r"images/[A-Za-z0-9_-]{1,200}\.[a-z]{3,4}")
+
+
+def _spec(row: Row) -> Mapping[str, JSON]:
+    spec = row.get("spec")
+    return spec if isinstance(spec, dict) else {}
+
+
+def _model(spec: Mapping[str, JSON]) -> str:
+    """
+    What made it: the model, or an endpoint that has but one.
+    """
+    return str(spec.get("model_id") or spec.get("endpoint") or "")
+
+
+def _index(row: Row) -> object:
+    return row.get("index")
 
 
 def _file(row: Row) -> str:

@@ -406,7 +406,7 @@ ON_START: Mapping[State, Start] = MappingProxyType(
 
 #: Failed by transport or account: nothing was bought, and asking again may
 #: give something else.
-_AGAIN = (
+ASKED_AGAIN = (
     TransportError,
     ProtocolError,
     ServerError,
@@ -444,7 +444,7 @@ def on_start(
         case State.UNKNOWN if resubmit_unknown:
             return Start.PLAN
         case State.FAILED if resubmit_failed or isinstance(
-            entry.error, _AGAIN
+            entry.error, ASKED_AGAIN
         ):
             return Start.PLAN
     return ON_START[entry.state]
