@@ -4,7 +4,9 @@ A batch's folder: who may look into it, and what is written when.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import stat
 
 from contextlib import AbstractAsyncContextManager
@@ -85,3 +87,26 @@ async def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
 
     with pytest.raises(JournalError, match="unwritable"):
         await OutputFolder.open(tmp_path / "gold" / "out", DOWNLOADS)
+
+
+@pytest.mark.parametrize("place", ["images", "."])
+async def test_a_folder_that_cannot_be_written(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    That no picture can be kept is found before one is paid for.
+    """
+    real = os.open
+    where = (tmp_path / place).resolve()
+
+    def refuse(path: Path, flags: int, mode: int = 0o777) -> int:
+        if path.suffix == ".part" and path.parent == where:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+
+    with pytest.raises(JournalError, match="Read-only") as caught:
+        await OutputFolder.open(tmp_path, DOWNLOADS)
+
+    assert caught.value.reason == "unwritable"

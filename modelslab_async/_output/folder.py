@@ -23,7 +23,7 @@ from ..errors import DownloadError, JournalError, ModelsLabError
 from ..journal.states import Entry
 from ..results import JSON, Generation
 from .causes import cause_of
-from .disk import Disk, remove_temporary, replace_file
+from .disk import Disk, TemporaryFile, remove_temporary, replace_file
 from .download import Downloads, Fresh
 from .gallery import PAGE_SIZE, Gallery
 from .manifest import Manifest, Picture, utf8
@@ -239,6 +239,12 @@ class OutputFolder:
         self._images.mkdir(mode=0o700, exist_ok=True)
         for directory in (self.directory, self._images):
             remove_temporary(directory)
+            # Now, and not when the first picture is paid for.
+            probe = TemporaryFile(directory, "probe")
+            try:
+                probe.write([b"?"])
+            finally:
+                probe.drop()
         self.gallery.manifest.open()
         self.gallery.open()
 
