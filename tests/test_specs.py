@@ -10,14 +10,14 @@ import pickle
 import re
 import warnings
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelslab_async.errors import SpecError, SpecWarning
@@ -288,7 +288,7 @@ WRONG: dict[ParameterKind, list[object]] = {
         "https://a\x7f",
     ],
     ParameterKind.FLAG: [1, 0, "yes", "True"],
-    ParameterKind.INTEGER: [True, "1", 1.0],
+    ParameterKind.INTEGER: [True, "1", 1.5],
     ParameterKind.NUMBER: [True, "1", [1.0], 10**400],
     ParameterKind.WORD: [5, b"none"],
     ParameterKind.TEXTS: [5, b"x", [5], {"a"}],
@@ -397,19 +397,138 @@ def test_did_you_mean() -> None:
     assert reason.endswith("did you mean 'dpmsolver+++'?")
 
 
-@given(st.dictionaries(st.sampled_from([*parameters(TextToImage)]), st.text()))
-def test_any_text(fields: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"lora_strength": 0.5}, {"lora_strength": [0.5]}),
+        ({"lora_strength": 1}, {"lora_strength": (1.0,)}),
+        ({"lora_model": "a,b"}, {"lora_model": ["a", "b"]}),
+        ({"lora_model": "a , b"}, {"lora_model": ["a,b"]}),
+        ({"lora_model": "a"}, {"lora_model": ["a "]}),
+        ({"guidance_scale": 7}, {"guidance_scale": 7.0}),
+        ({"guidance_scale": 0.0}, {"guidance_scale": -0.0}),
+        ({"width": 512}, {"width": 512.0}),
+        ({"prompt": "a cat"}, {"prompt": " a cat\n"}),
+        ({"model_id": "sdxl"}, {"model_id": "sdxl "}),
+        ({"negative_prompt": None}, {"negative_prompt": " "}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::modelslab_async.errors.SpecWarning")
+def test_one_form(one: dict[str, Any], other: dict[str, Any]) -> None:
     """
-    Any text anywhere is a spec or a `SpecError`, never another exception.
+    What goes out equal is the same request, however it was written.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SpecWarning)
-        try:
-            found: object = cat(**fields)
-        except SpecError as error:
-            found = error.problems
+    first, second = cat(**one), cat(**other)
 
-    assert isinstance(found, (TextToImage, tuple))
+    assert first == second
+    assert to_dict(first) == to_dict(second)
+    assert repr(first) == repr(second)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "value"),
+    [
+        ("width", "512.0", 512),
+        ("width", " 512 ", 512),
+        ("lora_strength", "0.50", 0.5),
+        ("lora_strength", "0.50,.6", (0.5, 0.6)),
+        ("guidance_scale", "7", 7.0),
+        ("lora_model", "a, b", ("a", "b")),
+    ],
+)
+def test_one_form_of_texts(field: str, text: str, value: object) -> None:
+    """
+    A number that a file spells in its own way is that number.
+    """
+    spec = from_dict({"prompt": "x", "model_id": "m", field: text})
+
+    assert getattr(spec, field) == value
+
+
+class _Hostile:
+    """
+    An object that is good for nothing.
+    """
+
+    def __getattribute__(self, name: str) -> object:
+        raise OSError(name)
+
+    def __repr__(self) -> str:
+        raise OSError("repr")
+
+
+class _HostileSequence(Sequence[Any]):
+    """
+    A sequence that breaks when it is looked at.
+    """
+
+    def __getitem__(self, index: Any) -> Any:
+        raise KeyError(index)
+
+    def __len__(self) -> int:
+        raise OSError("len")
+
+
+class _HostileMapping(Mapping[str, Any]):
+    """
+    A mapping that breaks when it is looked at.
+    """
+
+    def __getitem__(self, name: str) -> Any:
+        raise OSError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["a"])
+
+    def __len__(self) -> int:
+        return 1
+
+
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.just(10**5000),
+    st.floats(),
+    st.complex_numbers(),
+    st.decimals(),
+    st.fractions(),
+    st.dates(),
+    st.text(),
+    st.binary(),
+    st.builds(object),
+    st.builds(_Hostile),
+    st.builds(_HostileSequence),
+    st.builds(_HostileMapping),
+    st.lists(st.one_of(st.none(), st.text(), st.floats(), st.booleans())),
+    st.dictionaries(st.text(), st.one_of(st.floats(), st.text())),
+    st.sets(st.integers()),
+    st.sampled_from([int, len, ..., range(3), memoryview(b"x")]),
+)
+
+
+@given(st.data())
+@settings(max_examples=300)
+def test_anything(data: st.DataObject) -> None:
+    """
+    Anything anywhere is a spec or a `SpecError`, never another exception.
+    """
+    fields = st.sampled_from([*parameters(TextToImage)])
+    asked = data.draw(st.dictionaries(fields, ANYTHING, max_size=4))
+
+    makes: list[Callable[[], object]] = [
+        lambda: cat(**asked),
+        lambda: from_dict(asked),
+    ]
+    for make in makes:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SpecWarning)
+            try:
+                found: object = make()
+            except SpecError as error:
+                found = str(error)
+
+        assert isinstance(found, (TextToImage, str))
 
 
 # Dicts

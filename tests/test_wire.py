@@ -367,7 +367,7 @@ def test_read_field(field: str, value: Any, found: object) -> None:
     ("field", "value", "reason"),
     [
         ("width", "wide", "whole number from 64 to 2048"),
-        ("width", "512.0", "whole number"),
+        ("width", "512.5", "whole number"),
         ("width", [1], "whole number"),
         ("guidance_scale", "nan", "must be a number"),
         ("guidance_scale", "much", "must be a number"),

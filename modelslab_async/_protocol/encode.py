@@ -160,8 +160,6 @@ def _wire_form(
             return lambda value: (
                 (no, yes)[value] if isinstance(value, bool) else value
             )
-        case ParameterKind.TEXT:
-            return str.strip
         case ParameterKind.TEXTS:
             return _joined_texts
         case ParameterKind.NUMBERS:
@@ -170,8 +168,7 @@ def _wire_form(
 
 
 def _joined_texts(value: str | tuple[str, ...]) -> str:
-    texts = value.split(",") if isinstance(value, str) else value
-    return ",".join(text.strip() for text in texts)
+    return value if isinstance(value, str) else ",".join(value)
 
 
 def _joined_numbers(value: float | tuple[float, ...]) -> str:

@@ -61,8 +61,9 @@ def from_dict(data: Mapping[str, JSON]) -> Spec:
     values: dict[str, Any] = {}
     for field, value in data.items():
         if field in known:
-            if not _absent(value):
-                values[field] = _read(known[field], value)
+            meant = _read(known[field], value)
+            if meant is not None:
+                values[field] = meant
         elif field != "endpoint":
             problems.append(_stranger(str(field), known))
     for required in attrs.fields(kind):
@@ -97,10 +98,6 @@ def _plain(value: object) -> object:
     return value
 
 
-def _absent(value: JSON) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
 def _stranger(name: str, known: Mapping[str, Parameter]) -> Problem:
     if name.strip().casefold() in {"key", "api_key", "apikey", "api-key"}:
         reason = (
@@ -115,26 +112,28 @@ def _stranger(name: str, known: Mapping[str, Parameter]) -> Problem:
     return Problem(name, reason)
 
 
-def _read(parameter: Parameter, value: JSON) -> object:
+def _read(parameter: Parameter, value: object) -> object:
     """
     What *value* means; as it is where it means nothing, for others to judge.
+
+    None: that the parameter was left out.
     """
-    kind = parameter.kind
-    if kind is ParameterKind.NUMBERS and isinstance(value, list):
+    # A value's own methods are not asked: it can be anything.
+    if type(value) is str:
+        text = value.strip()
+        return _read_text(parameter.kind, text) if text else None
+    if type(value) is list and parameter.kind is ParameterKind.NUMBERS:
         return [_as_number(each) for each in value]
-    if (
-        kind is ParameterKind.FLAG
-        and isinstance(value, int)
-        and value in {0, 1}
-    ):
-        return bool(value)
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
+    if type(value) is int and parameter.kind is ParameterKind.FLAG:
+        return {0: False, 1: True}.get(value, value)
+    return value
+
+
+def _read_text(kind: ParameterKind, text: str) -> object:
     match kind:
         case ParameterKind.INTEGER if _WHOLE.fullmatch(text):
             return int(text)
-        case ParameterKind.NUMBER:
+        case ParameterKind.INTEGER | ParameterKind.NUMBER:
             return _as_number(text)
         case ParameterKind.NUMBERS if "," in text:
             return [_as_number(each) for each in text.split(",")]
@@ -143,14 +142,12 @@ def _read(parameter: Parameter, value: JSON) -> object:
         case ParameterKind.UPSCALE if _WHOLE.fullmatch(text):
             return int(text) or False
         case ParameterKind.FLAG | ParameterKind.UPSCALE:
-            return _FLAGS.get(text.lower(), value)
+            return _FLAGS.get(text.lower(), text)
         case ParameterKind.EXTRA:
             try:
                 return json.loads(text)
             except (ValueError, RecursionError):
-                return value
-        case ParameterKind.TEXT:
-            return value
+                return text
     return text
 
 
@@ -167,8 +164,8 @@ _FLAGS: Mapping[str, bool] = {
 }
 
 
-def _as_number(value: JSON) -> JSON:
-    if not isinstance(value, str):
+def _as_number(value: object) -> object:
+    if type(value) is not str:
         return value
     try:
         return float(value)

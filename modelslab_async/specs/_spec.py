@@ -116,9 +116,7 @@ class Spec:
         """
         known = parameters(type(self))
         optional = _optional(type(self))
-        model_id: object = getattr(self, "model_id", None)
         problems: list[Problem] = []
-        doubts: list[str] = []
         for name, parameter in known.items():
             given: object = getattr(self, name)
             if given is None and name in optional:
@@ -132,12 +130,17 @@ class Spec:
                 problems += _misplaced(value, known)
             if value is not given:
                 object.__setattr__(self, name, value)
-            if found := doubt(parameter, value, model_id):
-                doubts.append(f"{name}: {found}")
         if problems:
             raise SpecError(tuple(problems))
-        for found in doubts:
-            warnings.warn(found, SpecWarning, stacklevel=_depth())
+        model_id: object = getattr(self, "model_id", None)
+        for name, parameter in known.items():
+            value = getattr(self, name)
+            if value is not None and (
+                found := doubt(parameter, value, model_id)
+            ):
+                warnings.warn(
+                    f"{name}: {found}", SpecWarning, stacklevel=_depth()
+                )
 
     def __repr__(self) -> str:
         """

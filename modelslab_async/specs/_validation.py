@@ -2,7 +2,9 @@
 The checks of a parameter's value: one for each kind of parameter.
 
 A check gives the value in its one form, or raises a ValueError whose text
-goes on after the parameter's name: "must be ..., not ...".
+goes on after the parameter's name: "must be ..., not ...".  What goes out
+equal has one form: texts without the blanks around them, 7 as 7.0 where a
+number is wanted, `"a,b"` as a tuple of two, a sequence of one as that one.
 """
 
 from __future__ import annotations
@@ -25,7 +27,14 @@ def checked(parameter: Parameter, value: object) -> object:
     Raises:
         ValueError: It is none that *parameter* takes.
     """
-    return _CHECKS[parameter.kind](parameter, value)
+    try:
+        return _CHECKS[parameter.kind](parameter, value)
+    except ValueError:
+        raise
+    except Exception:  # noqa: BLE001
+        # What can be given is anything, with any methods.
+        msg = f"must be {parameter.wanted}, not a {type(value).__name__}"
+        raise ValueError(msg) from None
 
 
 #: The family by its names on the service's page.
@@ -36,7 +45,7 @@ def doubt(parameter: Parameter, value: object, model_id: object) -> str:
     """
     What some sources have against a checked *value*, or nothing.
     """
-    if not parameter.flux and value and str(model_id).strip() in _FLUX:
+    if not parameter.flux and value and model_id in _FLUX:
         return f"{model_id} does not take it, says the service's page"
     numbers = value if isinstance(value, tuple) else (value,)
     low, high = parameter.usual
@@ -52,23 +61,27 @@ def doubt(parameter: Parameter, value: object, model_id: object) -> str:
 def _refuse(
     parameter: Parameter, value: object, instead: str = ""
 ) -> NoReturn:
-    given = "None" if value is None else reprlib.repr(value)
+    try:
+        given = "None" if value is None else reprlib.repr(value)
+    except ValueError:
+        given = "so long a number"
     raise ValueError(f"must be {parameter.wanted}, not {given}{instead}")
 
 
-def _check_text(parameter: Parameter, value: object) -> object:
+def _check_text(parameter: Parameter, value: object) -> str | None:
     if not isinstance(value, str):
         return _refuse(parameter, value)
-    if not value.strip():
+    text = str.strip(value)
+    if not text:
         if parameter.blank:
             return None
         raise ValueError("is empty; say something, or leave it out")
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError:
         msg = "holds half a character (a lone surrogate); take it out"
         raise ValueError(msg) from None
-    return value
+    return text
 
 
 def _check_url(parameter: Parameter, value: object) -> object:
@@ -97,6 +110,8 @@ def _check_upscale(parameter: Parameter, value: object) -> object:
 
 
 def _check_integer(parameter: Parameter, value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return _refuse(parameter, value)
     if not parameter.least <= value <= parameter.most:
@@ -109,7 +124,7 @@ def _check_integer(parameter: Parameter, value: object) -> object:
     return int(value)
 
 
-def _check_number(parameter: Parameter, value: object) -> object:
+def _check_number(parameter: Parameter, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return _refuse(parameter, value)
     try:
@@ -118,7 +133,8 @@ def _check_number(parameter: Parameter, value: object) -> object:
         number = math.inf
     if not parameter.least <= number <= parameter.most or math.isinf(number):
         return _refuse(parameter, value)
-    return number
+    # 0 has a twin below it, which goes out as "-0.0".
+    return number or 0.0
 
 
 def _check_word(parameter: Parameter, value: object) -> object:
@@ -130,25 +146,33 @@ def _check_word(parameter: Parameter, value: object) -> object:
     return _refuse(parameter, value, near(value, words))
 
 
-def _check_several(parameter: Parameter, value: object) -> object:
-    one, check = (
-        (_ONE_TEXT, _check_text)
-        if parameter.kind is ParameterKind.TEXTS
-        else (_ONE_NUMBER, _check_number)
-    )
-    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-        try:
-            return check(one, value)
-        except ValueError:
-            if (
-                isinstance(value, str)
-                and parameter.kind is ParameterKind.TEXTS
-            ):
-                raise
-            return _refuse(parameter, value)
-    if not value:
+def _check_texts(parameter: Parameter, value: object) -> object:
+    if isinstance(value, str):
+        value = (value,)
+    if not isinstance(value, Sequence) or isinstance(value, bytes):
+        return _refuse(parameter, value)
+    texts = [
+        _check_text(_ONE_TEXT, text)
+        for each in value
+        for text in (each.split(",") if isinstance(each, str) else (each,))
+    ]
+    return _one_or_several(texts)
+
+
+def _check_numbers(parameter: Parameter, value: object) -> object:
+    if isinstance(value, (int, float)):
+        value = (value,)
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+        return _refuse(parameter, value)
+    if any(isinstance(each, bool) for each in value):
+        return _refuse(parameter, value)
+    return _one_or_several([_check_number(_ONE_NUMBER, one) for one in value])
+
+
+def _one_or_several(values: Sequence[object]) -> object:
+    if not values:
         raise ValueError("is empty; leave it out instead")
-    return tuple(check(one, each) for each in value)
+    return values[0] if len(values) == 1 else tuple(values)
 
 
 def _check_extra(parameter: Parameter, value: object) -> object:
@@ -158,7 +182,7 @@ def _check_extra(parameter: Parameter, value: object) -> object:
         return _refuse(parameter, value)
     try:
         return Extra.of(value)
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001
         # Not the values: one of them may be a secret.
         msg = f"must be {parameter.wanted} ({type(error).__name__})"
         raise ValueError(msg) from None
@@ -177,8 +201,8 @@ _CHECKS: Mapping[ParameterKind, Callable[[Parameter, object], object]] = {
     ParameterKind.INTEGER: _check_integer,
     ParameterKind.NUMBER: _check_number,
     ParameterKind.WORD: _check_word,
-    ParameterKind.TEXTS: _check_several,
-    ParameterKind.NUMBERS: _check_several,
+    ParameterKind.TEXTS: _check_texts,
+    ParameterKind.NUMBERS: _check_numbers,
     ParameterKind.UPSCALE: _check_upscale,
     ParameterKind.EXTRA: _check_extra,
 }
