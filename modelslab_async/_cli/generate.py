@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from .._client import ModelsLab
-from .._protocol.rows import read_spec
+from .._protocol.rows import read_row
 from ..errors import ModelsLabError, SpecWarning
 from ..results import JSON
 from ..specs import Spec
@@ -82,7 +82,7 @@ def generate(
     row = {name: value for name, value in fields.items() if value is not None}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SpecWarning)
-        spec = read_spec(row)
+        spec = read_row(row)
     for warning in caught:
         context.screen.say(f"note: {warning.message}")
     return asyncio.run(

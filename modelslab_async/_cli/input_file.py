@@ -19,7 +19,7 @@ from typing import IO, Literal, NoReturn, Self, TypeAlias
 
 import attrs
 
-from .._protocol.rows import read_spec
+from .._protocol.rows import read_row
 from ..errors import Problem, SpecError, SpecWarning
 from ..results import JSON
 from ..specs import Spec
@@ -236,7 +236,7 @@ class Source:
         if fields.get("model_id") in (None, ""):
             fields["model_id"] = self.model
         try:
-            spec = read_spec(fields)
+            spec = read_row(fields)
         except SpecError as exc:
             raise SpecError((*problems, *exc.problems)) from None
         if problems:

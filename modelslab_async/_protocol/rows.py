@@ -13,7 +13,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..results import JSON
-from ..specs import Spec, from_dict, to_dict
+from ..specs import (
+    AnyPath,
+    Spec,
+    from_dict,
+    from_record,
+    picture_parameters,
+    to_dict,
+)
 
 
 def spec_json(spec: Spec) -> str:
@@ -27,11 +34,15 @@ def identity(spec: Spec) -> str:
     """
     Which request it is: SHA-256 of its canonical JSON.
 
-    *track_id* and *webhook* do not count: they change no picture.
+    *track_id* and *webhook* do not count: they change no picture.  Of a local
+    file its content counts, wherever it lies.
     """
     said = to_dict(spec)
     said.pop("track_id", None)
     said.pop("webhook", None)
+    for name in picture_parameters(type(spec)):
+        if name in said:
+            said[name] = _content_of(said[name])
     return hashlib.sha256(_canonical(said).encode()).hexdigest()
 
 
@@ -40,19 +51,40 @@ def written(spec: Spec) -> tuple[str, str]:
     Both `spec_json` and `identity`.
     """
     text = spec_json(spec)
-    if spec.track_id is None and spec.webhook is None:
+    if spec.track_id is None and spec.webhook is None and not spec.uploads:
         return text, hashlib.sha256(text.encode()).hexdigest()
     return text, identity(spec)
 
 
 def read_spec(row: Mapping[str, JSON]) -> Spec:
     """
-    A spec from a journal, a JSON object or a row of text.
+    A spec from what `spec_json` wrote; local files are not looked at.
+
+    Raises:
+        SpecError: With every fault of it.
+    """
+    return from_record(row)
+
+
+def read_row(
+    row: Mapping[str, JSON], *, folder: AnyPath | str | None = None
+) -> Spec:
+    """
+    A spec from a row of a file; *folder* is where its local pictures lie.
 
     Raises:
         SpecError: With every fault of the row.
     """
-    return from_dict(row)
+    return from_dict(row, folder=folder)
+
+
+def _content_of(picture: JSON) -> JSON:
+    match picture:
+        case list():
+            return [_content_of(one) for one in picture]
+        case {"path": _, "sha256": digest}:
+            return {"sha256": digest}
+    return picture
 
 
 def _canonical(said: dict[str, Any]) -> str:

@@ -4,19 +4,74 @@ What a caller asks for: a class for each endpoint, in a module a family.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ._dict import from_dict as from_dict
+from ._dict import from_record as from_record
 from ._dict import to_dict as to_dict
+from ._endpoint import Endpoint as Endpoint
+from ._endpoint import Family as Family
 from ._extra import Extra as Extra
+from ._local_file import AnyPath as AnyPath
+from ._local_file import LocalFile as LocalFile
+from ._local_file import picture_fault as picture_fault
 from ._parameter import Parameter as Parameter
 from ._parameter import ParameterKind as ParameterKind
 from ._parameter import near as near
+from ._picture import media_type as media_type
+from ._registry import MODULES as MODULES
 from ._registry import SPECS as SPECS
-from ._spec import Endpoint as Endpoint
+from ._registry import kind_named as kind_named
 from ._spec import Spec as Spec
 from ._spec import for_each_kind as for_each_kind
 from ._spec import parameters as parameters
-from .text_to_image import TextToImage as TextToImage
+from ._spec import picture_parameters as picture_parameters
+from ._spec import required_parameters as required_parameters
 from .words import AlgorithmType as AlgorithmType
+from .words import ClothType as ClothType
+from .words import ControlNetModel as ControlNetModel
+from .words import FaceStyle as FaceStyle
 from .words import IPAdapter as IPAdapter
 from .words import SafetyCheckerType as SafetyCheckerType
 from .words import Scheduler as Scheduler
+
+
+if TYPE_CHECKING:
+    from .controlnet import ControlNet as ControlNet
+    from .editing import EditInpaint as EditInpaint
+    from .editing import FaceGen as FaceGen
+    from .editing import HeadShot as HeadShot
+    from .editing import Outpaint as Outpaint
+    from .editing import QwenEdit as QwenEdit
+    from .editing import RemoveBackground as RemoveBackground
+    from .editing import RemoveObject as RemoveObject
+    from .editing import SuperResolution as SuperResolution
+    from .editing import TryOn as TryOn
+    from .face_swap import FaceSwap as FaceSwap
+    from .face_swap import FaceSwapAll as FaceSwapAll
+    from .image_to_image import ImageToImage as ImageToImage
+    from .image_to_image import Inpaint as Inpaint
+    from .interior import Interior as Interior
+    from .realtime import RealtimeImageToImage as RealtimeImageToImage
+    from .realtime import RealtimeInpaint as RealtimeInpaint
+    from .realtime import RealtimeTextToImage as RealtimeTextToImage
+    from .text_to_image import TextToImage as TextToImage
+    from .version_7 import ImageToImageV7 as ImageToImageV7
+    from .version_7 import InpaintV7 as InpaintV7
+    from .version_7 import TextToImageV7 as TextToImageV7
+
+
+def __getattr__(name: str) -> object:
+    """
+    A kind of spec is made when it is first named.
+    """
+    if name in MODULES:
+        kind = kind_named(name)
+        globals()[name] = kind
+        return kind
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *MODULES})

@@ -8,20 +8,26 @@ a parameter that was left out.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
 from ..errors import Problem, SpecError
-from ..results import JSON
 from ._extra import Extra
+from ._local_file import AnyPath, LocalFile, below, matching
 from ._parameter import Parameter, ParameterKind, near
 from ._registry import SPECS
-from ._spec import Spec, for_each_kind, parameters
+from ._spec import (
+    Spec,
+    for_each_kind,
+    parameters,
+    required_parameters,
+)
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:
@@ -36,16 +42,42 @@ def to_dict(spec: Spec) -> dict[str, Any]:
     return said
 
 
-def from_dict(data: Mapping[str, JSON]) -> Spec:
+def from_dict(
+    data: Mapping[str, Any], *, folder: AnyPath | str | None = None
+) -> Spec:
     """
     The spec that *data* describes.
 
-    *data* holds parameters by name, and the endpoint's name under `endpoint`
-    (`text2img` where it says nothing).
+    Args:
+        data:
+            Parameters by name, and the endpoint's name under `endpoint`
+            (`text2img` where it says nothing).  A local picture is a path, or
+            what `to_dict` gives for one, which names its SHA-256: nobody
+            learns by it what is in a file of this machine.
+
+        folder:
+            Where a text that stands for a picture, and is no URL, is taken
+            for a path: relative to this folder.  Only for data that may read
+            this machine's files.
 
     Raises:
         SpecError: With every fault of it.
     """
+    return _made(data, functools.partial(_given_picture, folder=folder))
+
+
+def from_record(data: Mapping[str, Any]) -> Spec:
+    """
+    As `from_dict`, of what we wrote ourselves: local files are believed.
+
+    They are not looked at: who paid for a picture may throw its input away.
+    """
+    return _made(data, _recorded_picture)
+
+
+def _made(
+    data: Mapping[str, Any], picture: Callable[[object], object]
+) -> Spec:
     given: object = data
     if not isinstance(given, Mapping):
         wrong = "must be a mapping of parameters by name"
@@ -59,18 +91,25 @@ def from_dict(data: Mapping[str, JSON]) -> Spec:
         kind = SPECS["text2img"]
     known = parameters(kind)
     values: dict[str, Any] = {}
+    unread: set[str] = set()
     for field, value in data.items():
         if field in known:
-            meant = _read(known[field], value)
+            try:
+                meant = _read(known[field], value, picture)
+            except ValueError as fault:
+                problems.append(Problem(field, str(fault)))
+                unread.add(field)
+                continue
             if meant is not None:
                 values[field] = meant
         elif field != "endpoint":
             problems.append(_stranger(str(field), known))
-    for required in attrs.fields(kind):
-        if required.default is attrs.NOTHING and required.name not in values:
-            problems.append(Problem(required.name, "is required"))
+    for required in required_parameters(kind):
+        if required not in values:
+            if required not in unread:
+                problems.append(Problem(required, "is required"))
             # Fine in itself, so that only the other faults are told.
-            values[required.name] = "?"
+            values[required] = _SOMETHING[known[required].kind]
     try:
         spec = kind(**values)
     except SpecError as error:
@@ -91,7 +130,9 @@ def _plain(value: object) -> object:
         case Extra():
             return dict(value)
         case tuple():
-            return list(value)
+            return [_plain(one) for one in value]
+        case LocalFile():
+            return {"path": value.path, "sha256": value.sha256}
         case str():
             # Also of a word, which is a member of its enumeration.
             return str(value)
@@ -112,7 +153,50 @@ def _stranger(name: str, known: Mapping[str, Parameter]) -> Problem:
     return Problem(name, reason)
 
 
-def _read(parameter: Parameter, value: object) -> object:
+def _given_picture(value: object, *, folder: AnyPath | str | None) -> object:
+    """
+    What stands for a picture in data of anyone's.
+    """
+    if type(value) is str and folder is not None and not _is_address(value):
+        return below(folder, value)
+    known = _known_file(value)
+    return value if known is None else matching(known.path, known.sha256)
+
+
+def _recorded_picture(value: object) -> object:
+    """
+    What stands for a picture in what we wrote.
+    """
+    known = _known_file(value)
+    return value if known is None else known
+
+
+def _known_file(value: object) -> LocalFile | None:
+    if type(value) is not dict or value.keys() != {"path", "sha256"}:
+        return None
+    path, digest = value["path"], value["sha256"]
+    if type(path) is not str or type(digest) is not str:
+        return None
+    return LocalFile(path, digest)
+
+
+def _is_address(text: str) -> bool:
+    return "://" in text or text[:5].lower() == "data:"
+
+
+#: A required parameter that is not there, so that the others are checked.
+_SOMETHING: Mapping[ParameterKind, object] = {
+    ParameterKind.TEXT: "?",
+    ParameterKind.TEXTS: "canny",
+    ParameterKind.WORD: "upper_body",
+    ParameterKind.PICTURE: "https://example.com",
+    ParameterKind.PICTURES: "https://example.com",
+}
+
+
+def _read(
+    parameter: Parameter, value: object, picture: Callable[[object], object]
+) -> object:
     """
     What *value* means; as it is where it means nothing, for others to judge.
 
@@ -120,8 +204,15 @@ def _read(parameter: Parameter, value: object) -> object:
     """
     # A value's own methods are not asked: it can be anything.
     if type(value) is str:
-        text = value.strip()
-        return _read_text(parameter.kind, text) if text else None
+        value = value.strip()
+        if not value:
+            return None
+    if parameter.is_picture:
+        if type(value) is list:
+            return [picture(one) for one in value]
+        return picture(value)
+    if type(value) is str:
+        return _read_text(parameter.kind, value)
     if type(value) is list and parameter.kind is ParameterKind.NUMBERS:
         return [_as_number(each) for each in value]
     if type(value) is int and parameter.kind is ParameterKind.FLAG:

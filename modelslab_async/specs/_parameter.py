@@ -12,13 +12,12 @@ from __future__ import annotations
 import enum
 import math
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import attrs
 
 from ..results import JSON
-from . import words
 
 
 class ParameterKind(enum.Enum):
@@ -38,6 +37,9 @@ class ParameterKind(enum.Enum):
     NUMBERS = "a number or a sequence of numbers"
     #: A flag, or how many times as large.
     UPSCALE = "True, False, 1, 2 or 3"
+    PICTURE = "an http or https URL, a data URI or a pathlib.Path"
+    #: One picture, which stays one on the wire, or a sequence of them.
+    PICTURES = "a URL, a data URI, a pathlib.Path, or a sequence of these"
     EXTRA = "a mapping of names to JSON values"
 
 
@@ -49,17 +51,35 @@ class Parameter:
     Attributes:
         least: The lowest number that any source allows.
 
-        most: The highest number that any source allows.
+        most: The highest number that any source allows; of pictures, how
+            many.
 
         step: What a whole number must be divisible by.
 
         usual: Numbers outside of these give a `SpecWarning`.
 
-        words: What a `ParameterKind.WORD` may be.
+        usual_values: Where there are any, others give a `SpecWarning`.
+
+        words: What a word must be, and the words of a list.
+
+        more_words: What a word may be besides, without a name of ours.
 
         blank: Whether an empty text is fine, and stands for None.
 
         flux: Whether models of the flux family take it.
+
+        flags: What stands for False and True on the wire, where not as in
+            the rest of the family; None is left out.
+
+        twin: Another name that it goes out under as well.
+
+        default: What the service takes where nothing is said, as a page or
+            an answer tells.
+
+        about: What to know of it.
+
+        source: Where that is from: "seen" in captured requests and answers,
+            "schema", "prose" of a page, "clients" of other people.
     """
 
     kind: ParameterKind
@@ -67,9 +87,16 @@ class Parameter:
     most: float = math.inf
     step: int = 1
     usual: tuple[float, float] = (-math.inf, math.inf)
+    usual_values: tuple[float | str, ...] = ()
     words: type[enum.StrEnum] | None = None
+    more_words: tuple[str, ...] = ()
     blank: bool = False
     flux: bool = True
+    flags: tuple[JSON, JSON] | None = None
+    twin: str | None = None
+    default: JSON = None
+    about: str = ""
+    source: str = ""
 
     @property
     def wanted(self) -> str:
@@ -78,12 +105,93 @@ class Parameter:
         """
         wanted = self.kind.value
         if self.words is not None:
-            wanted += " " + ", ".join(repr(str(word)) for word in self.words)
+            words = (*self.words, *self.more_words)
+            among = "" if self.kind is ParameterKind.WORD else " among"
+            listed = ", ".join(repr(str(word)) for word in words)
+            wanted += f"{among} {listed}"
+        if self.kind is ParameterKind.PICTURES:
+            return f"{wanted}, at most {self.most:.0f}"
         if self.most < math.inf:
             wanted += f" from {self.least:g} to {self.most:.0f}"
         if self.step > 1:
             wanted += f", divisible by {self.step}"
         return wanted
+
+    @property
+    def is_picture(self) -> bool:
+        """
+        Whether it takes pictures.
+        """
+        return self.kind in {ParameterKind.PICTURE, ParameterKind.PICTURES}
+
+    def described(self, *, required: bool) -> str:
+        """
+        All of its facts in a sentence or two.
+        """
+        said = self.wanted
+        if self.usually:
+            said += f" (usual: {self.usually})"
+        if required:
+            said += ", required"
+        if self.default is not None:
+            said += f", default {self.default!r}"
+        if self.about:
+            said += f"; {self.about}"
+        if self.source:
+            said += f".  Source: {self.source}"
+        return f"{said}."
+
+    def is_usual(self, value: float | str) -> bool:
+        """
+        Whether no source has anything against *value*.
+        """
+        if self.usual_values:
+            return value in self.usual_values
+        low, high = self.usual
+        return isinstance(value, str) or low <= value <= high
+
+    @property
+    def usually(self) -> str:
+        """
+        What gives no warning, in words; nothing where all does.
+        """
+        if self.usual_values:
+            return ", ".join(map(str, self.usual_values))
+        low, high = self.usual
+        if low == -math.inf:
+            return ""
+        return f"{low:g} to {high:g}"
+
+
+@attrs.frozen
+class Note:
+    """
+    What is different about a parameter at one endpoint.
+
+    Attributes:
+        facts: Facts of its `Parameter`, by name.
+    """
+
+    facts: Mapping[str, Any]
+
+    def of(self, parameter: Parameter) -> Parameter:
+        """
+        *parameter* with these facts.
+        """
+        return attrs.evolve(parameter, **self.facts)
+
+
+def note(
+    about: str = "", default: JSON = None, source: str = "", **facts: Any
+) -> Note:
+    """
+    A `Note` in few words.
+    """
+    said = {"about": about, "default": default, "source": source}
+    return Note(
+        {name: fact for name, fact in said.items() if fact not in (None, "")}
+        | facts
+    )
 
 
 def near(name: str, names: Iterable[str]) -> str:
@@ -95,122 +203,3 @@ def near(name: str, names: Iterable[str]) -> str:
 
     found = difflib.get_close_matches(name, list(names), n=1)
     return f"; did you mean {found[0]!r}?" if found else ""
-
-
-# Parameters that must be said.
-
-
-Prompt: TypeAlias = Annotated[str, Parameter(ParameterKind.TEXT)]
-
-
-ModelId: TypeAlias = Annotated[str, Parameter(ParameterKind.TEXT)]
-
-
-# Parameters that may be left out.
-
-
-Text: TypeAlias = Annotated[str | None, Parameter(ParameterKind.TEXT)]
-
-
-Url: TypeAlias = Annotated[str | None, Parameter(ParameterKind.URL)]
-
-
-Flag: TypeAlias = Annotated[bool | None, Parameter(ParameterKind.FLAG)]
-
-
-FlagNotForFlux: TypeAlias = Annotated[
-    bool | None, Parameter(ParameterKind.FLAG, flux=False)
-]
-
-
-NegativePrompt: TypeAlias = Annotated[
-    str | None, Parameter(ParameterKind.TEXT, blank=True, flux=False)
-]
-
-
-# 256 to 1024 is the page's; z-image-turbo takes 1488, controlnet 64.
-Side: TypeAlias = Annotated[
-    int | None,
-    Parameter(
-        ParameterKind.INTEGER, least=64, most=2048, step=8, usual=(256, 1024)
-    ),
-]
-
-
-Samples: TypeAlias = Annotated[
-    int | None, Parameter(ParameterKind.INTEGER, least=1, most=4)
-]
-
-
-# 31 is the page's own default, though half of it caps at 20.
-Steps: TypeAlias = Annotated[
-    int | None,
-    Parameter(ParameterKind.INTEGER, least=1, most=100, usual=(1, 31)),
-]
-
-
-Guidance: TypeAlias = Annotated[
-    float | None,
-    Parameter(ParameterKind.NUMBER, least=0, most=30, usual=(1, 20)),
-]
-
-
-Share: TypeAlias = Annotated[
-    float | None, Parameter(ParameterKind.NUMBER, least=0, most=1)
-]
-
-
-Seed: TypeAlias = Annotated[
-    int | None, Parameter(ParameterKind.INTEGER, least=0, most=2**32 - 1)
-]
-
-
-ClipSkip: TypeAlias = Annotated[
-    int | None, Parameter(ParameterKind.INTEGER, least=1, most=8)
-]
-
-
-LoraModel: TypeAlias = Annotated[
-    str | Sequence[str] | None, Parameter(ParameterKind.TEXTS)
-]
-
-
-LoraStrength: TypeAlias = Annotated[
-    float | Sequence[float] | None,
-    Parameter(ParameterKind.NUMBERS, usual=(0.1, 1)),
-]
-
-
-Upscale: TypeAlias = Annotated[
-    bool | Literal[1, 2, 3] | None,
-    Parameter(ParameterKind.UPSCALE, flux=False),
-]
-
-
-Scheduler: TypeAlias = Annotated[
-    words.Scheduler | str | None,
-    Parameter(ParameterKind.WORD, words=words.Scheduler),
-]
-
-
-SafetyCheckerType: TypeAlias = Annotated[
-    words.SafetyCheckerType | str | None,
-    Parameter(ParameterKind.WORD, words=words.SafetyCheckerType),
-]
-
-
-AlgorithmType: TypeAlias = Annotated[
-    words.AlgorithmType | str | None,
-    Parameter(ParameterKind.WORD, words=words.AlgorithmType),
-]
-
-
-IPAdapter: TypeAlias = Annotated[
-    words.IPAdapter | str | None,
-    Parameter(ParameterKind.WORD, words=words.IPAdapter, flux=False),
-]
-
-
-MoreParameters: TypeAlias = Annotated[
-    Mapping[str, JSON], Parameter(ParameterKind.EXTRA)
-]

@@ -8,44 +8,34 @@ endpoint is such a class, an `Endpoint`, and its row in `SPECS`.
 
 from __future__ import annotations
 
-import enum
 import functools
 import inspect
+import textwrap
 import typing
 import warnings
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from types import MappingProxyType
-from typing import ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import attrs
 
 from ..errors import Problem, SpecError, SpecWarning
 from ..results import JSON
+from ._endpoint import Endpoint
 from ._extra import Extra
-from ._parameter import MoreParameters, Parameter, Prompt, Text, Url
+from ._local_file import LocalFile
+from ._parameter import Note, Parameter
+from ._parameter_types import (
+    MoreParameters,
+    OptionalPrompt,
+    Picture,
+    Prompt,
+    TrackId,
+    Webhook,
+)
+from ._show import picture_name, shown
 from ._validation import checked, doubt
-
-
-@attrs.frozen
-class Endpoint:
-    """
-    Where a spec is sent, and how that place likes its flags.
-
-    Attributes:
-        name: The word that journals and the shell use.
-
-        path: Below the base URL.
-
-        fetch_path: Where its jobs are asked for, below the base URL.
-
-        flags: What stands for False and for True on the wire.
-    """
-
-    name: str
-    path: str
-    fetch_path: str
-    flags: tuple[JSON, JSON] = ("no", "yes")
 
 
 _NOTHING_MORE = Extra()
@@ -66,8 +56,8 @@ class Spec:
 
     endpoint: ClassVar[Endpoint]
 
-    webhook: Url = None
-    track_id: Text = None
+    webhook: Webhook = None
+    track_id: TrackId = None
     extra: MoreParameters = _NOTHING_MORE
 
     @property
@@ -106,9 +96,52 @@ class Spec:
     @property
     def caption(self) -> str:
         """
-        One line that tells it apart for people: what it is made from.
+        One line that tells it apart for people: the prompt, or the picture.
         """
-        return " ".join(str(getattr(self, _first(type(self)))).split())
+        for name, parameter in parameters(type(self)).items():
+            value: object = getattr(self, name)
+            if name == "prompt" and value is not None:
+                return " ".join(str(value).split())
+            if parameter.is_picture and value is not None:
+                return picture_name(value)
+        return self.endpoint.name
+
+    @property
+    def uploads(self) -> tuple[LocalFile, ...]:
+        """
+        The local files that must be uploaded before it can be sent.
+        """
+        found: dict[str, LocalFile] = {}
+        for name in picture_parameters(type(self)):
+            value: object = getattr(self, name)
+            for one in value if isinstance(value, tuple) else (value,):
+                if isinstance(one, LocalFile):
+                    found.setdefault(one.sha256, one)
+        return tuple(found.values())
+
+    def faults(self) -> Iterator[Problem]:
+        """
+        What is wrong with its values together.
+        """
+        yield from ()
+
+    def doubts(self) -> Iterator[str]:
+        """
+        What not every model takes, of its values together.
+        """
+        model_id: object = getattr(self, "model_id", None)
+        for name, parameter in parameters(type(self)).items():
+            value = getattr(self, name)
+            if value is not None and (
+                found := doubt(parameter, value, model_id)
+            ):
+                yield f"{name}: {found}"
+        if (
+            self.endpoint.family.numeric_track_id
+            and self.track_id is not None
+            and not self.track_id.isdecimal()
+        ):
+            yield "track_id: a number, says this endpoint's page"
 
     def __attrs_post_init__(self) -> None:
         """
@@ -130,31 +163,31 @@ class Spec:
                 problems += _misplaced(value, known)
             if value is not given:
                 object.__setattr__(self, name, value)
-        if problems:
+        if problems or (problems := [*self.faults()]):
             raise SpecError(tuple(problems))
-        model_id: object = getattr(self, "model_id", None)
-        for name, parameter in known.items():
-            value = getattr(self, name)
-            if value is not None and (
-                found := doubt(parameter, value, model_id)
-            ):
-                warnings.warn(
-                    f"{name}: {found}", SpecWarning, stacklevel=_depth()
-                )
+        for found in self.doubts():
+            warnings.warn(found, SpecWarning, stacklevel=_depth())
+
+    @classmethod
+    def __attrs_init_subclass__(cls) -> None:
+        if "endpoint" in vars(cls) and cls.__doc__:
+            cls.__doc__ = _documented(cls)
 
     def __repr__(self) -> str:
         """
         What was asked for, without the thirty things that were not.
         """
-        first = _first(type(self))
-        shown = [repr(getattr(self, first))]
-        fields = attrs.fields_dict(type(self))
-        for name in parameters(type(self)):
+        kind = type(self)
+        first = next(iter(parameters(kind)))
+        said: list[str] = []
+        fields = attrs.fields_dict(kind)
+        for name in parameters(kind):
             value: object = getattr(self, name)
-            if name != first and value != fields[name].default:
-                text = str(value) if isinstance(value, enum.Enum) else value
-                shown.append(f"{name}={text!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
+            if name == first and value is not None:
+                said.append(shown(value))
+            elif value != fields[name].default:
+                said.append(f"{name}={shown(value)}")
+        return f"{kind.__name__}({', '.join(said)})"
 
 
 @attrs.frozen(repr=False)
@@ -164,6 +197,24 @@ class FromPrompt(Spec):
     """
 
     prompt: Prompt
+
+
+@attrs.frozen(repr=False)
+class FromPromptIfAny(Spec):
+    """
+    A request that begins with its prompt, and can do without.
+    """
+
+    prompt: OptionalPrompt = None
+
+
+@attrs.frozen(repr=False)
+class FromPicture(Spec):
+    """
+    A request that begins with its picture.
+    """
+
+    init_image: Picture
 
 
 _Told = TypeVar("_Told")
@@ -184,17 +235,52 @@ def parameters(spec: type[Spec]) -> Mapping[str, Parameter]:
     """
     The facts of every parameter of a kind of spec, by name.
 
-    In the order of the service's pages: what all requests have comes last.
+    What must be said comes first, and what all requests have last.
     """
-    hints = typing.get_type_hints(spec, include_extras=True)
-    names = [field.name for field in attrs.fields(spec)]
-    common = [field.name for field in attrs.fields(Spec)]
-    return MappingProxyType(
-        {
-            name: hints[name].__metadata__[0]
-            for name in (*names[len(common) :], *common)
-        }
+    # JSON speaks of itself, by a name that is not known here.
+    hints = typing.get_type_hints(
+        spec, localns={"JSON": JSON}, include_extras=True
     )
+    common = [field.name for field in attrs.fields(Spec)]
+    own = [field for field in attrs.fields(spec) if field.name not in common]
+    # What must be said stands first, whichever base it is from.
+    own.sort(
+        key=lambda field: (field.kw_only, field.default is not attrs.NOTHING)
+    )
+    names = [field.name for field in own]
+    return MappingProxyType(
+        {name: _declared(hints[name]) for name in (*names, *common)}
+    )
+
+
+@for_each_kind
+def picture_parameters(spec: type[Spec]) -> tuple[str, ...]:
+    """
+    The names of the parameters that take pictures.
+    """
+    return tuple(
+        name for name, one in parameters(spec).items() if one.is_picture
+    )
+
+
+def required_parameters(spec: type[Spec]) -> tuple[str, ...]:
+    """
+    The names of the parameters that must be given.
+    """
+    fields = attrs.fields_dict(spec)
+    return tuple(
+        name
+        for name in parameters(spec)
+        if fields[name].default is attrs.NOTHING
+    )
+
+
+def _declared(hint: Any) -> Parameter:
+    facts: tuple[Parameter, *tuple[Note, ...]] = hint.__metadata__
+    parameter, *notes = facts
+    for note in notes:
+        parameter = note.of(parameter)
+    return parameter
 
 
 @for_each_kind
@@ -203,11 +289,31 @@ def _optional(spec: type[Spec]) -> frozenset[str]:
     The names that None leaves out.
     """
     fields = attrs.fields(spec)
-    return frozenset(field.name for field in fields if field.default is None)
+    return frozenset(
+        field.name
+        for field in fields
+        if field.default is not attrs.NOTHING and field.name != "extra"
+    )
 
 
-def _first(spec: type[Spec]) -> str:
-    return next(iter(parameters(spec)))
+def _documented(spec: type[Spec]) -> str:
+    """
+    The docstring of a kind of spec, with each of its parameters.
+    """
+    lines = [inspect.cleandoc(spec.__doc__ or ""), "", "Attributes:"]
+    needed = required_parameters(spec)
+    for name, parameter in parameters(spec).items():
+        text = f"{name}: {parameter.described(required=name in needed)}"
+        lines += textwrap.wrap(
+            text,
+            71,
+            initial_indent="    ",
+            subsequent_indent="        ",
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _misplaced(

@@ -17,7 +17,9 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from ._extra import Extra
+from ._local_file import DOUBTFUL_BYTES, LocalFile, is_path
 from ._parameter import Parameter, ParameterKind, near
+from ._picture import begins_as_data, is_data_uri
 
 
 def checked(parameter: Parameter, value: object) -> object:
@@ -45,16 +47,24 @@ def doubt(parameter: Parameter, value: object, model_id: object) -> str:
     """
     What some sources have against a checked *value*, or nothing.
     """
+    if isinstance(value, LocalFile) and value.size_bytes > DOUBTFUL_BYTES:
+        return (
+            f"{value.name} may be too large to upload: 5 MB is the limit, "
+            "and base64 is a third longer"
+        )
     if not parameter.flux and value and model_id in _FLUX:
         return f"{model_id} does not take it, says the service's page"
-    numbers = value if isinstance(value, tuple) else (value,)
-    low, high = parameter.usual
-    for number in numbers:
-        if isinstance(number, (int, float)) and not low <= number <= high:
-            return (
-                f"{number:g} is outside of {low:g} to {high:g}; not every "
-                "model takes it"
-            )
+    if isinstance(value, tuple):
+        found = (doubt(parameter, one, model_id) for one in value)
+        return next(filter(None, found), "")
+    if isinstance(value, str) and not parameter.is_usual(value):
+        return f"{value!r} is none of {parameter.usually}"
+    if isinstance(value, (int, float)) and not parameter.is_usual(value):
+        where = "none of" if parameter.usual_values else "outside of"
+        return (
+            f"{value:g} is {where} {parameter.usually}; "
+            "not every model takes it"
+        )
     return ""
 
 
@@ -143,7 +153,36 @@ def _check_word(parameter: Parameter, value: object) -> object:
         return _refuse(parameter, value)
     if value in words and parameter.words is not None:
         return parameter.words(value)
-    return _refuse(parameter, value, near(value, words))
+    if value in parameter.more_words:
+        return str(value)
+    return _refuse(
+        parameter, value, near(value, (*words, *parameter.more_words))
+    )
+
+
+def _check_picture(parameter: Parameter, value: object) -> object:
+    if isinstance(value, LocalFile):
+        return value
+    if is_path(value):
+        return LocalFile.at(value)
+    if not isinstance(value, str):
+        return _refuse(parameter, value)
+    if begins_as_data(value):
+        if is_data_uri(value):
+            return value
+        raise ValueError("must be a data URI of an image in base64")
+    return _check_url(parameter, value)
+
+
+def _check_pictures(parameter: Parameter, value: object) -> object:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        return _check_picture(parameter, value)
+    if not value:
+        raise ValueError("is empty; a picture is wanted")
+    if len(value) > parameter.most:
+        msg = f"must be {parameter.wanted}, not {len(value)}"
+        raise ValueError(msg)
+    return tuple(_check_picture(parameter, one) for one in value)
 
 
 def _check_texts(parameter: Parameter, value: object) -> object:
@@ -156,6 +195,9 @@ def _check_texts(parameter: Parameter, value: object) -> object:
         for each in value
         for text in (each.split(",") if isinstance(each, str) else (each,))
     ]
+    if parameter.words is not None:
+        one = Parameter(ParameterKind.WORD, words=parameter.words)
+        return _one_or_several([_check_word(one, text) for text in texts])
     return _one_or_several(texts)
 
 
@@ -204,5 +246,7 @@ _CHECKS: Mapping[ParameterKind, Callable[[Parameter, object], object]] = {
     ParameterKind.TEXTS: _check_texts,
     ParameterKind.NUMBERS: _check_numbers,
     ParameterKind.UPSCALE: _check_upscale,
+    ParameterKind.PICTURE: _check_picture,
+    ParameterKind.PICTURES: _check_pictures,
     ParameterKind.EXTRA: _check_extra,
 }

@@ -65,3 +65,52 @@ class IPAdapter(enum.StrEnum):
     PLUS_FACE_SD15 = "ip-adapter-plus-face_sd15"
     PLUS_SDXL_VIT_H = "ip-adapter-plus_sdxl_vit-h"
     PLUS_FACE_SDXL_VIT_H = "ip-adapter-plus-face_sdxl_vit-h"
+
+
+class ControlNetModel(enum.StrEnum):
+    """
+    What a picture of `ControlNet` keeps of another.
+    """
+
+    CANNY = "canny"
+    DEPTH = "depth"
+    HED = "hed"
+    MLSD = "mlsd"
+    NORMAL = "normal"
+    OPENPOSE = "openpose"
+    SCRIBBLE = "scribble"
+    SEGMENTATION = "segmentation"
+    INPAINT = "inpaint"
+    SOFTEDGE = "softedge"
+    LINEART = "lineart"
+    SHUFFLE = "shuffle"
+    TILE = "tile"
+    FACE_DETECTOR = "face_detector"
+    QRCODE = "qrcode"
+    BLUR = "blur"
+    POSE = "pose"
+    #: This and the next: fluxdev alone.
+    GRAY = "gray"
+    LOW_QUALITY = "low_quality"
+
+
+class ClothType(enum.StrEnum):
+    """
+    Where a garment is worn.
+    """
+
+    UPPER_BODY = "upper_body"
+    LOWER_BODY = "lower_body"
+    DRESSES = "dresses"
+
+
+class FaceStyle(enum.StrEnum):
+    """
+    What a face is painted like.
+    """
+
+    COMIC = "comic"
+    CHIBI = "chibi"
+    THREE_D = "3d"
+    ANIME = "anime"
+    REALISTIC = "realistic"

@@ -1,0 +1,52 @@
+"""
+What a picture is known by: its first bytes, or how its data URI begins.
+
+* What a file is, its first bytes say, never its name.
+* A data URI names an image type and holds base64; what lies in it is not
+  looked at.
+"""
+
+from __future__ import annotations
+
+import binascii
+
+
+_SIGNS = (
+    (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
+    (b"\xff\xd8\xff", 0, "image/jpeg"),
+    (b"GIF87a", 0, "image/gif"),
+    (b"GIF89a", 0, "image/gif"),
+    (b"WEBP", 8, "image/webp"),
+)
+
+
+def media_type(data: bytes) -> str | None:
+    """
+    What picture begins as *data* does; None where it is none that we know.
+    """
+    for sign, place, name in _SIGNS:
+        if data.startswith(sign, place):
+            return name
+    return None
+
+
+def is_data_uri(text: str) -> bool:
+    """
+    Whether *text* is ``data:image/…;base64,…``.
+    """
+    if not begins_as_data(text):
+        return False
+    kind, comma, coded = text.partition(",")
+    if not (comma and kind.lower().endswith(";base64")):
+        return False
+    try:
+        return bool(binascii.a2b_base64(coded, strict_mode=True))
+    except (binascii.Error, ValueError):
+        return False
+
+
+def begins_as_data(text: str) -> bool:
+    """
+    Whether *text* is meant as a data URI of a picture.
+    """
+    return text[:11].lower() == "data:image/"

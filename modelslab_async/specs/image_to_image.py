@@ -1,0 +1,118 @@
+"""
+Pictures from a picture, by any model of the service: img2img and inpaint.
+
+* *model_id* chooses what a parameter means: flux-kontext-dev takes
+  *init_image_2* and *guidance*, flux-klein and flux-2-dev several pictures,
+  z-image-turbo no *strength*.
+* inpaint's page sends *steps* where its schema says *num_inference_steps*;
+  both go out, equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+import attrs
+
+from ..errors import Problem
+from ._diffusion import DiffusionFromPrompt
+from ._endpoint import IMAGES, Endpoint
+from ._parameter import note
+from ._parameter_types import (
+    InstantResponse,
+    Number,
+    OptionalPicture,
+    Picture,
+    Pictures,
+    Steps,
+    Strength,
+)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class ImageToImage(DiffusionFromPrompt):
+    """
+    Pictures after a picture and a prompt, by any model of the service.
+
+    Also flux-kontext-dev, which edits as it is told, and z-image-turbo.
+    """
+
+    endpoint: ClassVar = Endpoint("img2img", "v6/images/img2img", IMAGES)
+
+    init_image: Annotated[
+        Pictures,
+        note(
+            "what it starts from; several for flux-klein (4) and flux-2-dev "
+            "(10), elsewhere one"
+        ),
+    ]
+    strength: Annotated[
+        Strength, note("flux-kontext-dev: default 0.5; z-image-turbo: none")
+    ] = None
+    # kontext goes to 50.
+    num_inference_steps: Annotated[
+        Steps,
+        note(
+            default=31,
+            source="schema: 1 to 20; kontext: 1 to 50, default 28",
+            usual=(1, 50),
+        ),
+    ] = None
+    init_image_2: Annotated[
+        OptionalPicture, note("flux-kontext-dev: 'image two' of the prompt")
+    ] = None
+    guidance: Annotated[
+        Number,
+        note(
+            "flux-kontext-dev, in place of guidance_scale",
+            2.5,
+            "schema",
+            least=0,
+            most=20,
+        ),
+    ] = None
+    instant_response: InstantResponse = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Inpaint(DiffusionFromPrompt):
+    """
+    A part of a picture made anew, by any model of the service that inpaints.
+    """
+
+    endpoint: ClassVar = Endpoint("inpaint", "v6/images/inpaint", IMAGES)
+
+    init_image: Annotated[Picture, note("the picture that is changed")]
+    mask_image: Annotated[Picture, note("white is made anew, black is kept")]
+    strength: Strength = None
+    num_inference_steps: Annotated[
+        Steps,
+        note(
+            "sent as steps too",
+            source="schema: 1 to 20; seen: 21, 31",
+            usual=(1, 31),
+            twin="steps",
+        ),
+    ] = None
+    steps: Annotated[
+        Steps,
+        note(
+            "another name of num_inference_steps",
+            source="seen: 21, 31",
+            usual=(1, 31),
+            twin="num_inference_steps",
+        ),
+    ] = None
+
+    def faults(self) -> Iterator[Problem]:
+        """
+        Two names of one number must agree.
+        """
+        if (
+            None not in (self.steps, self.num_inference_steps)
+            and self.steps != self.num_inference_steps
+        ):
+            yield Problem(
+                "steps", "differs from num_inference_steps; give one"
+            )
