@@ -15,40 +15,100 @@ from ._policy.polling import PollSchedule
 from ._policy.retry import RetryPolicy
 from ._policy.timeouts import Timeouts
 from ._version import __version__
-from .results import Generation, Image, JobState, JobUpdate, Stats
+from .results import (
+    Generation,
+    Image,
+    JobState,
+    JobUpdate,
+    Model,
+    Stats,
+    Upload,
+)
 from .specs import (
     AlgorithmType,
+    ClothType,
+    ControlNetModel,
+    FaceStyle,
     IPAdapter,
     SafetyCheckerType,
     Scheduler,
-    TextToImage,
 )
 
 
 if TYPE_CHECKING:
     from ._batch.batch import Batch
     from ._batch.outcome import BatchProgress, Outcome
+    from .specs import (
+        ControlNet,
+        EditInpaint,
+        FaceGen,
+        FaceSwap,
+        FaceSwapAll,
+        HeadShot,
+        ImageToImage,
+        ImageToImageV7,
+        Inpaint,
+        InpaintV7,
+        Interior,
+        Outpaint,
+        QwenEdit,
+        RealtimeImageToImage,
+        RealtimeInpaint,
+        RealtimeTextToImage,
+        RemoveBackground,
+        RemoveObject,
+        SuperResolution,
+        TextToImage,
+        TextToImageV7,
+        TryOn,
+    )
 
 
 __all__ = [
     "AlgorithmType",
     "Batch",
     "BatchProgress",
+    "ClothType",
+    "ControlNet",
+    "ControlNetModel",
+    "EditInpaint",
+    "FaceGen",
+    "FaceStyle",
+    "FaceSwap",
+    "FaceSwapAll",
     "Generation",
+    "HeadShot",
     "IPAdapter",
     "Image",
+    "ImageToImage",
+    "ImageToImageV7",
+    "Inpaint",
+    "InpaintV7",
+    "Interior",
     "Job",
     "JobState",
     "JobUpdate",
+    "Model",
     "ModelsLab",
     "Outcome",
+    "Outpaint",
     "PollSchedule",
+    "QwenEdit",
+    "RealtimeImageToImage",
+    "RealtimeInpaint",
+    "RealtimeTextToImage",
+    "RemoveBackground",
+    "RemoveObject",
     "RetryPolicy",
     "SafetyCheckerType",
     "Scheduler",
     "Stats",
+    "SuperResolution",
     "TextToImage",
+    "TextToImageV7",
     "Timeouts",
+    "TryOn",
+    "Upload",
     "__version__",
     "errors",
     "specs",
@@ -57,8 +117,11 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """
-    What only batches need is imported when it is first named.
+    What only batches need, or one kind of spec, comes when it is first named.
     """
+    if name in __all__ and name in specs.MODULES:
+        kind: object = getattr(specs, name)
+        return kind
     if name == "Batch":
         from ._batch.batch import Batch
 

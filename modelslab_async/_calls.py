@@ -11,8 +11,8 @@ from pathlib import Path
 from ._engine.job import Job
 from ._lifetime import Lifetime
 from ._rooms import check_call
-from .results import Generation, Image, Stats
-from .specs import Spec
+from .results import Generation, Image, Model, Stats, Upload
+from .specs import AnyPath, Spec
 
 
 class Calls:
@@ -81,7 +81,7 @@ class Calls:
             id_or_handle: One of the two.
 
             endpoint: What kind of spec the job of an id was asked for with:
-                None is `TextToImage`.  A handle knows it.
+                None is the first of `specs.SPECS`.  A handle knows it.
 
         Raises:
             ConfigurationError: It is neither.
@@ -101,6 +101,47 @@ class Calls:
         """
         rooms, slots = self._lifetime.rooms, self._lifetime.options.slots
         return Stats(slots=slots or 5) if rooms is None else rooms.stats()
+
+    # Files and models
+
+    async def upload(self, file: bytes | AnyPath | str) -> Upload:
+        """
+        Upload a picture, for specs of any endpoint.
+
+        Specs do it themselves for a local file; this is for bytes, and for
+        URLs to hand on.  A content is uploaded once, and again only when its
+        URL is about to die.
+
+        Args:
+            file: The picture itself, or its path.
+
+        Raises:
+            SpecError: No picture, or more than 5 MB; nothing was sent.
+
+            ModelsLabError: What the service, or the network, said.
+        """
+        return await self._lifetime.open().uploads.upload(file)
+
+    async def models(self, search: str | None = None) -> tuple[Model, ...]:
+        """
+        The public models, of which there may be thousands.
+
+        The list is asked for once, and a hint: a `model_id` that is not on it
+        is sent all the same.
+
+        Args:
+            search: Words that must stand in a model's id or name.
+
+        Raises:
+            ModelsLabError: What the service, or the network, said.
+        """
+        models = await self._lifetime.open().models()
+        words = (search or "").casefold().split()
+        return tuple(
+            model
+            for model in models
+            if all(word in _names(model) for word in words)
+        )
 
     # Pictures
 
@@ -150,3 +191,12 @@ class Calls:
             DownloadError: It could not be had.
         """
         return await self._lifetime.open().downloads.read(image)
+
+
+def _names(model: Model) -> str:
+    """
+    All that a model is called by.
+    """
+    raw = model.raw
+    names = [raw[name] for name in raw if name.endswith("name")]
+    return " ".join([model.model_id, *map(str, names)]).casefold()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeGuard
 import attrs
 
 from ._engine.api_key import ApiKey
+from ._engine.free_calls import FreeCalls
 from ._engine.http import NetworkOptions, SessionPool
 from ._engine.job import Job, TakeUp, Watch, receipt_by_name, renewed
 from ._engine.links import origin_of
@@ -25,14 +26,16 @@ from ._engine.runtime import Runtime
 from ._engine.sender import Sender
 from ._engine.slot_queue import SlotQueue
 from ._engine.submitter import Submitter
+from ._engine.uploads import Uploads
 from ._policy.breakers import AccountBreaker
 from ._policy.polling import Pace, PollSchedule
 from ._policy.retry import RetryBudget, RetryPolicy
 from ._policy.slots import Slots
 from ._policy.timeouts import Timeouts
+from ._protocol.uploads import encode_model_list, read_model_list
 from .errors import ConfigurationError, ModelsLabError
 from .events import Observer, Observers
-from .results import Generation, Receipt, Stats
+from .results import Generation, Model, Receipt, Stats
 from .specs import SPECS, Endpoint, Spec
 
 
@@ -128,9 +131,12 @@ class Rooms:
     queue: SlotQueue
     poller: Poller
     submitter: Submitter
+    uploads: Uploads
+    calls: FreeCalls
     take_up: TakeUp
     batches: set[Guest] = attrs.field(factory=set, init=False)
     _downloads: Downloads | None = attrs.field(default=None, init=False)
+    _models: tuple[Model, ...] | None = attrs.field(default=None, init=False)
 
     @property
     def downloads(self) -> Downloads:
@@ -201,6 +207,18 @@ class Rooms:
             )
         return tuple(one.path for one in saved)
 
+    async def models(self) -> tuple[Model, ...]:
+        """
+        The public models, asked for once.
+        """
+        if self._models is None:
+            self._models = await self.calls.answer(
+                encode_model_list(self.pool.base_url),
+                read_model_list,
+                "the list of models",
+            )
+        return self._models
+
     def stats(self) -> Stats:
         """
         What was done so far.
@@ -218,6 +236,7 @@ class Rooms:
             waiting=slots.waiting,
             slots=slots.limit,
             slots_held=slots.held,
+            uploads=tally.uploads,
         )
 
 
@@ -251,10 +270,22 @@ def build(options: Options, take_up: TakeUp) -> Rooms:
         options.job_timeout,
         Pacer(runtime, Pace(options.polling)),
     )
-    sender = Sender(runtime, pool, queue, poller, budget)
+    calls = FreeCalls(runtime, pool, options.retry)
+    uploads = Uploads(runtime, pool, calls)
+    sender = Sender(runtime, pool, queue, poller, budget, uploads)
     submitter = Submitter(sender, options.retry, take_up)
     pool.open()
-    return Rooms(options, runtime, pool, queue, poller, submitter, take_up)
+    return Rooms(
+        options,
+        runtime,
+        pool,
+        queue,
+        poller,
+        submitter,
+        uploads,
+        calls,
+        take_up,
+    )
 
 
 def key_faults(api_key: object) -> list[str]:

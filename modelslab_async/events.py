@@ -121,6 +121,21 @@ class FileSaved(Event):
     path: str
 
 
+@attrs.frozen
+class FileUploaded(Event):
+    """
+    A local picture lies where the service can fetch it.
+
+    Attributes:
+        path: None where bytes were given.
+    """
+
+    path: str | None
+    sha256: str
+    size_bytes: int
+    elapsed: float
+
+
 Observer: TypeAlias = Callable[[Event], None]
 
 

@@ -187,6 +187,8 @@ class Stats:
         slots: How many unfinished jobs we think the account may have.
 
         slots_held: How many of them are ours.
+
+        uploads: Local pictures that were uploaded.
     """
 
     accepted: int = 0
@@ -200,6 +202,45 @@ class Stats:
     waiting: int = 0
     slots: int = 5
     slots_held: int = 0
+    uploads: int = 0
+
+
+@attrs.frozen
+class Upload:
+    """
+    A picture that was uploaded, for requests to come.
+
+    Attributes:
+        url: Where it lies; anybody who has it can look.
+
+        sha256: Of its content, in hexadecimal digits.
+
+        expires_at: When it is thrown away, in seconds of `time.time`.
+    """
+
+    url: str
+    sha256: str
+    expires_at: float
+
+
+@attrs.frozen
+class Model:
+    """
+    A public model of the service.
+
+    Attributes:
+        model_id: What a spec takes.
+    """
+
+    model_id: str
+    raw_json: bytes = attrs.field(default=b"{}", repr=False)
+
+    @property
+    def raw(self) -> dict[str, JSON]:
+        """
+        All that the service tells of it, parsed afresh.
+        """
+        return _object(self.raw_json)
 
 
 def _object(body: bytes) -> dict[str, JSON]:

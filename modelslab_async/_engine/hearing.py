@@ -162,7 +162,7 @@ class Hearing:
         long = now - inquiry.missing_since >= self.runtime.timeouts.not_found
         if inquiry.missing < _LOST or not long:
             self._again(watch, None)
-        elif inquiry.other_name(receipt):
+        elif inquiry.elsewhere(receipt):
             self.plan(watch, now, 0.0)
         else:
             error = JobNotFoundError(receipt.id, receipt.track_id)

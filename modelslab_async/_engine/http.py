@@ -205,6 +205,23 @@ class SessionPool:
         """
         return await self._exchange(self._poll, call, limit=None)
 
+    async def ask(self, call: Call) -> Reply | Unsent | Cut:
+        """
+        Send what costs nothing, and may be as long as a picture.
+        """
+        return await self._exchange(
+            self._poll, call, limit=self.timeouts.submit
+        )
+
+    def vouch(self, url: str) -> None:
+        """
+        Check a link that others will follow.
+
+        Raises:
+            UnsafeUrlError: No picture may lie there.
+        """
+        self._guard.vouch(read_link(url))
+
     async def _exchange(
         self,
         session: aiohttp.ClientSession,

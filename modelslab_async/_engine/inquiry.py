@@ -7,6 +7,7 @@ How one job is asked for: the question, its form, and what was heard last.
   documented form, where only the body names the job, is tried, and kept for
   that job if it answers.
 * The id in the link may differ from the job's own; the link's is asked first.
+* Jobs of some families are known to another too, which is asked last.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .._protocol.encode import (
     encode_poll,
     fetch_result_id,
     fetch_url,
+    other_family_url,
     other_fetch_url,
 )
 from .._protocol.replies import (
@@ -33,7 +35,7 @@ from .._protocol.replies import (
 )
 from ..errors import ConfigurationError
 from ..results import Receipt
-from ..specs import SPECS
+from ..specs import SPECS, Endpoint
 from .http import SessionPool
 from .runtime import Counts
 
@@ -61,6 +63,8 @@ class Inquiry:
         other_form: Whether the body alone names it.
 
         other_id: Whether it is asked for by its own id, not the link's.
+
+        other_family: Whether it is asked for in another family.
     """
 
     polls: int = 0
@@ -72,6 +76,7 @@ class Inquiry:
     missing_since: float = 0.0
     other_form: bool = False
     other_id: bool = False
+    other_family: bool = False
     #: The question, made once; None when what it is made of has changed.
     _call: Call | None = None
     #: The last answer that said "not yet", and what it means.
@@ -107,15 +112,20 @@ class Inquiry:
             self._switch()
         return heard
 
-    def other_name(self, receipt: Receipt) -> bool:
+    def elsewhere(self, receipt: Receipt) -> bool:
         """
-        Ask by the job's own id from now on; False where that was done, or
-        would change nothing.
+        Ask by the job's own id from now on, then in another family; False
+        where all was done that can be.
         """
         linked = fetch_result_id(receipt.fetch_result)
-        if self.other_id or linked is None or linked == receipt.id:
+        family = _endpoint_of(receipt).family
+        if not self.other_id and linked not in {None, receipt.id}:
+            self.other_id = True
+        elif not self.other_family and family.other_fetch_path is not None:
+            self.other_family = True
+        else:
             return False
-        self.other_id, self._call = True, None
+        self._call = None
         return True
 
     def over(self) -> None:
@@ -154,11 +164,7 @@ class Inquiry:
     def _question(self, receipt: Receipt, base: str, *, large: bool) -> Call:
         if receipt.id is None:
             raise ConfigurationError("a job without an id cannot be fetched")
-        kind = SPECS.get(receipt.endpoint)
-        if kind is None:
-            words = f"of an endpoint that is not known: {receipt.endpoint!r}"
-            raise ConfigurationError(words)
-        endpoint = kind.endpoint
+        endpoint = _endpoint_of(receipt)
         link = None if self.other_id else receipt.fetch_result
         url = fetch_url(base, link, endpoint, receipt.id)
         if url == link:
@@ -167,6 +173,8 @@ class Inquiry:
         asked = fetch_result_id(url) or receipt.id
         if self.other_form:
             url = other_fetch_url(base, endpoint)
+        if self.other_family:
+            url = other_family_url(base, endpoint, receipt.id) or url
         return encode_poll(url, asked, base64=large)
 
     def _switch(self) -> None:
@@ -175,6 +183,20 @@ class Inquiry:
         """
         self.other_form = not self.other_form
         self._call = None
+
+
+def _endpoint_of(receipt: Receipt) -> Endpoint:
+    """
+    Where a job was asked for.
+
+    Raises:
+        ConfigurationError: We know no such endpoint.
+    """
+    kind = SPECS.get(receipt.endpoint)
+    if kind is None:
+        words = f"of an endpoint that is not known: {receipt.endpoint!r}"
+        raise ConfigurationError(words)
+    return kind.endpoint
 
 
 def _no_such_route(heard: CallResult) -> bool:

@@ -10,6 +10,8 @@ import random
 import attrs
 
 from .._policy.polling import Pace
+from ..results import Receipt
+from ..specs import SPECS
 from .job import Watch
 from .runtime import Runtime
 
@@ -36,7 +38,7 @@ class Pacer:
         """
         Seconds until the job is asked for.
         """
-        speed, guess = self.runtime.timeouts.speed, watch.receipt.eta
+        speed, guess = self.runtime.timeouts.speed, _guess(watch.receipt)
         try:
             pause = self.pace.pause(
                 watch.kind(),
@@ -53,7 +55,7 @@ class Pacer:
         """
         The job was found done.
         """
-        speed, guess = self.runtime.timeouts.speed, watch.receipt.eta
+        speed, guess = self.runtime.timeouts.speed, _guess(watch.receipt)
         took = now - watch.since
         if guess is not None or watch.spec is not None:
             self.pace.learn(
@@ -64,3 +66,12 @@ class Pacer:
             )
         before = self.usual
         self.usual = took if before is None else 0.8 * before + 0.2 * took
+
+
+def _guess(receipt: Receipt) -> float | None:
+    """
+    How long the job takes, where its family has an idea.
+    """
+    kind = SPECS.get(receipt.endpoint)
+    vague = kind is not None and not kind.endpoint.family.tells_eta
+    return None if vague else receipt.eta

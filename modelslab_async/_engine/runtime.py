@@ -35,6 +35,7 @@ class Counts:
     polls: int = 0
     refusals: int = 0
     unknown: int = 0
+    uploads: int = 0
     #: The last of them, by track_id.
     unknown_ids: deque[str] = attrs.field(factory=lambda: deque(maxlen=1000))
 

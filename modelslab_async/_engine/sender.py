@@ -25,7 +25,16 @@ from .._protocol.replies import (
     Success,
     Unsent,
 )
-from ..errors import ConfigurationError, ModelsLabError, OutcomeUnknownError
+from ..errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ModelsLabError,
+    OutcomeUnknownError,
+    PaymentRequiredError,
+    RateLimitedError,
+    ServerError,
+    TransportError,
+)
 from ..events import CallRetried, OutcomeUnknown, QueueFull
 from ..results import Receipt
 from .http import SessionPool
@@ -34,6 +43,7 @@ from .poller import Poller
 from .runtime import Runtime
 from .slot_queue import SlotQueue
 from .submission import Submission, SubmissionEnd, Withdrawn
+from .uploads import Uploads
 from .waiters import afresh
 
 
@@ -53,6 +63,7 @@ class Sender:
     queue: SlotQueue
     poller: Poller
     budget: RetryBudget
+    uploads: Uploads
 
     async def run(self, one: Submission) -> SubmissionEnd:
         """
@@ -74,12 +85,17 @@ class Sender:
 
     async def _see_in(self, one: Submission) -> SubmissionEnd:
         while True:
+            if one.spec.uploads:
+                await self._upload(one)
             if one.ticket is None:
                 one.ticket = self.queue.join(one.priority)
             await self.queue.enter(one.ticket)
             one.enter()
             pause = self._held_back(one, one.ticket)
-            if pause == 0:
+            if self.uploads.urls(one.spec) is None:
+                # It queued for a day.
+                self.queue.release(one.ticket)
+            elif pause == 0:
                 again = await self._try(one, one.ticket)
                 if again is None:
                     return one.job
@@ -88,6 +104,29 @@ class Sender:
                 pause = again
             if pause > 0:
                 await asyncio.sleep(pause)
+
+    async def _upload(self, one: Submission) -> None:
+        """
+        See that its local files are where the service can fetch them.
+
+        Before it queues: an upload takes no slot.
+        """
+        attempts = one.attempts
+        while True:
+            try:
+                await self.uploads.prepare(one.spec)
+            except (AuthenticationError, PaymentRequiredError) as error:
+                self.queue.shut(error)
+                raise
+            except (TransportError, ServerError, RateLimitedError) as error:
+                breaker, now = attempts.breaker, self.runtime.now()
+                if breaker is None or breaker.exhausted(now):
+                    raise
+                heard = Unsent(str(error))
+                pause = attempts.pause(SubmitVerdict.NOT_SENT, heard, now)
+                await asyncio.sleep(pause)
+            else:
+                return
 
     def _held_back(self, one: Submission, ticket: Ticket) -> float:
         """
@@ -146,7 +185,10 @@ class Sender:
 
     async def _exchange(self, one: Submission) -> CallResult:
         call = encode(
-            one.spec, base_url=self.pool.base_url, track_id=one.track_id
+            one.spec,
+            base_url=self.pool.base_url,
+            track_id=one.track_id,
+            urls=self.uploads.urls(one.spec) or {},
         )
         reply = await self.pool.submit(call)
         if not isinstance(reply, Reply):

@@ -94,6 +94,10 @@ class Timeouts:
             How long a request that tries the queue keeps the others waiting.
             Refusals come at once; an acceptance may take as long as the job.
 
+        upload_used:
+            How long the URL of an uploaded picture is used: the service
+            throws it away after 24 hours.
+
         speed: What all have been divided by; polling divides its own by it.
     """
 
@@ -125,6 +129,7 @@ class Timeouts:
     reopen_first: float = 1.0
     reopen_longest: float = 30.0
     probe_answer: float = 5.0
+    upload_used: float = 23 * 3600.0
 
     def faster(self, times: float, *, silence: float = 0.0) -> Timeouts:
         """

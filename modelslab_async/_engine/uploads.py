@@ -1,0 +1,180 @@
+"""
+Local pictures, uploaded before the requests that need them.
+
+* A content (by SHA-256) is uploaded once for each client, however many files
+  and requests have it, and again when its URL is about to die.
+* An upload takes no slot and costs nothing: it is repeated on failure.
+* What comes back is checked like any link, though we don't follow it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+import attrs
+
+from .._protocol.decode import decode
+from .._protocol.replies import Reply
+from .._protocol.uploads import encode_upload, uploaded_link
+from ..errors import ClientClosedError, Problem, SpecError
+from ..events import FileUploaded
+from ..results import Upload
+from ..specs import AnyPath, LocalFile, Spec, picture_fault
+from .free_calls import FreeCalls
+from .http import SessionPool
+from .runtime import Runtime
+
+
+_Done = TypeVar("_Done")
+
+
+#: What an uploaded file lives by the service's page, by how long we use it.
+_LIFE = 24 / 23
+
+
+@attrs.frozen
+class _Stored:
+    upload: Upload
+    #: On the loop's clock.
+    until: float
+
+
+@attrs.define(eq=False, repr=False)
+class Uploads:
+    """
+    What a client has uploaded.
+
+    What changes: that, and what is under way.
+    """
+
+    runtime: Runtime
+    pool: SessionPool
+    calls: FreeCalls
+    _stored: dict[str, _Stored] = attrs.field(factory=dict, init=False)
+    _under_way: dict[str, asyncio.Task[Upload]] = attrs.field(
+        factory=dict, init=False
+    )
+
+    def urls(self, spec: Spec) -> Mapping[str, str] | None:
+        """
+        Where the local files of *spec* are, by SHA-256; None: not all are.
+        """
+        found: dict[str, str] = {}
+        for file in spec.uploads:
+            stored = self._fresh(file.sha256)
+            if stored is None:
+                return None
+            found[file.sha256] = stored.url
+        return found
+
+    async def prepare(self, spec: Spec) -> None:
+        """
+        See that all local files of *spec* are uploaded.
+
+        Raises:
+            SpecError: One of them is not there any more, or another.
+
+            ModelsLabError: The service could not be reached, or says no.
+        """
+        for file in spec.uploads:
+            await self._shared(file.sha256, file.read, file.path)
+
+    async def upload(self, source: bytes | AnyPath | str) -> Upload:
+        """
+        Upload a picture; see `ModelsLab.upload`.
+        """
+        if isinstance(source, bytes | bytearray | memoryview):
+            data = bytes(source)
+            if fault := picture_fault(data):
+                raise SpecError((Problem("file", fault),))
+            digest = hashlib.sha256(data).hexdigest()
+            return await self._shared(digest, lambda: data, None)
+        file = await self._in_thread(partial(LocalFile.at, source))
+        return await self._shared(file.sha256, file.read, file.path)
+
+    async def aclose(self) -> None:
+        """
+        Give up what is under way.
+        """
+        tasks = [*self._under_way.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _fresh(self, digest: str) -> Upload | None:
+        stored = self._stored.get(digest)
+        if stored is None or stored.until <= self.runtime.now():
+            return None
+        return stored.upload
+
+    async def _shared(
+        self, digest: str, read: Callable[[], bytes], path: str | None
+    ) -> Upload:
+        """
+        One upload for all who want the same content at once.
+        """
+        if fresh := self._fresh(digest):
+            return fresh
+        task = self._under_way.get(digest)
+        if task is None:
+            task = self.runtime.loop.create_task(
+                self._upload(digest, read, path)
+            )
+            self._under_way[digest] = task
+            task.add_done_callback(partial(self._over, digest))
+        try:
+            # It goes on when whoever waits goes away: another may want it.
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Only closing cancels it.
+            own = asyncio.current_task()
+            if task.cancelled() and own is not None and not own.cancelling():
+                raise ClientClosedError from None
+            raise
+
+    def _over(self, digest: str, task: asyncio.Task[Upload]) -> None:
+        self._under_way.pop(digest, None)
+        if not task.cancelled():
+            # Whoever waited has heard of it.
+            task.exception()
+
+    async def _upload(
+        self, digest: str, read: Callable[[], bytes], path: str | None
+    ) -> Upload:
+        began, wall = self.runtime.now(), time.time()
+        data = await self._in_thread(read)
+        call = await self._in_thread(
+            partial(encode_upload, self.pool.base_url, data)
+        )
+        url = await self.calls.answer(call, _link, f"upload of {path or '…'}")
+        self.pool.vouch(url)
+        life = self.runtime.timeouts.upload_used
+        upload = Upload(url, digest, wall + life * _LIFE)
+        self._stored[digest] = _Stored(upload, began + life)
+        self.runtime.stats.uploads += 1
+        if self.runtime.observers:
+            elapsed = self.runtime.now() - began
+            self.runtime.observers.tell(
+                FileUploaded(None, path, digest, len(data), elapsed)
+            )
+        return upload
+
+    async def _in_thread(self, work: Callable[[], _Done]) -> _Done:
+        try:
+            return await self.runtime.loop.run_in_executor(
+                self.runtime.executor, work
+            )
+        except (ValueError, TypeError) as fault:
+            # What os.fsdecode says of no path is a TypeError.
+            raise SpecError((Problem("file", str(fault)),)) from None
+
+
+def _link(reply: Reply) -> str | None:
+    return uploaded_link(decode(reply))
