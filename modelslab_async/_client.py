@@ -8,7 +8,6 @@ import os
 import secrets
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from pathlib import Path
 from ssl import SSLContext
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -233,7 +232,7 @@ class ModelsLab(Calls):
             self._lifetime.open,
             specs,
             BatchOptions(
-                output=None if output is None else Path(output),
+                output=output,
                 journal=journal,
                 items=items,
                 ordered=ordered,

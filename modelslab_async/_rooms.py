@@ -6,12 +6,13 @@ What a client was told, and what it has built of that on one event loop.
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import attrs
 
@@ -113,6 +114,8 @@ class Guest(Protocol):
     """
 
     def stop(self, error: ModelsLabError | None = None) -> None: ...
+
+    def waits(self, task: asyncio.Task[Any] | None) -> None: ...
 
     async def aclose(self) -> None: ...
 

@@ -24,7 +24,11 @@ from waiting import until
 
 from modelslab_async import Job, ModelsLab, TextToImage
 from modelslab_async._policy.timeouts import Timeouts
-from modelslab_async.errors import DownloadError, JournalError
+from modelslab_async.errors import (
+    DownloadError,
+    JournalError,
+    OutcomeUnknownError,
+)
 from modelslab_async.journal import Entry, SqliteJournal, State, Step
 from modelslab_async.simulator import Latency, Simulator
 
@@ -438,12 +442,45 @@ async def test_full_while_a_picture_comes(
 # Left in a hurry.
 
 
-async def test_an_answer_after_the_journal_was_closed(
-    simulator: Simulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+async def test_an_answer_after_the_batch_was_left(
+    simulator: Simulator, tmp_path: Path
 ) -> None:
     """
-    A verdict that comes when its batch has been left for long is shouted
-    out, and the client watches the job; the next run reports it as unknown.
+    A verdict that comes when its batch has been left for long is written
+    down all the same, and the client watches the job.
+    """
+    simulator.change(hold=30.0, latency=Latency.constant(40.0))
+    timeouts = attrs.evolve(Timeouts().faster(SPEED), close=0.01)
+
+    async with ModelsLab(
+        "a-key", base_url=simulator.url, slots=1, timeouts=timeouts
+    ) as lab:
+        async with lab.batch(specs(1), output=tmp_path) as batch:
+            while not simulator.books.accepted:
+                await asyncio.sleep(0)
+        (outcome,) = [one async for one in batch]
+        await until(lambda: all(job.id for job in lab.jobs()))
+        watched: tuple[Job, ...] = lab.jobs()
+        await asyncio.gather(*watched)
+        held = lab.stats().slots_held
+    look = await SqliteJournal.inspect(tmp_path / "journal.sqlite")
+
+    (bought,) = simulator.books.accepted
+    assert isinstance(outcome.error, OutcomeUnknownError)
+    assert outcome.track_id == bought.track_id
+    assert [job.id for job in watched] == [str(bought.job_id)]
+    assert held == 0
+    assert look.unknown == ()
+    assert look.counts[State.ACCEPTED] == 1
+
+
+async def test_begun_again_while_an_answer_is_awaited(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    A batch that was left, and is begun again by the same client while the
+    service still holds its request, waits for that answer: nothing is
+    called unknown that is not, and nothing is bought twice.
     """
     simulator.change(hold=30.0, latency=Latency.constant(40.0))
     timeouts = attrs.evolve(Timeouts().faster(SPEED), close=0.01)
@@ -454,14 +491,35 @@ async def test_an_answer_after_the_journal_was_closed(
         async with lab.batch(specs(1), output=tmp_path):
             while not simulator.books.accepted:
                 await asyncio.sleep(0)
-        await until(lambda: all(job.id for job in lab.jobs()))
-        watched: tuple[Job, ...] = lab.jobs()
-        await asyncio.gather(*watched)
-        held = lab.stats().slots_held
-    found = await SqliteJournal.inspect(tmp_path / "journal.sqlite")
+        outcomes = await lab.batch(
+            specs(1), output=tmp_path, resubmit_unknown=True
+        )
 
-    (bought,) = simulator.books.accepted
-    assert [job.id for job in watched] == [str(bought.job_id)]
-    assert held == 0
-    assert found.unknown == (bought.track_id,)
-    assert f"job {bought.job_id}" in caplog.text
+    assert [outcome.error for outcome in outcomes] == [None]
+    assert len(simulator.books.accepted) == 1
+
+
+async def test_another_working_directory(
+    lab: ModelsLab,
+    simulator: Simulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    A folder is the one that was meant when the batch was made, wherever the
+    program goes meanwhile.
+    """
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    async with lab.batch(specs(12), output="out") as batch:
+        outcomes = [await anext(batch)]
+        monkeypatch.chdir(tmp_path / "there")
+        outcomes += [outcome async for outcome in batch]
+    monkeypatch.chdir(tmp_path / "there")
+
+    assert all(outcome.paths[0].is_absolute() for outcome in outcomes)
+    assert all(outcome.paths[0].is_file() for outcome in outcomes)
+    assert len(list((tmp_path / "here/out/images").iterdir())) == 12
+    assert list((tmp_path / "there").iterdir()) == []

@@ -13,11 +13,17 @@ import sys
 import threading
 import warnings
 
+from pathlib import Path
+
 import pytest
 
-from modelslab_async import Generation, Job, ModelsLab, TextToImage
+from modelslab_async import Generation, Job, ModelsLab, Outcome, TextToImage
 from modelslab_async._policy.timeouts import Timeouts
-from modelslab_async.errors import ClientClosedError, WrongLoopError
+from modelslab_async.errors import (
+    ClientClosedError,
+    OutcomeUnknownError,
+    WrongLoopError,
+)
 from modelslab_async.simulator import Simulator
 
 
@@ -239,3 +245,35 @@ def test_after_a_fork_it_is_refused(modelslab_simulator: Simulator) -> None:
     )
 
     assert "before a fork" in done.stdout
+
+
+def test_the_next_run_finds_the_journal_unlocked(
+    client: ModelsLab, modelslab_simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    A loop that ends in the middle of a batch lets go of its journal: the
+    next `asyncio.run` goes on, and buys nothing twice.
+    """
+    wanted = [
+        TextToImage("a cat", model_id="sdxl", seed=number)
+        for number in range(30)
+    ]
+    kept = []
+
+    async def begin() -> None:
+        reading = aiter(client.batch(wanted, output=tmp_path))
+        # Not to be collected before the loop has ended.
+        kept.append(reading)
+        await anext(reading)
+
+    async def go_on() -> list[Outcome]:
+        async with client:
+            return await client.batch(wanted, output=tmp_path)
+
+    asyncio.run(begin())
+    outcomes = asyncio.run(go_on())
+
+    known = {type(outcome.error) for outcome in outcomes}
+    assert known <= {type(None), OutcomeUnknownError}
+    assert len(outcomes) == 30
+    assert modelslab_simulator.books.alike == {}

@@ -24,10 +24,12 @@ from collections.abc import (
     Iterator,
 )
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from .._protocol.rows import read_spec, written
+from .._rooms import spec_faults
 from ..errors import (
     ClientClosedError,
     ConfigurationError,
@@ -48,8 +50,8 @@ from ..journal import (
 )
 from ..specs import Spec
 from .item import BatchJournal, Item, JournalRecord
-from .outcome import Outcome
-from .run import Run
+from .outcome import Outcome, key_fault
+from .run import Run, download, see_through
 
 
 _log = logging.getLogger("modelslab_async")
@@ -80,15 +82,54 @@ class Feeder:
     specs: Iterable[Spec] | AsyncIterable[Spec]
     keys: Iterator[str | None] | None
     broken: BaseException | None = attrs.field(default=None, init=False)
+    #: Done when the input itself waits for the end of the batch.
+    _unawaited: asyncio.Future[None] = attrs.field(init=False)
+    _source: Callable[[], Spec | Awaitable[Spec]] = attrs.field(init=False)
     _pulled: int = attrs.field(default=0, init=False)
     #: How many were known when they were last looked up, twice over.
     _page: int = attrs.field(default=0, init=False)
 
-    async def feed(self) -> None:
+    def start(self) -> None:
+        """
+        Begin to pull, in a task of its own.
+        """
+        run = self.run
+        loop = run.rooms.runtime.loop
+        self._unawaited = loop.create_future()
+        run.feeding = loop.create_task(self._pull_all())
+        run.feeding.add_done_callback(lambda _: run.end_if_over())
+
+    def waits(self, task: asyncio.Task[Any] | None) -> None:
+        """
+        A task is about to wait for the end of the batch: where that is ours,
+        in the caller's iterable, nobody must wait for it.
+        """
+        if task is not None and task is self.run.feeding:
+            self.run.stop()
+            if not self._unawaited.done():
+                self._unawaited.set_result(None)
+
+    async def gone(self) -> None:
+        """
+        Wait until nothing is pulled any more; not for ever, as the caller's
+        iterable may wait for the end of the batch in ways of its own.
+        """
+        if self.run.feeding is None:
+            return
+        ended, _ = await asyncio.wait(
+            {self.run.feeding, self._unawaited},
+            timeout=self.run.rooms.runtime.timeouts.close,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if not ended:
+            _log.warning("the input of a batch that was left does not end")
+
+    async def _pull_all(self) -> None:
         """
         Pull items to the end of the input, and finish what has left it.
         """
         try:
+            self._source = _source(self.specs)
             journal = self.run.journal
             if journal is None:
                 await self._feed_unwritten()
@@ -104,26 +145,22 @@ class Feeder:
             self.run.stop(exc if isinstance(exc, ModelsLabError) else None)
 
     async def _feed_unwritten(self) -> None:
-        async for items in self._pull():
+        while not self._enough and (items := await self._pull()):
             for item in items:
                 self.run.outcomes.enter()
                 await self._ask(item)
-            if self._enough:
-                return
 
     async def _feed(self, journal: BatchJournal) -> None:
         async for entry in _left(journal.journal, State.ACCEPTED):
             if (item := self._left_over(journal, entry)) is not None:
                 self.run.resume(item)
-        async for items in self._pull():
+        while not self._enough and (items := await self._pull()):
             await self._look_up(journal, items)
-            if self._enough:
-                return
-        if self.run.folder is not None:
+        if self.run.folder is not None and not self._enough:
             async for entry in _left(journal.journal, State.DONE):
                 item = self._left_over(journal, entry)
                 if item is not None and entry.index not in self.run.resumed:
-                    self.run.download(item)
+                    self.run.start(item, download)
 
     @property
     def _enough(self) -> bool:
@@ -131,36 +168,40 @@ class Feeder:
 
     # From the input
 
-    async def _pull(self) -> AsyncGenerator[list[Item], None]:
+    async def _pull(self) -> list[Item]:
         """
-        Give the input as there is room for it: one by one, or, where they
-        are looked up in a journal, as many as there is room for, and more
-        while all of them are known.
+        The next items of the input, none at its end, as there is room for
+        them: one by one, or, where they are looked up in a journal, as many
+        as there is room for, and more while all of them are known.
         """
-        source = _source(self.specs)
-        while self.broken is None:
-            space = await self.run.room()
-            space = 1 if self.run.journal is None else max(space, self._page)
-            found: list[Item] = []
-            try:
-                while len(found) < space:
-                    spec = source()
-                    if isinstance(spec, Awaitable):
-                        spec, space = await spec, 1
-                    found.append(self._item(spec))
-            except (StopIteration, StopAsyncIteration):
-                if not found:
-                    return
-            except Exception as exc:  # noqa: BLE001
-                # The caller's own; it comes out after what was paid for.
-                self.broken = exc
-            if found:
-                yield found
+        found: list[Item] = []
+        if self.broken is not None or self.run.exhausted:
+            return found
+        space = await self.run.room()
+        space = 1 if self.run.journal is None else max(space, self._page)
+        try:
+            while len(found) < space:
+                spec = self._source()
+                if isinstance(spec, Awaitable):
+                    spec, space = await spec, 1
+                found.append(self._item(spec))
+        except (StopIteration, StopAsyncIteration):
+            self.run.exhausted = True
+        except asyncio.CancelledError as exc:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Nobody has cancelled us: it is the caller's own.
+            self.broken = exc
+        except Exception as exc:  # noqa: BLE001
+            # The caller's own; it comes out after what was paid for.
+            self.broken = exc
+        return found
 
     def _item(self, spec: Spec) -> Item:
-        if not isinstance(spec, Spec):
+        for fault in spec_faults(spec):
             raise ConfigurationError(
-                f"a batch takes specs, not {type(spec).__name__}"
+                f"a batch takes specs, not {type(spec).__name__}: {fault}"
             )
         key = None
         if self.keys is not None:
@@ -169,6 +210,8 @@ class Feeder:
             except StopIteration:
                 reason = "items: fewer than there are specs"
                 raise ConfigurationError(reason) from None
+            if (wrong := key_fault(key)) is not None:
+                raise ConfigurationError(wrong)
         item = Item(self._pulled, self._pulled, spec, key)
         self._pulled += 1
         return item
@@ -219,7 +262,7 @@ class Feeder:
             case Start.POLL:
                 run.resume(item)
             case Start.DOWNLOAD:
-                run.download(item)
+                run.start(item, download)
             case Start.PLAN:
                 item.before = _before(entry)
                 await self._ask(item)
@@ -231,13 +274,15 @@ class Feeder:
         See an item into the queue, where it is within the caller's bounds.
         """
         run = self.run
-        if not run.within_bounds(item):
+        await run.outcomes.wanted.wait()
+        if not (self._enough or run.within_bounds(item)):
             run.fill()
         if self._enough:
             run.give(item, None)
             return
+        run.tally.ask(item.spec.pictures)
         submission = run.submit(item)
-        run.start(item, run.see_through)
+        run.start(item, see_through)
         await submission.entered()
 
     async def _known(self, item: Item, entry: Entry) -> Outcome:

@@ -260,7 +260,8 @@ class Item:
             planned, or what came of an earlier one, which is not asked for
             again without the user's word.
 
-        again: How often it was bought again in this run.
+        failures: How often it was bought again in this run as its job failed;
+            *unknowns* as nobody knows what came of it.
 
         fault: Why it cannot be written down, where that is its own affair.
     """
@@ -275,7 +276,8 @@ class Item:
     job: Job | None = None
     generation: Generation | None = None
     before: Planned | Failed | Unknown = attrs.field(factory=Planned)
-    again: int = 0
+    failures: int = 0
+    unknowns: int = 0
     fault: JournalError | None = None
 
     @property
@@ -285,6 +287,14 @@ class Item:
         """
         one = self.submission
         return one is None or one.sent or one.asked
+
+    @property
+    def in_flight(self) -> bool:
+        """
+        Whether a request for it, or its job, is with the service now.
+        """
+        one = self.submission
+        return one is None or one.sent or self.accepted
 
     @property
     def accepted(self) -> bool:
@@ -331,14 +341,25 @@ class Item:
         """
         What there is to tell of it when its batch is left.
         """
-        job = self.job
+        job, one = self.job, self.submission
         if self.generation is not None:
             reason = "the batch was left before it was saved"
             return self.outcome(error=DownloadError(reason, self.generation))
-        if job is None or not self.left:
-            return None
-        if self.accepted:
+        if job is not None and self.accepted:
             return self.outcome(error=JobUnfinishedError(job.id, job.track_id))
-        reason = "the batch was left before it was answered"
-        error = OutcomeUnknownError(job.track_id, "cancelled", reason)
-        return self.outcome(error=error)
+        if one is not None and one.sent:
+            reason = "the batch was left before it was answered"
+            error = OutcomeUnknownError(one.track_id, "cancelled", reason)
+            return self.outcome(error=error)
+        if (
+            one is not None
+            and one.attempts.unknown
+            and isinstance(one.end, OutcomeUnknownError)
+        ):
+            return self.outcome(error=one.end)
+        if self.failures + self.unknowns and not isinstance(
+            self.before, Planned
+        ):
+            # It was paid for, and came to nothing; that is to be told.
+            return self.outcome(error=self.before.error)
+        return None

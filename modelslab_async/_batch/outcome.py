@@ -8,11 +8,20 @@ import asyncio
 import os
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import (
+    AsyncIterable,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import attrs
 
+from .._rooms import priority_faults
 from ..errors import ConfigurationError, ModelsLabError
 from ..journal.protocol import Journal
 from ..results import Generation
@@ -94,6 +103,17 @@ class BatchProgress:
     time_left: float | None
 
 
+def _path(place: str | os.PathLike[str] | None) -> Path | None:
+    # What is no path stays, and is told of.
+    return Path(place) if isinstance(place, str | os.PathLike) else place
+
+
+def _path_or_journal(
+    place: str | os.PathLike[str] | Journal | None,
+) -> Path | Journal | None:
+    return Path(place) if isinstance(place, str | os.PathLike) else place
+
+
 @attrs.frozen
 class BatchOptions:
     """
@@ -126,8 +146,8 @@ class BatchOptions:
         new_key: The key is another one of the same account.
     """
 
-    output: Path | None
-    journal: str | os.PathLike[str] | Journal | None
+    output: Path | None = attrs.field(converter=_path)
+    journal: Path | Journal | None = attrs.field(converter=_path_or_journal)
     items: Iterable[str | None] | None
     ordered: bool
     priority: int
@@ -137,6 +157,56 @@ class BatchOptions:
     resubmit_unknown: bool
     resubmit_failed: bool
     new_key: bool
+
+    @property
+    def place(self) -> object:
+        """
+        What no two batches share at a time: a journal's path, or itself.
+        """
+        if self.journal is None and self.output is not None:
+            return self.output / "journal.sqlite"
+        return self.journal
+
+    def absolute(self) -> Self:
+        """
+        The same, wherever the program goes; asks the disk where it is now.
+        """
+        output, journal = self.output, self.journal
+        return attrs.evolve(
+            self,
+            output=None if output is None else output.absolute(),
+            journal=journal.absolute()
+            if isinstance(journal, Path)
+            else journal,
+        )
+
+    def faults(self) -> Iterator[str]:
+        """
+        What cannot be.
+        """
+        output: object = self.output
+        if not isinstance(output, Path | None):
+            yield f"output: a path, not {output!r}"
+        journal: object = self.journal
+        if journal is not None and not (
+            isinstance(journal, Path) or hasattr(journal, "plan")
+        ):
+            yield f"journal: a path, or a Journal, not {journal!r}"
+        yield from _keys_faults(self.items)
+        yield from priority_faults(self.priority)
+        for name in ("max_failures", "max_jobs", "max_images"):
+            most = getattr(self, name)
+            if most is not None and not _countable(most):
+                yield f"{name}: a whole number, or None, not {most!r}"
+        for name in (
+            "ordered",
+            "resubmit_unknown",
+            "resubmit_failed",
+            "new_key",
+        ):
+            flag = getattr(self, name)
+            if not isinstance(flag, bool):
+                yield f"{name}: True or False, not {flag!r}"
 
     def bound_reached(self) -> ModelsLabError:
         """
@@ -155,6 +225,55 @@ class BatchOptions:
         )
 
 
+def check_batch(specs: object, options: BatchOptions) -> None:
+    """
+    Refuse what cannot be asked for.
+
+    Raises:
+        ConfigurationError: All that is wrong, as far as it can be seen
+            before the input is read.
+    """
+    faults: list[str] = []
+    if isinstance(specs, Spec | str | bytes) or not isinstance(
+        specs, Iterable | AsyncIterable
+    ):
+        faults.append(
+            "a batch takes an iterable of specs, such as a list, "
+            f"not {str(specs)[:40]!r}"
+        )
+    faults += options.faults()
+    if faults:
+        raise ConfigurationError("; ".join(faults))
+
+
+def key_fault(key: object) -> str | None:
+    """
+    What is wrong with a key of one's own.
+    """
+    if key is None or isinstance(key, str):
+        return None
+    return f"items: each a text, or None, not {key!r}"
+
+
+def _keys_faults(items: object) -> Iterator[str]:
+    if items is None:
+        return
+    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
+        yield f"items: an iterable of texts, not {items!r}"
+    elif isinstance(items, Sequence):
+        # What is lazy is seen to when it is read.
+        faults = (key_fault(key) for key in items)
+        yield from islice((fault for fault in faults if fault), 1)
+
+
+def _countable(number: object) -> bool:
+    return (
+        isinstance(number, int)
+        and not isinstance(number, bool)
+        and number >= 0
+    )
+
+
 @attrs.define(eq=False)
 class Tally:
     """
@@ -163,7 +282,10 @@ class Tally:
     What changes: the counts.
 
     Attributes:
-        fresh: Outcomes of this run, and not of an earlier one.
+        total: Items in all, where that can be told.
+
+        fresh: Outcomes of this run, and not of an earlier one; so many of
+            them failed as *fresh_failed* says.
 
         requests: What was asked for in this run; *pictures* so many of them.
 
@@ -171,10 +293,12 @@ class Tally:
             does, by index.
     """
 
+    total: int | None = None
     done: int = 0
     failed: int = 0
     images: int = 0
     fresh: int = 0
+    fresh_failed: int = 0
     requests: int = 0
     pictures: int = 0
     elsewhere: set[int] = attrs.field(factory=set)
@@ -186,6 +310,7 @@ class Tally:
         self.fresh += fresh
         if outcome.generation is None:
             self.failed += 1
+            self.fresh_failed += fresh
         else:
             self.done += 1
             self.images += len(outcome.generation.images)
@@ -208,29 +333,44 @@ class Tally:
 
     def failed_enough(self, options: BatchOptions) -> bool:
         """
-        Whether as many have failed as the caller bears.
+        Whether as many have failed in this run as the caller bears.
         """
         most = options.max_failures
-        return most is not None and self.failed >= most
+        return most is not None and self.fresh_failed >= most
 
     def progress(
-        self, total: int | None, elapsed: float, in_flight: int, waiting: int
+        self,
+        elapsed: float = 0.0,
+        in_flight: int = 0,
+        waiting: int = 0,
+        *,
+        cut_short: bool = False,
     ) -> BatchProgress:
         """
         How it stands after *elapsed* seconds.
+
+        Args:
+            elapsed: Seconds.
+
+            in_flight: Items under way.
+
+            waiting: Items in the queue.
+
+            cut_short: The input will not be read to its end, so that nobody
+                can say what is not in it.
         """
         ended = self.done + self.failed
         rate = self.fresh / elapsed if elapsed > 0 else 0.0
         left = None
-        if total is not None and rate > 0:
-            left = max(0, total - ended) / rate
+        if self.total is not None and rate > 0:
+            left = max(0, self.total - ended) / rate
         return BatchProgress(
-            total=total,
+            total=self.total,
             done=self.done,
             failed=self.failed,
             in_flight=in_flight,
             waiting=waiting,
-            finished_elsewhere=len(self.elsewhere),
+            finished_elsewhere=0 if cut_short else len(self.elsewhere),
             images=self.images,
             elapsed=elapsed,
             rate=rate,
@@ -244,12 +384,19 @@ class OutcomeQueue:
     Outcomes that nobody has taken yet, and whoever waits for one, or for the
     room that a taken one leaves.
 
-    Any number of readers share it: each outcome is taken once.
+    Any number of readers share it: each outcome is taken once.  While nobody
+    reads, and nobody is inside of its batch, nothing more is to be asked for.
 
     What changes: what is in it, and who waits.
+
+    Attributes:
+        wanted: Set while there is somebody to ask for.
     """
 
     ordered: bool
+    wanted: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    #: Who is inside of its batch, iterates over it, or waits for an outcome.
+    _wanting: int = attrs.field(default=0, init=False)
     #: With their items' positions in the input.
     _ready: deque[tuple[int, Outcome]] = attrs.field(factory=deque, init=False)
     #: Those that wait for an earlier one, where order is wanted.
@@ -262,6 +409,23 @@ class OutcomeQueue:
     )
     _room: asyncio.Future[None] | None = attrs.field(default=None, init=False)
     _ended: bool = attrs.field(default=False, init=False)
+
+    def want(self) -> None:
+        """
+        Somebody has come for outcomes.
+        """
+        self._wanting += 1
+        self.wanted.set()
+
+    def unwant(self) -> bool:
+        """
+        Somebody has gone; whether it was the last.
+        """
+        self._wanting -= 1
+        if self._wanting > 0 or self._ended:
+            return False
+        self.wanted.clear()
+        return True
 
     def enter(self) -> None:
         """
@@ -295,6 +459,7 @@ class OutcomeQueue:
         Nothing more will be put.
         """
         self._ended = True
+        self.wanted.set()
         early, self._early = self._early, {}
         # Those between were not asked for.
         for position in sorted(early):
@@ -314,6 +479,16 @@ class OutcomeQueue:
         pair = self._ready.popleft()
         self._leave()
         return pair
+
+    def rest(self) -> list[tuple[int, Outcome]]:
+        """
+        All that nobody has taken yet.
+        """
+        rest = list(self._ready)
+        self._ready.clear()
+        for _ in rest:
+            self._leave()
+        return rest
 
     def _offer(self, position: int, outcome: Outcome | None) -> None:
         if outcome is None:

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import attrs
 
+from .._engine.job import Job, named
 from .._engine.submission import Submission
 from .._output.folder import OutputFolder
 from .._policy.breakers import OutageBreaker
+from .._policy.retry import RetryPolicy, backoff
 from .._protocol.rows import spec_json
 from .._rooms import Rooms
 from ..errors import (
@@ -29,11 +32,12 @@ from ..errors import (
     GenerationFailedError,
     JobNotFoundError,
     ModelsLabError,
+    OutcomeUnknownError,
     PaymentRequiredError,
     TransportError,
 )
-from ..journal import Failed, State
-from ..results import Generation, Receipt
+from ..journal import Failed, State, Unknown
+from ..results import Generation, JobState, Receipt
 from .item import BatchJournal, Item
 from .outcome import BatchOptions, Outcome, OutcomeQueue, Tally
 
@@ -49,14 +53,10 @@ _FOR_ALL = (
 )
 
 
-#: Brings an item to its end.
-Work: TypeAlias = Callable[[Item], Awaitable[Outcome | None]]
-
-
 @attrs.define(eq=False)
 class Run:
     """
-    What the items of a running batch share, and their way to their outcomes.
+    What the items of a running batch share.
 
     What changes: which items are under way, and whether it was stopped.
 
@@ -67,11 +67,15 @@ class Run:
 
         full: Nothing more is pulled; what was pulled is asked for.
 
+        exhausted: The input was read to its end.
+
         feeding: What pulls the input.
 
         items: Those that have not ended, by their tasks.
 
         resumed: What an earlier run had bought, by index, until it has ended.
+
+        paid: The jobs that were bought, where they may have to be named.
     """
 
     rooms: Rooms
@@ -79,28 +83,41 @@ class Run:
     outcomes: OutcomeQueue
     tally: Tally
     breaker: OutageBreaker
+    paid: list[Job] | None = None
     journal: BatchJournal | None = None
     folder: OutputFolder | None = None
     stopped: ModelsLabError | None = None
     stopping: bool = False
     full: bool = False
+    exhausted: bool = False
     feeding: asyncio.Task[None] | None = attrs.field(default=None, init=False)
     items: dict[asyncio.Task[None], Item] = attrs.field(
         factory=dict, init=False
     )
     resumed: dict[int, Item] = attrs.field(factory=dict, init=False)
 
+    @property
+    def policy(self) -> RetryPolicy:
+        """
+        How often is bought again what came to nothing.
+        """
+        return self.rooms.options.retry
+
     async def room(self) -> int:
         """
         Wait until fewer are in flight, or finished and not taken, than what
-        keeps all slots and downloads busy; give how many more may come.
+        keeps all slots and downloads busy, and somebody reads; give how many
+        more may come.
         """
+        await self.outcomes.wanted.wait()
         return await self.outcomes.room(self._most)
 
     def _most(self) -> int:
         rooms = self.rooms
         most = rooms.options.network.max_downloads
         return 2 * rooms.queue.slots.limit + most
+
+    # When to ask for nothing more
 
     def stop(self, error: ModelsLabError | None = None) -> None:
         """
@@ -111,8 +128,17 @@ class Run:
         if self.stopping:
             return
         self.stopping = True
-        if self.feeding is not None:
-            self.feeding.cancel()
+        # Who waits for readers goes on, and sees that it is over.
+        self.outcomes.want()
+        feeding = self.feeding
+        if feeding is not None and feeding is not _current_task():
+            feeding.cancel()
+        self.pause()
+
+    def pause(self) -> None:
+        """
+        Take out of the queue what waits there, until somebody reads again.
+        """
         for item in self.items.values():
             if item.submission is not None:
                 item.submission.withdraw()
@@ -131,27 +157,67 @@ class Run:
         if self.stopped is None:
             self.stopped = self.options.bound_reached()
 
-    def start(self, item: Item, work: Work) -> None:
-        """
-        Bring an item to its end, in a task of its own.
-        """
-        task = self.rooms.runtime.loop.create_task(self._see(item, work))
-        self.items[task] = item
-        task.add_done_callback(self._over)
+    # From an item's beginning to its end
 
     def submit(self, item: Item) -> Submission:
         """
         Put a request for the item into the queue.
         """
+        policy = self.policy
+        if policy.resubmit_unknown:
+            # That is seen to here, where the caller's bounds are known.
+            policy = attrs.evolve(policy, resubmit_unknown=0)
         one = item.submission = self.rooms.submitter.start(
             item.spec,
             priority=self.options.priority,
             record=item.record,
             breaker=self.breaker,
+            policy=policy,
         )
         item.job = one.job
-        self.tally.ask(item.spec.pictures)
         return one
+
+    def resume(self, item: Item) -> None:
+        """
+        Take up a job that ran when its batch was last seen.
+        """
+        item.job = self.rooms.resume(_receipt(item), item.spec)
+        self.resumed[item.index] = item
+        self.start(item, see_through)
+
+    def start(self, item: Item, way: Way) -> None:
+        """
+        Bring an item to its end, in a task of its own.
+        """
+        task = self.rooms.runtime.loop.create_task(self._see(item, way))
+        self.items[task] = item
+        task.add_done_callback(self._over)
+
+    async def _see(self, item: Item, way: Way) -> None:
+        outcome: Outcome | None
+        try:
+            outcome = await way(self, item)
+            if item.fault is not None and outcome is not None:
+                outcome = item.outcome(error=item.fault)
+        except Exception as exc:  # noqa: BLE001 - the others go on
+            _log.critical("item %d met a bug", item.index, exc_info=exc)
+            error = ModelsLabError(f"item {item.index} met a bug: {exc!r}")
+            error.__cause__ = exc
+            outcome = item.outcome(error=error)
+        self._end(item, outcome)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        item = self.items.pop(task)
+        if task.cancelled():
+            # Here, as it may have been before its first step.
+            self._end(item, item.interrupted())
+        self.end_if_over()
+
+    def _end(self, item: Item, outcome: Outcome | None) -> None:
+        self.resumed.pop(item.index, None)
+        if self.paid is not None and item.job is not None and item.accepted:
+            self.paid.append(item.job)
+        self.give(item, outcome)
 
     def give(
         self, item: Item, outcome: Outcome | None, *, fresh: bool = True
@@ -181,29 +247,7 @@ class Run:
                 outcome.job_id,
             )
 
-    async def _see(self, item: Item, work: Work) -> None:
-        outcome: Outcome | None
-        try:
-            outcome = await work(item)
-            if item.fault is not None and outcome is not None:
-                outcome = item.outcome(error=item.fault)
-        except Exception as exc:  # noqa: BLE001 - the others go on
-            _log.critical("item %d met a bug", item.index, exc_info=exc)
-            error = ModelsLabError(f"item {item.index} met a bug: {exc!r}")
-            error.__cause__ = exc
-            outcome = item.outcome(error=error)
-        self._end(item, outcome)
-
-    def _end(self, item: Item, outcome: Outcome | None) -> None:
-        self.resumed.pop(item.index, None)
-        self.give(item, outcome)
-
-    def _over(self, task: asyncio.Task[None]) -> None:
-        item = self.items.pop(task)
-        if task.cancelled():
-            # Here, as it may have been before its first step.
-            self._end(item, item.interrupted())
-        self.end_if_over()
+    # The end of all
 
     def end_if_over(self) -> None:
         """
@@ -212,138 +256,196 @@ class Run:
         if not self.items and self.feeding is not None and self.feeding.done():
             self.outcomes.end()
 
-    async def answered(self) -> None:
+    async def end(self, *, quiet: bool) -> list[Submission]:
         """
-        Wait for requests under way, as long as leaving may take.
+        Wait for requests under way, as long as leaving may take; then let
+        all items go.
+
+        Args:
+            quiet: Somebody else names what is paid.
+
+        Returns:
+            Requests that are still under way.
         """
-        under_way = [
-            item.submission.task
+        submissions = [
+            item.submission
             for item in self.items.values()
             if item.submission is not None
         ]
-        if under_way:
+        if submissions:
             timeout = self.rooms.runtime.timeouts.close
-            await asyncio.wait(under_way, timeout=timeout)
+            tasks = [one.task for one in submissions]
+            await asyncio.wait(tasks, timeout=timeout)
             # Their items see it too before they are counted as left.
             await asyncio.sleep(0)
+        left = [
+            item.job
+            for item in self.items.values()
+            if item.job is not None
+            and item.accepted
+            and item.job.state is JobState.PROCESSING
+        ]
+        for task in self.items:
+            task.cancel()
+        if self.items:
+            await asyncio.wait(self.items)
+        if left and not quiet:
+            _log.warning(
+                "left a batch with %d unfinished: %s", len(left), named(left)
+            )
+        return [one for one in submissions if not one.task.done()]
 
-    # The ways of an item
 
-    def resume(self, item: Item) -> None:
-        """
-        Take up a job that ran when its batch was last seen.
-        """
-        item.job = self.rooms.resume(_receipt(item), item.spec)
-        self.resumed[item.index] = item
-        self.start(item, self.see_through)
+# The ways of an item.
 
-    def download(self, item: Item) -> None:
-        """
-        Save the pictures of a job that was done when its batch was last seen.
-        """
-        entry = item.entry
-        item.generation = None if entry is None else entry.generation
-        self.start(item, self.save)
 
-    async def see_through(self, item: Item) -> Outcome | None:
-        """
-        From the queue, or from a job that is under way, to an outcome.
-        """
-        while True:
-            try:
-                generation = await self._generation(item)
-            except GenerationFailedError as error:
-                if item.accepted:
-                    await item.record.failed(error)
-                if not self._buys_again(item):
-                    return self._failed(item, error)
-                item.before = Failed(error)
-                item.again += 1
-                self.submit(item)
-            except ModelsLabError as error:
-                if item.accepted and isinstance(error, JobNotFoundError):
-                    await item.record.failed(error)
-                return self._failed(item, error)
-            else:
-                break
-        item.generation = generation
-        await item.record.done(generation)
-        return await self.save(item)
+#: Brings an item to its end.
+Way: TypeAlias = Callable[[Run, Item], Awaitable[Outcome | None]]
 
-    async def _generation(self, item: Item) -> Generation:
-        if item.submission is not None:
-            # From the queue to the end there is one wait.
-            watch = item.submission.watch
-            if not watch.ended:
-                await watch.over.wait()
-            return watch.outcome()
-        if item.job is None:
-            raise RuntimeError("there is nothing to wait for")
-        return await item.job.result()
 
-    def _buys_again(self, item: Item) -> bool:
-        most = self.rooms.options.retry.resubmit_failed
-        return item.again < most and not self.stopping
-
-    def _failed(self, item: Item, error: ModelsLabError) -> Outcome | None:
-        """
-        What an error means for the item, and for those that come after it.
-        """
-        if item.withdrawn:
-            return None
-        if isinstance(error, _FOR_ALL) or (
-            isinstance(error, TransportError) and not item.left
-        ):
-            self.stop(error)
-        elif self.breaker.exhausted(self.rooms.runtime.now()):
-            self.stop(self.breaker.error)
-        if self.stopping and not item.left:
-            return None
-        return item.outcome(error=error)
-
-    async def save(self, item: Item) -> Outcome:
-        """
-        Save the pictures of an item that is done, where the batch does.
-        """
-        generation, folder = item.generation, self.folder
-        if generation is None:
-            raise RuntimeError("there is nothing to save")
-        if folder is None:
-            return item.outcome(generation)
-        gone = False
-
-        async def fresh() -> Generation:
-            nonlocal gone
-            receipt = _receipt(item)
-            if receipt.id is None:
-                return generation
-            try:
-                links = await self.rooms.renew(generation, receipt)
-            except (GenerationFailedError, JobNotFoundError):
-                gone = True
-                raise
-            await item.record.done(links)
-            return links
-
+async def see_through(run: Run, item: Item) -> Outcome | None:
+    """
+    From the queue, or from a job that is under way, to an outcome.
+    """
+    while True:
         try:
-            saved = await folder.keep(
-                generation, _prefix(item, generation), fresh
-            )
-            await item.record.stored(tuple(one.path.name for one in saved))
-            if item.entry is not None and item.entry.state is State.STORED:
-                await folder.tell(item.entry, generation, saved)
-        except DownloadError as error:
-            if error.disk:
-                self.stop(error)
-            elif gone:
+            generation = await _generation(item)
+        except ModelsLabError as error:
+            if item.withdrawn:
+                if await _wanted_again(run):
+                    run.submit(item)
+                    continue
+                return item.interrupted()
+            if item.accepted and isinstance(
+                error, GenerationFailedError | JobNotFoundError
+            ):
                 await item.record.failed(error)
-            return item.outcome(error=error)
-        paths = tuple(one.path for one in saved)
-        for path in paths:
-            self.rooms.runtime.observers.saved(
-                generation.track_id, generation.id, str(path)
-            )
-        return item.outcome(generation, paths=paths)
+            if not await _bought_again(run, item, error):
+                return _ended_by(run, item, error)
+            run.submit(item)
+        else:
+            break
+    item.generation = generation
+    await item.record.done(generation)
+    return await save(run, item)
+
+
+async def _generation(item: Item) -> Generation:
+    if item.submission is not None:
+        # From the queue to the end there is one wait.
+        watch = item.submission.watch
+        if not watch.ended:
+            await watch.over.wait()
+        return watch.outcome()
+    if item.job is None:
+        raise RuntimeError("there is nothing to wait for")
+    return await item.job.result()
+
+
+async def _wanted_again(run: Run) -> bool:
+    """
+    Whether what was withdrawn for want of a reader is to be asked for after
+    all; waits for one.
+    """
+    await run.outcomes.wanted.wait()
+    return not run.stopping
+
+
+async def _bought_again(run: Run, item: Item, error: ModelsLabError) -> bool:
+    """
+    See whether a request that may have been paid for is made once more, as
+    the caller said so; count it.
+    """
+    match error:
+        case GenerationFailedError():
+            item.failures += 1
+            again = item.failures <= run.policy.resubmit_failed
+        case OutcomeUnknownError():
+            item.unknowns += 1
+            again = item.unknowns <= run.policy.resubmit_unknown
+        case _:
+            again = False
+    if not again or run.stopping:
+        return False
+    if not run.within_bounds(item):
+        run.fill()
+        return False
+    run.tally.ask(item.spec.pictures)
+    if isinstance(error, OutcomeUnknownError):
+        item.before = Unknown(error)
+        timeouts = run.rooms.runtime.timeouts
+        await asyncio.sleep(backoff(item.unknowns, timeouts, random.random()))
+    else:
+        item.before = Failed(error)
+    # Somebody may have gone in the meantime, who would have read of it.
+    return await _wanted_again(run)
+
+
+def _ended_by(run: Run, item: Item, error: ModelsLabError) -> Outcome | None:
+    """
+    What an error means for the item, and for those that come after it.
+    """
+    if isinstance(error, _FOR_ALL) or (
+        isinstance(error, TransportError) and not item.left
+    ):
+        run.stop(error)
+    elif run.breaker.exhausted(run.rooms.runtime.now()):
+        run.stop(run.breaker.error)
+    if run.stopping and not item.left:
+        return item.interrupted()
+    return item.outcome(error=error)
+
+
+async def download(run: Run, item: Item) -> Outcome:
+    """
+    From links that an earlier run had, to an outcome.
+    """
+    if item.entry is not None:
+        item.generation = item.entry.generation
+    return await save(run, item)
+
+
+async def save(run: Run, item: Item) -> Outcome:
+    """
+    Save the pictures of an item that is done, where the batch does.
+    """
+    generation, folder = item.generation, run.folder
+    if generation is None:
+        raise RuntimeError("there is nothing to save")
+    if folder is None:
+        return item.outcome(generation)
+    gone = False
+
+    async def fresh() -> Generation:
+        nonlocal gone
+        receipt = _receipt(item)
+        if receipt.id is None:
+            return generation
+        try:
+            links = await run.rooms.renew(generation, receipt)
+        except (GenerationFailedError, JobNotFoundError):
+            gone = True
+            raise
+        await item.record.done(links)
+        return links
+
+    try:
+        saved = await folder.keep(generation, _prefix(item, generation), fresh)
+        await item.record.stored(tuple(one.path.name for one in saved))
+        if item.entry is not None and item.entry.state is State.STORED:
+            await folder.tell(item.entry, generation, saved)
+    except DownloadError as error:
+        if error.disk:
+            run.stop(error)
+        elif gone:
+            await item.record.failed(error)
+        return item.outcome(error=error)
+    paths = tuple(one.path for one in saved)
+    for path in paths:
+        run.rooms.runtime.observers.saved(
+            generation.track_id, generation.id, str(path)
+        )
+    return item.outcome(generation, paths=paths)
 
 
 def _prefix(item: Item, generation: Generation) -> str:
@@ -369,3 +471,13 @@ def _receipt(item: Item) -> Receipt:
     if entry is None:
         return Receipt(None, name)
     return Receipt(entry.job_id, name, entry.track_id)
+
+
+def _current_task() -> asyncio.Task[object] | None:
+    """
+    The task that runs; None outside of the loop.
+    """
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None

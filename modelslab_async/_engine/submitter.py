@@ -62,9 +62,21 @@ class Submitter:
         priority: int,
         record: Record = UNWRITTEN,
         breaker: OutageBreaker | None = None,
+        policy: RetryPolicy | None = None,
     ) -> Submission:
         """
         Put a request into the queue.
+
+        Args:
+            spec: What to ask for.
+
+            priority: Place in the queue, lower first.
+
+            record: Where it is written down.
+
+            breaker: A batch's.
+
+            policy: Another one than the client's.
 
         Raises:
             ClientClosedError: The client was closed.
@@ -83,7 +95,7 @@ class Submitter:
         job = watch.job = Job(watch, self.take_up)
         attempts = Attempts(
             track_id,
-            self.policy,
+            policy or self.policy,
             self.sender.budget,
             runtime.timeouts,
             breaker,

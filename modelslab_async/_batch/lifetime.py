@@ -1,0 +1,349 @@
+"""
+A batch from its first use to its end.
+
+Its journal is opened, and a feeder pulls the input.  It ends when the input
+is used up and every item has come to its end, when it is left, or when its
+client is closed; then its page is written and its journal closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from collections.abc import AsyncIterable, Callable, Iterable, Sized
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from .._engine.job import named
+from .._engine.submission import Submission
+from .._engine.waiters import to_its_end
+from .._policy.breakers import OutageBreaker
+from .._rooms import Rooms
+from ..errors import ClientClosedError, JournalError, ModelsLabError
+from ..results import JSON
+from ..specs import Spec
+from .feeder import Feeder
+from .outcome import (
+    BatchOptions,
+    BatchProgress,
+    Outcome,
+    OutcomeQueue,
+    Tally,
+)
+from .run import Run
+from .storage import Storage
+
+
+_log = logging.getLogger("modelslab_async")
+
+
+@attrs.define(eq=False)
+class BatchLifetime:
+    """
+    A batch from its first use to its end.
+
+    What changes: how far it is.
+    """
+
+    open_rooms: Callable[[], Rooms]
+    specs: Iterable[Spec] | AsyncIterable[Spec]
+    options: BatchOptions
+    tally: Tally = attrs.field(init=False)
+    outcomes: OutcomeQueue = attrs.field(init=False)
+    _run: Run | None = attrs.field(default=None, init=False)
+    _feeder: Feeder | None = attrs.field(default=None, init=False)
+    _storage: Storage | None = attrs.field(default=None, init=False)
+    _opening: asyncio.Future[None] | None = attrs.field(
+        default=None, init=False
+    )
+    _leaving: asyncio.Future[None] | None = attrs.field(
+        default=None, init=False
+    )
+    #: Requests under way still write to the journal of what was left.
+    _lingering: asyncio.Future[None] | None = attrs.field(
+        default=None, init=False
+    )
+    _started: float = attrs.field(default=0.0, init=False)
+    #: Whoever leaves it names what is paid.
+    _quiet: bool = attrs.field(default=False, init=False)
+    _over: bool = attrs.field(default=False, init=False)
+
+    @tally.default
+    def _nothing(self) -> Tally:
+        specs = self.specs
+        return Tally(len(specs) if isinstance(specs, Sized) else None)
+
+    @outcomes.default
+    def _empty(self) -> OutcomeQueue:
+        return OutcomeQueue(self.options.ordered)
+
+    @property
+    def stopped(self) -> ModelsLabError | None:
+        """
+        The error that stopped it early, or None.
+        """
+        return None if self._run is None else self._run.stopped
+
+    @property
+    def place(self) -> object:
+        """
+        What no two batches share at a time; None until it is known.
+        """
+        return None if self._run is None else self._run.options.place
+
+    @property
+    def left(self) -> bool:
+        """
+        Whether it was left, or is about to be.
+        """
+        return self._leaving is not None
+
+    def progress(self) -> BatchProgress:
+        """
+        How it stands now.
+        """
+        run = self._run
+        if run is None or run.feeding is None:
+            return self.tally.progress()
+        in_flight = sum(item.in_flight for item in run.items.values())
+        return self.tally.progress(
+            run.rooms.runtime.now() - self._started,
+            in_flight,
+            len(run.items) - in_flight,
+            cut_short=run.feeding.done() and not run.exhausted,
+        )
+
+    async def take(self) -> tuple[int, Outcome] | None:
+        """
+        The next outcome and its item's position; None at the end.
+
+        Raises:
+            BaseException: What the caller's own iterable raised.
+        """
+        self.outcomes.want()
+        try:
+            if not self._over:
+                await self.begin()
+            pair = await self.outcomes.take()
+        finally:
+            self._unwant()
+        if pair is not None:
+            return pair
+        await self.leave()
+        feeder = self._feeder
+        if feeder is not None and feeder.broken is not None:
+            broken, feeder.broken = feeder.broken, None
+            raise broken
+        return None
+
+    def reader_gone(self) -> None:
+        """
+        Somebody does not iterate any more; from any thread, at any time.
+        """
+        self._soon(self._unwant)
+
+    def forget(self) -> None:
+        """
+        Nobody can read any more: leave it; from any thread, at any time.
+        """
+        if self._run is not None and self._leaving is None:
+            self._soon(self._start_to_leave)
+
+    def _soon(self, call: Callable[[], object]) -> None:
+        if self._run is None:
+            return
+        # A loop that is closed has nothing left to be told.
+        with contextlib.suppress(RuntimeError):
+            self._run.rooms.runtime.loop.call_soon_threadsafe(call)
+
+    def _unwant(self) -> None:
+        if self.outcomes.unwant() and self._run is not None:
+            self._run.pause()
+
+    # The beginning
+
+    async def begin(self, *, named: bool = False) -> None:
+        """
+        Open it, if that has not been done.
+
+        Args:
+            named: Keep what was paid for, for `name_paid`.
+
+        Raises:
+            ClientClosedError: It is over.
+
+            JournalError: The journal, or the folder, cannot be used.
+        """
+        if self._over:
+            raise ClientClosedError("the batch is over; make a new one")
+        if self._opening is None:
+            rooms = self.open_rooms()
+            rooms.batches.add(self)
+            self._run = run = Run(
+                rooms,
+                self.options,
+                self.outcomes,
+                self.tally,
+                OutageBreaker(rooms.runtime.timeouts),
+                [] if named else None,
+            )
+            self._opening = asyncio.ensure_future(self._open(run))
+        # Whoever comes second waits for the first; a cancelled first one
+        # leaves no half of a journal behind.
+        await asyncio.shield(self._opening)
+
+    async def _open(self, run: Run) -> None:
+        self._storage = storage = Storage(run, self._facts)
+        try:
+            if isinstance(self.options.place, Path):
+                disk = run.rooms.downloads.disk
+                run.options = await disk.run(self.options.absolute)
+            await _others_gone(self, run)
+            await storage.open()
+            if run.stopping:
+                raise ClientClosedError
+        except BaseException:
+            self._over = True
+            run.rooms.batches.discard(self)
+            await storage.aclose()
+            raise
+        storage.keep()
+        items = self.options.items
+        keys = None if items is None else iter(items)
+        self._started = run.rooms.runtime.now()
+        self._feeder = Feeder(run, self.specs, keys)
+        self._feeder.start()
+
+    # The end
+
+    def stop(self, error: ModelsLabError | None = None) -> None:
+        """
+        Ask for nothing more; what is paid for still comes.
+        """
+        if self._run is None:
+            self._over = True
+        else:
+            self._run.stop(error)
+
+    async def leave(self) -> None:
+        """
+        Leave it; see `Batch.aclose`.
+        """
+        self.waits(asyncio.current_task())
+        await to_its_end(self._start_to_leave())
+
+    async def aclose(self) -> None:
+        """
+        Leave it, and wait until nothing more is written for it.
+        """
+        await self.leave()
+        if self._lingering is not None:
+            await to_its_end(self._lingering)
+
+    def waits(self, task: asyncio.Task[Any] | None) -> None:
+        """
+        A task is about to wait for our end: we must not wait for its.
+        """
+        if self._feeder is not None:
+            self._feeder.waits(task)
+
+    async def break_off(self) -> None:
+        """
+        Leave it; one WARNING has the handles of all that was paid for.
+        """
+        self._quiet = True
+        try:
+            await self.leave()
+        finally:
+            self._name_paid()
+
+    def _name_paid(self) -> None:
+        paid = None if self._run is None else self._run.paid
+        if paid:
+            _log.warning(
+                "an awaited batch was broken off after %d were paid for: %s",
+                len(paid),
+                named(paid),
+            )
+
+    def _start_to_leave(self) -> asyncio.Future[None]:
+        if self._leaving is None:
+            self._leaving = asyncio.ensure_future(self._leave())
+        return self._leaving
+
+    async def _leave(self) -> None:
+        if self._opening is not None:
+            await asyncio.wait({self._opening})
+        run, feeder, storage = self._run, self._feeder, self._storage
+        if self._over or run is None or feeder is None or storage is None:
+            self._over = True
+            self.outcomes.end()
+            return
+        under_way: list[Submission] = []
+        try:
+            run.stop()
+            await feeder.gone()
+            under_way = await run.end(quiet=self._quiet)
+        finally:
+            # Also where the loop itself ends.
+            self._over = True
+            if run.stopped is not None:
+                _log.warning(
+                    "the batch stopped early, its outcomes are not all: %s",
+                    run.stopped,
+                )
+            self._lingering = asyncio.ensure_future(
+                self._linger(run, storage, under_way)
+            )
+            if not under_way:
+                await to_its_end(self._lingering)
+            self.outcomes.end()
+
+    async def _linger(
+        self, run: Run, storage: Storage, under_way: list[Submission]
+    ) -> None:
+        """
+        Close the journal, once all requests are answered that may be paid for.
+        """
+        try:
+            if under_way:
+                await asyncio.wait([one.task for one in under_way])
+        finally:
+            await storage.aclose()
+            run.rooms.batches.discard(self)
+
+    def _facts(self) -> dict[str, JSON]:
+        """
+        How it stands, for ``status.json``.
+        """
+        facts: dict[str, JSON] = attrs.asdict(self.progress())
+        stopped = self.stopped
+        return facts | {
+            "running": not self._over,
+            "stopped": None if stopped is None else str(stopped),
+        }
+
+
+async def _others_gone(batch: BatchLifetime, run: Run) -> None:
+    """
+    Wait for a batch of the same journal that was left, and has requests under
+    way: it writes down what comes of them.
+
+    Raises:
+        JournalError: One is at work there.
+    """
+    place = run.options.place
+    for other in tuple(run.rooms.batches):
+        if not isinstance(other, BatchLifetime) or other is batch:
+            continue
+        if place is None or other.place != place:
+            continue
+        if not other.left:
+            raise JournalError(
+                "locked", "another batch of this client is at work there"
+            )
+        await other.aclose()

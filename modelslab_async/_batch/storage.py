@@ -1,0 +1,157 @@
+"""
+The journal and the folder of a batch: opened, looked after, closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import attrs
+
+from .._output.folder import OutputFolder, make_private
+from ..errors import ClientClosedError, DownloadError, JournalError
+from ..journal import Identity, Journal, State
+from ..results import JSON
+from .item import BatchJournal
+from .run import Run
+
+
+_log = logging.getLogger("modelslab_async")
+
+
+#: Seconds between looks at status and page; they have pauses of their own.
+_LOOK = 1.0
+
+
+#: Unknown outcomes that ``status.json`` names, at most.
+_UNKNOWN = 500
+
+
+#: How a batch stands, as JSON.
+Facts: TypeAlias = Callable[[], dict[str, JSON]]
+
+
+@attrs.define(eq=False)
+class Storage:
+    """
+    The journal and the folder of a batch: opened, looked after, closed.
+
+    What changes: what is open.
+    """
+
+    run: Run
+    facts: Facts
+    #: Ours to close, where it is not the caller's.
+    _opened: Journal | None = attrs.field(default=None, init=False)
+    _keeper: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    _closing: bool = attrs.field(default=False, init=False)
+
+    async def open(self) -> None:
+        """
+        Raises:
+            JournalError: The journal, or the folder, cannot be used.
+        """
+        run, rooms, options = self.run, self.run.rooms, self.run.options
+        journal = await self._journal()
+        if journal is not None:
+            ours = rooms.options
+            run.journal = BatchJournal(
+                journal, ours.key, ours.timeouts.journal_retry, run.stop
+            )
+            key = run.journal.snapshot()
+            await journal.begin(
+                Identity(ours.origin, key.reveal, ours.run),
+                new_key=options.new_key,
+            )
+        if options.output is not None:
+            run.folder = await OutputFolder.open(
+                options.output, rooms.downloads
+            )
+
+    async def _journal(self) -> Journal | None:
+        output, place = self.run.options.output, self.run.options.journal
+        if output is not None:
+            await make_private(output, self.run.rooms.downloads.disk)
+            place = output / "journal.sqlite" if place is None else place
+        if not isinstance(place, Path):
+            return place
+        # Here, for the sake of those who only want a picture or two.
+        from ..journal import SqliteJournal
+
+        self._opened = await SqliteJournal.open(place)
+        return self._opened
+
+    def keep(self) -> None:
+        """
+        Let those who look at the folder see how it goes, and let go of the
+        journal where the loop ends.
+        """
+        if self.run.journal is not None:
+            self._keeper = asyncio.ensure_future(self._keep())
+
+    async def _keep(self) -> None:
+        try:
+            while True:
+                if self.run.folder is not None:
+                    await self._refresh(self.run.folder)
+                await asyncio.sleep(_LOOK)
+        finally:
+            if not self._closing:
+                # The loop ends: nobody else will close the journal.
+                if self.run.items:
+                    await asyncio.wait(self.run.items)
+                if self._opened is not None:
+                    await self._opened.aclose()
+
+    async def _refresh(
+        self, folder: OutputFolder, *, final: bool = False
+    ) -> None:
+        try:
+            facts = self.facts() | await self._more_facts()
+            await folder.refresh(facts, final=final)
+        except (DownloadError, JournalError, ClientClosedError) as error:
+            # Pictures are kept where they can be; a page can be made anew.
+            _log.warning("%s", error)
+
+    async def _more_facts(self) -> dict[str, JSON]:
+        slots = self.run.rooms.queue.slots
+        facts: dict[str, JSON] = {
+            "pid": os.getpid(),
+            "at": time.time(),
+            "slots": slots.limit,
+            "slots_held": slots.held,
+        }
+        if self.run.journal is not None:
+            journal = self.run.journal.journal
+            counts = await journal.counts()
+            facts["states"] = {
+                state.name.lower(): number for state, number in counts.items()
+            }
+            oldest = await journal.oldest()
+            if oldest is not None:
+                facts["oldest_age"] = time.time() - oldest
+            page = await journal.entries({State.UNKNOWN}, limit=_UNKNOWN)
+            facts["unknown"] = [entry.track_id for entry in page]
+        return facts
+
+    async def aclose(self) -> None:
+        """
+        Write what is late, the status and the page; close the journal.
+        """
+        self._closing = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper})
+        if self.run.journal is not None:
+            await self.run.journal.settle()
+        if self.run.folder is not None:
+            await self._refresh(self.run.folder, final=True)
+        if self._opened is not None:
+            await self._opened.aclose()

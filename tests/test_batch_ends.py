@@ -1,0 +1,367 @@
+"""
+How a batch ends, and what it has told by then: nothing that was paid for is
+missing, whoever leaves it, and from wherever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+
+from collections.abc import AsyncIterator, Iterator
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from waiting import until
+
+from modelslab_async import ModelsLab, Outcome, TextToImage, Timeouts
+from modelslab_async.errors import (
+    JobUnfinishedError,
+    OutcomeUnknownError,
+)
+from modelslab_async.simulator import Latency, Simulator
+
+
+pytestmark = pytest.mark.asyncio
+
+SPEED = 100.0
+SLOTS = 5
+
+
+def spec(number: int) -> TextToImage:
+    return TextToImage(f"picture {number}", model_id="sdxl", seed=number)
+
+
+def specs(count: int) -> list[TextToImage]:
+    return [spec(number) for number in range(count)]
+
+
+def client(simulator: Simulator) -> ModelsLab:
+    return ModelsLab(
+        "a-key",
+        base_url=simulator.url,
+        timeouts=Timeouts().faster(SPEED),
+    )
+
+
+def warnings_with(caplog: pytest.LogCaptureFixture, text: str) -> list[str]:
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno == logging.WARNING and text in record.getMessage()
+    ]
+
+
+# What was paid for is told.
+
+
+async def test_held_requests_are_told(simulator: Simulator) -> None:
+    """
+    Requests that the service holds when the client closes are in flight
+    before, and unknown outcomes after.
+    """
+    simulator.change(hold=1e6, latency=Latency.constant(2e6))
+    lab = client(simulator)
+
+    batch = lab.batch(specs(30))
+    listed = asyncio.ensure_future(_awaited(batch))
+    await until(lambda: len(simulator.books.accepted) == SLOTS)
+    in_flight = batch.progress.in_flight
+    await lab.aclose()
+    outcomes = await listed
+
+    assert in_flight == SLOTS
+    assert [type(one.error) for one in outcomes] == [
+        OutcomeUnknownError
+    ] * len(simulator.books.accepted)
+    assert {one.track_id for one in outcomes} == {
+        entry.track_id for entry in simulator.books.accepted
+    }
+
+
+async def _awaited(batch: object) -> list[Outcome]:
+    return await batch  # type: ignore[misc, no-any-return]  # is a Batch
+
+
+async def test_held_when_it_is_left(simulator: Simulator) -> None:
+    """
+    Whoever leaves early finds each request that left among the outcomes.
+    """
+    simulator.change(hold=1e6, latency=Latency.constant(2e6))
+
+    async with client(simulator) as lab:
+        async with lab.batch(specs(30)) as batch:
+            await until(lambda: len(simulator.books.accepted) == SLOTS)
+        outcomes = [outcome async for outcome in batch]
+
+    assert len(outcomes) == SLOTS
+    assert {type(one.error) for one in outcomes} == {OutcomeUnknownError}
+
+
+async def test_running_when_it_is_left(
+    lab: ModelsLab, simulator: Simulator
+) -> None:
+    """
+    A job that runs when its batch is left is an outcome that names it.
+    """
+    simulator.change(hold=0.0, latency=Latency.constant(1e6))
+
+    async with lab.batch(specs(30)) as batch:
+        await until(lambda: sum(bool(job.id) for job in lab.jobs()) == SLOTS)
+    outcomes = [outcome async for outcome in batch]
+
+    assert {type(one.error) for one in outcomes} == {JobUnfinishedError}
+    assert {one.job_id for one in outcomes} == {job.id for job in lab.jobs()}
+
+
+async def test_awaited_and_broken_by_its_input(
+    lab: ModelsLab, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    What was paid for before the caller's iterable raised is in `outcomes`,
+    and one WARNING names the jobs by what takes them up again.
+    """
+
+    def broken() -> Iterator[TextToImage]:
+        yield from specs(3)
+        raise ZeroDivisionError
+
+    batch = lab.batch(broken())
+    with pytest.raises(ZeroDivisionError):
+        await batch
+
+    paid = [str(entry.job_id) for entry in simulator.books.accepted]
+    (told,) = warnings_with(caplog, "paid for")
+    assert [one.spec for one in batch.outcomes] == specs(3)
+    assert all(one.error is None for one in batch.outcomes)
+    assert all(f"job {job_id} (ml1." in told for job_id in paid)
+
+
+async def test_awaited_for_too_long(
+    lab: ModelsLab, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    A list that is waited for no longer is not lost: finished and unfinished
+    outcomes are there, and one WARNING names all that is paid.
+    """
+    simulator.change(
+        hold=0.0, latency=Latency.listed([1.0, 1.0, *[1e6] * 100])
+    )
+    batch = lab.batch(specs(30))
+    waiting = asyncio.ensure_future(_awaited(batch))
+    await until(lambda: batch.progress.done == 2)
+    await until(lambda: sum(bool(job.id) for job in lab.jobs()) == SLOTS)
+
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    paid = [str(entry.job_id) for entry in simulator.books.accepted]
+    handles = [job.handle for job in lab.jobs()]
+    (told,) = warnings_with(caplog, f"job {paid[0]} ")
+    assert len(batch.outcomes) == len(paid) == 2 + SLOTS
+    assert sum(one.error is None for one in batch.outcomes) == 2
+    assert all(f"job {job_id} " in told for job_id in paid)
+    assert all(handle in told for handle in handles)
+
+
+# Who reads.
+
+
+async def test_two_readers_share(lab: ModelsLab) -> None:
+    """
+    Any number of readers may take from one batch: each outcome once.
+    """
+
+    async def read() -> list[int]:
+        return [outcome.index async for outcome in batch]
+
+    async with lab.batch(specs(40)) as batch:
+        taken = await asyncio.gather(read(), read(), read())
+
+    assert sorted(chain.from_iterable(taken)) == list(range(40))
+
+
+async def test_a_reader_that_goes_takes_nothing_along(lab: ModelsLab) -> None:
+    """
+    An outcome is not lost with a reader that was cancelled while it waited.
+    """
+    async with lab.batch(specs(20)) as batch:
+        for _ in range(5):
+            going = asyncio.ensure_future(anext(batch))
+            await asyncio.sleep(0)
+            going.cancel()
+            await asyncio.wait({going})
+        taken = [outcome.index async for outcome in batch]
+
+    assert sorted(taken) == list(range(20))
+
+
+async def test_only_iterated_and_left(
+    lab: ModelsLab, simulator: Simulator
+) -> None:
+    """
+    A batch that nobody is inside of asks for nothing more when whoever
+    iterates over it has gone; what ran then is finished.
+    """
+    simulator.change(hold=0.0, latency=Latency.constant(5.0))
+    batch = lab.batch(specs(200))
+
+    async for _ in batch:
+        break
+    bought = len(simulator.books.accepted)
+    await until(lambda: not lab.jobs() and not lab.stats().waiting)
+    await asyncio.sleep(0.1)
+
+    assert bought <= len(simulator.books.accepted) <= bought + SLOTS
+    assert batch.progress.in_flight == 0
+
+
+async def test_read_on_after_a_break(lab: ModelsLab) -> None:
+    """
+    Another iteration goes on where the last one was left, with no item lost
+    or asked for twice.
+    """
+    batch = lab.batch(specs(60))
+    taken: list[int] = []
+
+    for enough in (1, 3, 8, 60):
+        async for outcome in batch:
+            taken.append(outcome.index)
+            if len(taken) == enough:
+                break
+
+    assert sorted(taken) == list(range(60))
+
+
+async def test_taken_one_by_one(lab: ModelsLab, simulator: Simulator) -> None:
+    """
+    A batch that is asked for one outcome after the other gives them all.
+    """
+    batch = lab.batch(specs(30))
+
+    taken = [(await anext(batch)).index for _ in range(30)]
+    with pytest.raises(StopAsyncIteration):
+        await anext(batch)
+
+    assert sorted(taken) == list(range(30))
+    assert len(simulator.books.accepted) == 30
+
+
+async def test_forgotten(
+    lab: ModelsLab, simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    A batch that was iterated over and dropped lets go of its journal, so
+    that the next one can go on.
+    """
+    simulator.change(hold=0.0, latency=Latency.constant(5.0))
+
+    async for _ in lab.batch(specs(20), output=tmp_path):
+        break
+    gc.collect()
+    outcomes = await lab.batch(specs(20), output=tmp_path)
+
+    assert [outcome.error for outcome in outcomes] == [None] * 20
+    assert len(simulator.books.accepted) == 20
+
+
+# From inside of its own input.
+
+
+@pytest.mark.parametrize("who", ["batch", "client", "with"])
+async def test_closed_by_its_input(
+    simulator: Simulator, who: str, tmp_path: Path
+) -> None:
+    """
+    The input may close its batch, or its client, in the middle: nobody waits
+    for the other for ever.
+    """
+    lab = client(simulator)
+
+    async def closing() -> AsyncIterator[TextToImage]:
+        for one in specs(8):
+            yield one
+        if who == "batch":
+            await batch.aclose()
+        elif who == "client":
+            await lab.aclose()
+        else:
+            async with lab:
+                pass
+        yield spec(9)
+
+    batch = lab.batch(closing(), output=tmp_path)
+    async with asyncio.timeout(5.0):
+        outcomes = [outcome async for outcome in batch]
+        await batch.aclose()
+        await lab.aclose()
+
+    assert len(outcomes) == len(simulator.books.accepted)
+    assert len(outcomes) <= 8
+
+
+async def test_an_input_that_is_cancelled_by_itself(lab: ModelsLab) -> None:
+    """
+    An input that raises `CancelledError` of its own, as one that reads from
+    a cancelled task does, is no quiet end: it comes out as it is.
+    """
+
+    async def cancelled() -> AsyncIterator[TextToImage]:
+        for one in specs(5):
+            yield one
+        raise asyncio.CancelledError("its own")
+
+    async with lab.batch(cancelled()) as batch:
+        taken = [(await anext(batch)).index for _ in range(5)]
+        with pytest.raises(asyncio.CancelledError, match="its own"):
+            await anext(batch)
+
+    assert sorted(taken) == list(range(5))
+
+
+async def test_an_input_that_is_cancelled_by_itself_awaited(
+    lab: ModelsLab,
+) -> None:
+    """
+    So it is with a list.
+    """
+
+    def cancelled() -> Iterator[TextToImage]:
+        yield from specs(5)
+        raise asyncio.CancelledError("its own")
+
+    batch = lab.batch(cancelled())
+    with pytest.raises(asyncio.CancelledError, match="its own"):
+        await batch
+
+    assert len(batch.outcomes) == 5
+
+
+# What is behind the point where a run has stopped.
+
+
+async def test_behind_the_end_of_a_run_is_not_elsewhere(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    Items of the input that a stopped run did not come to have not left the
+    input, and are not counted as if they had.
+    """
+    simulator.change(hold=0.0, latency=Latency.constant(30.0))
+    async with client(simulator) as lab, lab.batch(specs(9), output=tmp_path):
+        await until(lambda: sum(bool(job.id) for job in lab.jobs()) == SLOTS)
+
+    async with client(simulator) as lab:
+        wanted = [spec(100 + number) for number in range(30)]
+        async with lab.batch(
+            [*wanted, *specs(9)], output=tmp_path, max_jobs=1
+        ) as batch:
+            async for _ in batch:
+                pass
+
+    assert batch.stopped is not None
+    assert batch.progress.finished_elsewhere == 0
