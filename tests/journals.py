@@ -8,6 +8,7 @@ A journal of another make is held to them by a subclass of `JournalLaws` with a
 from __future__ import annotations
 
 import abc
+import secrets
 
 from collections import Counter
 from collections.abc import (
@@ -75,9 +76,10 @@ class MemoryJournal:
     _equals: Counter[str] = attrs.field(factory=Counter, init=False)
     _begun: bool = attrs.field(default=False, init=False)
     _closed: bool = attrs.field(default=False, init=False)
+    id: str = attrs.field(factory=lambda: secrets.token_hex(8), kw_only=True)
 
     def reopened(self) -> MemoryJournal:
-        return MemoryJournal(list(self._entries), dict(self._meta))
+        return MemoryJournal(list(self._entries), dict(self._meta), id=self.id)
 
     async def begin(
         self, identity: Identity, *, new_key: bool = False
@@ -733,6 +735,23 @@ class JournalLaws(abc.ABC):
         assert await journal.find(job_id="track-1") == []
         assert await journal.find() == []
 
+    @pytest.mark.parametrize(
+        "name", ["gen:12/3", "msg.01A", "é", "a\x00b", "\ud800", "' OR 1=1"]
+    )
+    async def test_find_by_odd_names(
+        self, journal: Journal, name: str
+    ) -> None:
+        """
+        Whatever the service calls a job, it is found by that, and only it.
+        """
+        await journal.plan(items("ab"))
+        await walk(journal, 0, State.ACCEPTED)
+        await journal.move(1, Submitting(name))
+        await journal.move(1, Accepted(Receipt(name, "text2img"), 1.0))
+
+        assert indexes(await journal.find(job_id=name)) == [1]
+        assert indexes(await journal.find(track_id=name)) == [1]
+
     async def test_counts(self, journal: Journal) -> None:
         """
         Each state is counted, also those that nothing is in.
@@ -768,6 +787,17 @@ class JournalLaws(abc.ABC):
 
         assert nothing is None
         assert await journal.oldest() == 20.0
+
+    async def test_id(self, storage: Storage, journal: Journal) -> None:
+        """
+        A journal keeps its name: folders know it by that.
+        """
+        before = journal.id
+
+        journal = await storage.reopen()
+        await journal.begin(US)
+
+        assert journal.id == before != ""
 
     async def test_closed(self, journal: Journal) -> None:
         """

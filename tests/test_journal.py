@@ -234,7 +234,7 @@ class TestFile:
         files = contents(path.parent)
         await journal.aclose()
 
-        assert len(files) == 2
+        assert len(files) == 3
         assert not any(b"secret-" in body for body in files.values())
         assert "secret-" not in repr(Identity(US.origin, key))
 

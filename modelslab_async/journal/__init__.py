@@ -29,6 +29,7 @@ from .protocol import (
     Request,
     check_identity,
     fingerprint,
+    folder_of_another,
     item_changed,
     item_repeated,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "error_of",
     "fingerprint",
     "first_step",
+    "folder_of_another",
     "generation_json",
     "generation_of",
     "item_changed",

@@ -133,6 +133,17 @@ def item_repeated(key: str) -> JournalError:
     )
 
 
+def folder_of_another(folder: str) -> JournalError:
+    """
+    The error of a folder whose pictures another journal knows.
+    """
+    return JournalError(
+        "mismatch",
+        f"the pictures in {folder} belong to another journal; go on with that "
+        "one, or choose another folder for this batch",
+    )
+
+
 class Journal(Protocol):
     """
     A batch's memory.
@@ -143,6 +154,15 @@ class Journal(Protocol):
     All raise `JournalError`: `unwritable` (nothing was written; try again) or
     `corrupt`.
     """
+
+    @property
+    def id(self) -> str:
+        """
+        A name that no other journal has; known when a run has begun.
+
+        A folder of pictures knows it, so that no other journal's pictures are
+        written over them.
+        """
 
     async def begin(
         self, identity: Identity, *, new_key: bool = False

@@ -8,7 +8,8 @@ waited for once and not once for each writer.
 The connection is exclusive: a second process is told at once, a killed one
 leaves no lock behind, and the race of SQLite up to 3.51.2 that corrupts a WAL
 with two connections cannot happen. The price is that nobody else can look
-into the file while a batch runs.
+into the file while a batch runs. Before each commit it is seen whether the
+file is still where the next run will look for it.
 
 A file is looked at before SQLite may touch it: what is not ours, of a later
 version, or damaged is refused as it is. A new one is made under another name,
@@ -34,7 +35,7 @@ import attrs
 
 from ..errors import ClientClosedError
 from .protocol import Identity, Request
-from .sqlite_file import as_ours, open_to_read, open_to_write
+from .sqlite_file import OpenFile, as_ours, open_to_read, open_to_write
 from .sqlite_tables import Tables
 from .states import Entry, State, Step
 
@@ -77,9 +78,15 @@ class SqliteJournal:
     A `Journal` in an SQLite file.
 
     What changes: what is in the file, and whether it is open.
+
+    Attributes:
+        path: Where it is, absolute: a program may go to another folder.
+
+        id: See `Journal`.
     """
 
     path: Path
+    id: str
     _writer: _Writer = attrs.field(repr=False)
 
     @classmethod
@@ -92,16 +99,15 @@ class SqliteJournal:
                 one, has it), `corrupt` (damaged, or no journal), `newer` or
                 `unwritable`; the file is as it was.
         """
-        place = Path(path)
         writer = _Writer()
-        opened = _Operation(_nothing)
-        writer.start(place, opened)
+        opened = _Operation(_opened)
+        writer.start(Path(path), opened)
         try:
-            await opened.future
+            place, name = await opened.future
         except BaseException:
             writer.stop()
             raise
-        return cls(place, writer)
+        return cls(place, name, writer)
 
     @staticmethod
     async def inspect(path: str | os.PathLike[str]) -> JournalSummary:
@@ -134,6 +140,13 @@ class SqliteJournal:
         self._writer.stop()
         # Cancelled or not, it is closed.
         await asyncio.shield(asyncio.wrap_future(self._writer.ended))
+
+    def close(self) -> None:
+        """
+        The same without a loop, for whoever finds its loop closed.
+        """
+        self._writer.stop()
+        self._writer.ended.result()
 
     async def begin(
         self, identity: Identity, *, new_key: bool = False
@@ -216,10 +229,8 @@ class _Operation(Generic[T]):
             self.future.set_result(self.result)  # type: ignore[arg-type]  # is a T
 
 
-def _nothing(tables: Tables) -> None:
-    """
-    The work of opening is done by the thread itself.
-    """
+def _opened(tables: Tables) -> tuple[Path, str]:
+    return tables.path, tables.id
 
 
 @attrs.define(eq=False)
@@ -239,7 +250,7 @@ class _Writer:
     ended: Future[None] = attrs.field(factory=Future, init=False)
     stopped: bool = attrs.field(default=False, init=False)
 
-    def start(self, path: Path, opened: _Operation[None]) -> None:
+    def start(self, path: Path, opened: _Operation[tuple[Path, str]]) -> None:
         # As a daemon, it does not keep a process from ending: what is not
         # committed then is as after a kill.
         threading.Thread(
@@ -257,12 +268,13 @@ class _Writer:
             self.stopped = True
             self.queue.put(None)
 
-    def _run(self, path: Path, opened: _Operation[None]) -> None:
+    def _run(self, path: Path, opened: _Operation[tuple[Path, str]]) -> None:
         try:
-            with open_to_write(path) as connection:
-                tables = Tables(connection)
+            with open_to_write(path) as file:
+                tables = Tables(file.connection, file.path)
+                opened.result = opened.work(tables)
                 _settle_ops([opened])
-                while self._group(tables, path):
+                while self._group(tables, file):
                     pass
         except Exception as error:  # noqa: BLE001 - whoever waits is told
             opened.error = error
@@ -274,7 +286,7 @@ class _Writer:
                 _settle_ops([late])
         self.ended.set_result(None)
 
-    def _group(self, tables: Tables, path: Path) -> bool:
+    def _group(self, tables: Tables, file: OpenFile) -> bool:
         """
         Do all that is queued in one transaction; False at the end.
         """
@@ -287,11 +299,12 @@ class _Writer:
             one = self.queue.get()
         try:
             if operations:
+                file.check_place()
                 self._commit(tables, operations)
         except Exception as error:  # noqa: BLE001 - whoever waits is told
             tables.undo()
             for operation in operations:
-                operation.error = as_ours(error, path)
+                operation.error = as_ours(error, file.path)
                 operation.error.__cause__ = error
         _settle_ops(operations)
         return one is not None
@@ -331,7 +344,7 @@ def _settle_on_loop(operations: Sequence[_Operation[Any]]) -> None:
 
 def _inspect(path: Path) -> JournalSummary:
     with open_to_read(path) as connection:
-        tables = Tables(connection)
+        tables = Tables(connection, path)
         states = (State.SUBMITTING, State.UNKNOWN)
         unknown = tables.entries(states, -1, 1000, unseen=False)
         return JournalSummary(

@@ -1,14 +1,16 @@
 """
 The journal's file: made, locked, and checked before it is used.
+
+What cannot be read or written now (an I/O error, a full disk, no permission)
+is `unwritable`. Only what was read, and is not as we write it, is `corrupt`:
+who is told so may throw away what is paid for.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
-import secrets
 import sqlite3
 import stat
 import threading
@@ -16,67 +18,135 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
+
 from ..errors import JournalError
+from .file_lock import LockedError, lock_file, lock_path, same_file
 from .sqlite_tables import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, SELECT
 
 
-_OF_OTHERS = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_READONLY,
+#: What is said of a file that is not as we left it. All else (an I/O error, a
+#: full disk, no permission) is said of where it lies.
+_DAMAGED = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_FORMAT,
 }
 
 
-# The file.
-
-#: Journals that this process has open, by device and inode. Closing a second
-#: descriptor of a file drops all locks that the process has on it, so the
-#: file of an open journal must not even be looked at.
-_open_here: set[tuple[int, int]] = set()
+#: No such table, no such column.
+_NOT_OURS = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA}
 
 
-_guard = threading.Lock()
+#: Folders that cannot be synced need not be.
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES}
 
 
-#: Where SQLite locks: https://www.sqlite.org/fileformat2.html, "The Lock-Byte
-#: Page", and os.h of its sources.
-_SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
+@attrs.frozen
+class OpenFile:
+    """
+    A journal's file while it is ours.
+    """
+
+    path: Path
+    connection: sqlite3.Connection
+    _descriptor: int
+    _log: tuple[int, int] | None
+
+    def check_place(self) -> None:
+        """
+        See that what is written is where the next run will look for it.
+
+        Raises:
+            JournalError: `unwritable`: it was removed or moved.
+        """
+        if not (
+            same_file(self.path, self._descriptor)
+            and _inode(_beside(self.path, "-wal")) == self._log
+        ):
+            raise unwritable(
+                self.path, "it was removed or moved while it is used"
+            )
+
+    def close(self) -> None:
+        """
+        Close it, unless the log of another journal is in our log's place:
+        SQLite would remove that, as it knows its log by name only.
+        """
+        if _inode(_beside(self.path, "-wal")) in {None, self._log}:
+            self.connection.close()
+        else:
+            # What a thread has is never let go of.
+            threading.Thread(
+                target=lambda _: threading.Event().wait(),
+                args=(self.connection,),
+                daemon=True,
+            ).start()
 
 
 @contextlib.contextmanager
-def open_to_write(path: Path) -> Iterator[sqlite3.Connection]:
+def open_to_write(path: Path) -> Iterator[OpenFile]:
     """
     The one connection to a journal, which is made if there is none.
 
     Raises:
         JournalError: It is another's, or it cannot be used.
     """
+    # The file beside it and SQLite's own are where it is, not where a link is.
+    path = path.resolve()
     try:
         if not path.parent.is_dir():
             raise unwritable(path, "there is no such folder")
-        if not path.exists():
-            _create(path)
-        with _claimed(path):
-            for place in (path.parent, path):
-                if not os.access(place, os.W_OK):
-                    raise unwritable(path, f"{place} is read-only")
-            with _checked(path):
-                pass
-            connection = _connect(path, "mode=rw")
-            try:
-                connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-                connection.execute("PRAGMA synchronous = FULL")
-                # Locks it, and shows that it can be written.
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute(
-                    "INSERT OR REPLACE INTO meta VALUES ('opened', 'once')"
-                )
-                connection.execute("COMMIT")
-                yield connection
-            finally:
-                connection.close()
+        _check_access(path)
+        with lock_path(path):
+            if not path.exists():
+                _create(path)
+            _check_is_file(path)
+            with lock_file(path) as descriptor:
+                with _checked(path, descriptor) as checked:
+                    whole = checked is not None
+                file = _opened(path, descriptor, whole=whole)
+                try:
+                    yield file
+                finally:
+                    file.close()
+    except LockedError:
+        raise _locked(path) from None
     except (sqlite3.Error, OSError) as error:
         raise as_ours(error, path) from error
+
+
+def _opened(path: Path, descriptor: int, *, whole: bool) -> OpenFile:
+    connection = _connect(path, "mode=rw")
+    try:
+        # Before anything is read: so it needs no memory that is shared by way
+        # of a file, which not every file system has.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA synchronous = FULL")
+        if not whole:
+            _check_whole(path, connection)
+        # Locks it, and shows that it can be written.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(
+            "INSERT OR REPLACE INTO meta VALUES ('opened', 'once')"
+        )
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    log = _inode(_beside(path, "-wal"))
+    return OpenFile(path, connection, descriptor, log)
+
+
+def _check_access(path: Path) -> None:
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise unwritable(path, f"{place} is read-only")
+
+
+def _check_is_file(path: Path) -> None:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise _corrupt(path, "is no file")
 
 
 @contextlib.contextmanager
@@ -87,74 +157,59 @@ def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         JournalError: Somebody has it, there is none, or it is damaged.
     """
+    path = path.resolve()
     try:
         if not path.exists():
             raise unwritable(path, "there is no such file")
-        with _claimed(path), _checked(path) as connection:
+        _check_is_file(path)
+        with (
+            lock_file(path, shared=True) as descriptor,
+            _checked(path, descriptor) as connection,
+        ):
+            if connection is None:
+                raise unwritable(path, "its log cannot be read now")
             yield connection
+    except LockedError:
+        raise _locked(path) from None
     except (sqlite3.Error, OSError) as error:
         raise as_ours(error, path) from error
 
 
 @contextlib.contextmanager
-def _claimed(path: Path) -> Iterator[None]:
+def _checked(
+    path: Path, descriptor: int
+) -> Iterator[sqlite3.Connection | None]:
     """
-    Keep a second batch of this process off the file.
-    """
-    found = path.stat()
-    mark = (found.st_dev, found.st_ino)
-    with _guard:
-        if mark in _open_here:
-            raise _locked(path)
-        _open_here.add(mark)
-    try:
-        yield
-    finally:
-        with _guard:
-            _open_here.discard(mark)
-
-
-@contextlib.contextmanager
-def _checked(path: Path) -> Iterator[sqlite3.Connection]:
-    """
-    A connection that only reads, to a file that is whole and ours.
+    A connection that only reads, to a file that is whole and ours; None where
+    its log can be read by an owner only.
 
     Raises:
         JournalError: It is not.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise _corrupt(path, "is no file")
-    with path.open("rb") as file:
-        # Nobody can become its owner while we have this.
-        try:
-            fcntl.lockf(
-                file,
-                fcntl.LOCK_SH | fcntl.LOCK_NB,
-                _SHARED_SIZE,
-                _SHARED_FIRST,
-            )
-        except OSError as error:
-            if error.errno in {errno.EACCES, errno.EAGAIN}:
-                raise _locked(path) from None
-            raise
-        header = file.read(100)
-        _check_header(path, header)
-        wal, shm = _beside(path, "-wal"), _beside(path, "-shm")
-        lasting = shm.exists()
-        # Without a log to be read, SQLite need not make a file to share.
-        quiet = not wal.exists() or wal.stat().st_size == 0
-        # With a log, the end may be in there.
-        if quiet and path.stat().st_size % _page_size(header):
-            raise _corrupt(path, "is damaged: its end is missing")
-        options = "mode=ro&immutable=1" if quiet else "mode=ro"
-        connection = _connect(path, options)
+    header = os.pread(descriptor, 100, 0)
+    _check_header(path, header)
+    log, shared = _beside(path, "-wal"), _beside(path, "-shm")
+    lasting = shared.exists()
+    # Without a log to be read, SQLite need not make a file to share.
+    quiet = not log.exists() or log.stat().st_size == 0
+    # With a log, the end may be in there.
+    if quiet and path.stat().st_size % _page_size(header):
+        raise _corrupt(path, "is damaged: its end is missing")
+    connection = _connect(path, "mode=ro&immutable=1" if quiet else "mode=ro")
+    readable = True
+    try:
         try:
             _check_whole(path, connection)
-            yield connection
-        finally:
-            connection.close()
-            if not lasting:
-                shm.unlink(missing_ok=True)
+        except sqlite3.Error as error:
+            # No shared memory here, or no room for its file?
+            readable = False
+            if quiet or _code(error) == sqlite3.SQLITE_BUSY:
+                raise
+        yield connection if readable else None
+    finally:
+        connection.close()
+        if not lasting and shared.is_file():
+            shared.unlink(missing_ok=True)
 
 
 def _check_header(path: Path, header: bytes) -> None:
@@ -202,11 +257,10 @@ def _check_whole(path: Path, connection: sqlite3.Connection) -> None:
             name for (name,) in connection.execute("SELECT name FROM meta")
         }
     except sqlite3.Error as error:
-        # The folder, or another's lock, is no fault of the file.
-        if _code(error) in _OF_OTHERS:
+        if _code(error) not in _DAMAGED | _NOT_OURS:
             raise
         raise _corrupt(path, f"is damaged ({error})") from error
-    if verdict != "ok" or not {"salt", "run"} <= found:
+    if verdict != "ok" or not {"id", "salt", "run"} <= found:
         raise _corrupt(path, "is damaged")
 
 
@@ -220,7 +274,8 @@ def _create(path: Path) -> None:
                 path,
                 f"is missing, but {_beside(path, ending).name} is there",
             )
-    draft = _beside(path, f".{secrets.token_hex(4)}.new")
+    draft = _beside(path, ".new")
+    _remove_draft(draft)
     # SQLite gives its other files the mode of this one.
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
@@ -229,35 +284,34 @@ def _create(path: Path) -> None:
             connection.executescript(SCHEMA)
         finally:
             connection.close()
-        _put(draft, path)
+        draft.rename(path)
     finally:
-        draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        _remove_draft(draft)
+    _sync_folder(path.parent)
 
 
-def _put(draft: Path, path: Path) -> None:
-    """
-    Give the draft its name, unless somebody was faster.
-    """
+def _remove_draft(draft: Path) -> None:
+    for ending in ("", "-wal", "-shm", "-journal"):
+        _beside(draft, ending).unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
     try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    except OSError:
-        # Some file systems know no links; rename would replace a file.
-        if not path.exists():
-            draft.rename(path)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?{options}",
         uri=True,
-        # Looks are short; an owner is met before this.
+        # Of programs that are not ours.
         timeout=1.0,
         isolation_level=None,
     )
@@ -265,6 +319,14 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 # Errors.
@@ -284,7 +346,7 @@ def as_ours(error: Exception, path: Path) -> Exception:
     match _code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return _locked(path)
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+        case code if code in _DAMAGED:
             return _corrupt(path, f"is damaged ({error})")
     if isinstance(error, sqlite3.Error | OSError):
         return unwritable(path, str(error))

@@ -12,6 +12,7 @@ import json
 import sqlite3
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -39,6 +40,7 @@ SCHEMA_VERSION = 2
 
 
 SCHEMA = f"""
+PRAGMA locking_mode = EXCLUSIVE;
 BEGIN;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -73,7 +75,10 @@ CREATE UNIQUE INDEX item_equal ON item (identity, ordinal)
     WHERE "key" IS NULL;
 CREATE INDEX item_state ON item (state);
 
-INSERT INTO meta VALUES ('salt', hex(randomblob(16))), ('run', '0');
+INSERT INTO meta VALUES
+    ('id', lower(hex(randomblob(16)))),
+    ('salt', hex(randomblob(16))),
+    ('run', '0');
 COMMIT;
 
 PRAGMA journal_mode = WAL;
@@ -119,6 +124,7 @@ class Tables:
     """
 
     _connection: sqlite3.Connection
+    path: Path
     _run: int | None = attrs.field(default=None, init=False)
 
     def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
@@ -128,6 +134,10 @@ class Tables:
         # After some errors SQLite has rolled back already.
         with contextlib.suppress(sqlite3.Error):
             self.execute("ROLLBACK")
+
+    @property
+    def id(self) -> str:
+        return self._meta()["id"]
 
     def begin(self, identity: Identity, new_key: bool) -> None:
         meta = self._meta()
