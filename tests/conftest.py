@@ -18,6 +18,7 @@ import pytest_asyncio
 
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
+from pgserver import Server, new_database, own_server
 
 from modelslab_async import ModelsLab
 from modelslab_async._policy.timeouts import Timeouts
@@ -106,3 +107,20 @@ async def lab(simulator: Simulator) -> AsyncIterator[ModelsLab]:
         timeouts=Timeouts().faster(SPEED, silence=5.0),
     ) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """
+    A PostgreSQL server that all tests of this process share.
+    """
+    with own_server() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: Server) -> str:
+    """
+    The DSN of an empty database.
+    """
+    return new_database(postgres)

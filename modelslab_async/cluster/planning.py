@@ -25,7 +25,7 @@ class Plan:
     """
     A piece of a run's input, on its way to the journal's items.
 
-    What changes: *places*, where its items are, *wanted*, what is there, and
+    What changes: *count*, which piece of its run it is, *places*, where its items are, *wanted*, what is there, and
     *equals*, how many of those that are alike there are in this run then.
     """
 
@@ -33,6 +33,7 @@ class Plan:
     run: int
     repeats: bool
     owned: bool
+    count: int | None = attrs.field(default=None, init=False)
     places: list[Place] = attrs.field(factory=list, init=False)
     wanted: dict[Place, Request] = attrs.field(factory=dict, init=False)
     equals: Counter[bytes] = attrs.field(factory=Counter, init=False)

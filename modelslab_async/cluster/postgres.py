@@ -83,15 +83,15 @@ class PostgresJournal:
             repeats: Whether an item may come again in one run's input, as
                 from an engine that delivers more than once.
         """
+        # First of all, for `__del__`.
+        self._run: int | None = None
         self.name = batch
         self._database = Database(dsn, patience)
         self._repeats = repeats
         self._batch: Batch | None = None
-        self._run: int | None = None
         self._heart: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._doubts: dict[int, tuple[Step, int]] = {}
-        self._plans = 0
         self._closed = False
 
     def __repr__(self) -> str:
@@ -173,7 +173,6 @@ class PostgresJournal:
             return batch, run
 
         self._batch, self._run = await self._do(work)
-        self._plans = 0
         if self._heart is None:
             self._heart = asyncio.create_task(self._beat())
 
@@ -255,19 +254,18 @@ class PostgresJournal:
         plan = Plan(items, self._run, repeats=self._repeats, owned=owned)
 
         async def work(tables: Tables) -> Sequence[Entry]:
-            plans = await tables.count_plan()
-            if plans is None:
+            count = await tables.count_plan()
+            if count is None:
                 raise JournalError(
                     "locked", "this run was forgotten; begin another one"
                 )
-            if plans > self._plans + 1:
+            if plan.count is not None and plan.count < count:
                 # It was written, and only the answer did not come.
                 return await plan.again(tables)
+            plan.count = count
             return await plan.write(tables)
 
-        planned = await self._within(work)
-        self._plans += 1
-        return planned
+        return await self._within(work)
 
     async def _within(self, work: Callable[[Tables], Awaitable[T]]) -> T:
         """

@@ -112,21 +112,11 @@ def own_server() -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """
-    A server that all tests of this process share.
-    """
-    with own_server() as server:
-        yield server
-
-
-@pytest.fixture
-def database(postgres: Server) -> str:
+def new_database(server: Server) -> str:
     """
     The DSN of an empty database.
     """
     name = f"t{secrets.token_hex(6)}"
-    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-    return make_conninfo(postgres.dsn, dbname=name)
+    return make_conninfo(server.dsn, dbname=name)
