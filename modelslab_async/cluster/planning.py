@@ -25,8 +25,9 @@ class Plan:
     """
     A piece of a run's input, on its way to the journal's items.
 
-    What changes: *count*, which piece of its run it is, *places*, where its items are, *wanted*, what is there, and
-    *equals*, how many of those that are alike there are in this run then.
+    What changes: *count*, which piece of its run it is, *places*, where its
+    items are, *wanted*, what is there, and *equals*, how many of those that
+    are alike there are in this run then.
     """
 
     items: Sequence[Request]
