@@ -17,7 +17,7 @@ from ..journal import (
     item_changed,
     item_repeated,
 )
-from .tables import Known, Place, Tables, lookup_of
+from .tables import ItemTables, Known, Place, lookup_of
 
 
 @attrs.define
@@ -39,7 +39,7 @@ class Plan:
     wanted: dict[Place, Request] = attrs.field(factory=dict, init=False)
     equals: Counter[bytes] = attrs.field(factory=Counter, init=False)
 
-    async def write(self, tables: Tables) -> list[Entry]:
+    async def write(self, tables: ItemTables) -> list[Entry]:
         """
         Recognise those items that are known, add those that are not.
         """
@@ -68,7 +68,7 @@ class Plan:
             entries[one.place] = entry
         return [entries[place] for place in self.places]
 
-    async def again(self, tables: Tables) -> list[Entry]:
+    async def again(self, tables: ItemTables) -> list[Entry]:
         """
         The same entries where they were written already.
         """
@@ -143,7 +143,9 @@ class Plan:
         return added
 
 
-async def begin_with(tables: Tables, entry: Entry, *, another: bool) -> Entry:
+async def begin_with(
+    tables: ItemTables, entry: Entry, *, another: bool
+) -> Entry:
     """
     An item as a run that takes it over finds it.
     """

@@ -47,7 +47,7 @@ from ..journal import (
 )
 from .database import Database
 from .planning import Plan, begin_with
-from .tables import LEASE, Batch, Tables
+from .tables import LEASE, BatchRow, ItemTables
 
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class PostgresJournal:
         self.name = batch
         self._database = Database(dsn, patience)
         self._repeats = repeats
-        self._batch: Batch | None = None
+        self._batch: BatchRow | None = None
         self._heart: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._doubts: dict[int, tuple[Step, int]] = {}
@@ -149,8 +149,10 @@ class PostgresJournal:
     async def begin(
         self, identity: Identity, *, new_key: bool = False
     ) -> None:
-        async def work(connection: AsyncConnection[Any]) -> tuple[Batch, int]:
-            batch = await _batch(connection, self.name)
+        async def work(
+            connection: AsyncConnection[Any],
+        ) -> tuple[BatchRow, int]:
+            batch = await _batch_row(connection, self.name)
             another = _check(batch, identity, new_key=new_key)
             await connection.execute(
                 "UPDATE modelslab_batch SET origin = %s, fingerprint = %s, "
@@ -164,7 +166,7 @@ class PostgresJournal:
             )
             await _forget(connection, self._run)
             run = await _new_run(connection, batch)
-            tables = Tables(connection, batch.id, run)
+            tables = ItemTables(connection, batch.id, run)
             states = (
                 MOVES[Discarded].sources if another else {State.SUBMITTING}
             )
@@ -178,7 +180,7 @@ class PostgresJournal:
 
     async def rotate_key(self, key: str | Callable[[], str]) -> None:
         async def work(connection: AsyncConnection[Any]) -> None:
-            batch = await _batch(connection, self.name)
+            batch = await _batch_row(connection, self.name)
             await connection.execute(
                 "UPDATE modelslab_batch SET fingerprint = %s WHERE id = %s",
                 (fingerprint(batch.salt, key), batch.id),
@@ -196,7 +198,7 @@ class PostgresJournal:
         return await self._plan(items, owned=False)
 
     async def move(self, index: int, step: Step) -> Entry:
-        async def work(tables: Tables) -> Entry:
+        async def work(tables: ItemTables) -> Entry:
             entry, moves = await tables.own(index)
             doubt = self._doubts.get(index)
             if doubt is not None and doubt[0] is step and doubt[1] < moves:
@@ -253,7 +255,7 @@ class PostgresJournal:
             raise RuntimeError("a journal begins a run before it plans")
         plan = Plan(items, self._run, repeats=self._repeats, owned=owned)
 
-        async def work(tables: Tables) -> Sequence[Entry]:
+        async def work(tables: ItemTables) -> Sequence[Entry]:
             count = await tables.count_plan()
             if count is None:
                 raise JournalError(
@@ -267,17 +269,17 @@ class PostgresJournal:
 
         return await self._within(work)
 
-    async def _within(self, work: Callable[[Tables], Awaitable[T]]) -> T:
+    async def _within(self, work: Callable[[ItemTables], Awaitable[T]]) -> T:
         """
         Do something with the batch's items.
         """
         if self._batch is None:
             self._batch = await self._do(
-                lambda connection: _batch(connection, self.name)
+                lambda connection: _batch_row(connection, self.name)
             )
         batch, run = self._batch.id, -1 if self._run is None else self._run
         return await self._do(
-            lambda connection: work(Tables(connection, batch, run))
+            lambda connection: work(ItemTables(connection, batch, run))
         )
 
     async def _do(
@@ -316,7 +318,7 @@ class PostgresJournal:
 # Batches and runs.
 
 
-async def _batch(connection: AsyncConnection[Any], name: str) -> Batch:
+async def _batch_row(connection: AsyncConnection[Any], name: str) -> BatchRow:
     """
     The batch of that name, which is made if there is none.
     """
@@ -334,10 +336,10 @@ async def _batch(connection: AsyncConnection[Any], name: str) -> Batch:
         row = await (await connection.execute(select, (name,))).fetchone()
     if row is None:
         raise JournalError("unwritable", f"batch {name!r} cannot be made")
-    return Batch(*row)
+    return BatchRow(*row)
 
 
-def _check(batch: Batch, identity: Identity, *, new_key: bool) -> bool:
+def _check(batch: BatchRow, identity: Identity, *, new_key: bool) -> bool:
     """
     Whether the batch was last run against a simulator that is gone.
 
@@ -355,7 +357,7 @@ def _check(batch: Batch, identity: Identity, *, new_key: bool) -> bool:
     return batch.origin == SIMULATOR and batch.simulator != identity.run
 
 
-async def _new_run(connection: AsyncConnection[Any], batch: Batch) -> int:
+async def _new_run(connection: AsyncConnection[Any], batch: BatchRow) -> int:
     # What was not heard of for so long is nobody's for long.
     await connection.execute(
         "DELETE FROM modelslab_run "

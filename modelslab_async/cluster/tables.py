@@ -85,7 +85,7 @@ NOT EXISTS (
 
 
 @attrs.frozen
-class Batch:
+class BatchRow:
     """
     A batch as its row has it.
 
@@ -147,7 +147,7 @@ def lookup_of(item: Request) -> bytes:
 
 
 @attrs.frozen
-class Tables:
+class ItemTables:
     """
     What a run reads and writes of its batch.
     """
@@ -456,7 +456,7 @@ def to_column(value: object) -> object:
         case State():
             return int(value)
         case str():
-            return _text(value)
+            return _storable(value)
         case tuple():
             return json.dumps(value)
         case Receipt():
@@ -464,7 +464,7 @@ def to_column(value: object) -> object:
     return value
 
 
-def _text(text: str) -> str:
+def _storable(text: str) -> str:
     if "\x00" in text or text.startswith(_JSON):
         return _JSON + json.dumps(text)
     try:
@@ -474,7 +474,7 @@ def _text(text: str) -> str:
     return text
 
 
-def _plain(text: str | None) -> str | None:
+def _readable(text: str | None) -> str | None:
     if text is None or not text.startswith(_JSON):
         return text
     plain: str = json.loads(text[1:])
@@ -491,7 +491,7 @@ def to_entry(row: Sequence[Any]) -> Entry:
     found = dict(zip(_FIELDS, row, strict=False))
     try:
         for name in ("spec", "key", "track_id", "job_id"):
-            found[name] = _plain(found[name])
+            found[name] = _readable(found[name])
         found["state"] = State(found["state"])
         if found["receipt"] is not None:
             found["receipt"] = receipt_of(found["receipt"])

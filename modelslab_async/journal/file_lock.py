@@ -66,7 +66,7 @@ def lock_path(path: Path) -> Iterator[None]:
     beside = path.with_name(path.name + ".lock")
     while True:
         made = not beside.exists()
-        descriptor = _opened(beside, os.O_RDWR | os.O_CREAT)
+        descriptor = _open_held(beside, os.O_RDWR | os.O_CREAT)
         try:
             _flock(descriptor, fcntl.LOCK_EX)
             # Its last owner may just have removed it.
@@ -100,7 +100,7 @@ def lock_file(path: Path, *, shared: bool = False) -> Iterator[int]:
         LockedError: Somebody else has it.
     """
     # Opened to write, it is the file that is written, on layered systems too.
-    descriptor = _opened(path, os.O_RDONLY if shared else os.O_RDWR)
+    descriptor = _open_held(path, os.O_RDONLY if shared else os.O_RDWR)
     try:
         give_up = time.monotonic() + (0.0 if shared else _LOOKS_TAKE)
         while True:
@@ -128,7 +128,7 @@ def same_file(path: Path, descriptor: int) -> bool:
     return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
 
-def _opened(path: Path, flags: int) -> int:
+def _open_held(path: Path, flags: int) -> int:
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     _held.add(descriptor)
     return descriptor

@@ -100,7 +100,7 @@ class SqliteJournal:
                 `unwritable`; the file is as it was.
         """
         writer = _Writer()
-        opened = _Operation(_opened)
+        opened = _Operation(_place_and_id)
         writer.start(Path(path), opened)
         try:
             place, name = await opened.future
@@ -229,7 +229,7 @@ class _Operation(Generic[T]):
             self.future.set_result(self.result)  # type: ignore[arg-type]  # is a T
 
 
-def _opened(tables: Tables) -> tuple[Path, str]:
+def _place_and_id(tables: Tables) -> tuple[Path, str]:
     return tables.path, tables.id
 
 

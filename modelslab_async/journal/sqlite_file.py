@@ -105,7 +105,7 @@ def open_to_write(path: Path) -> Iterator[OpenFile]:
             with lock_file(path) as descriptor:
                 with _checked(path, descriptor) as checked:
                     whole = checked is not None
-                file = _opened(path, descriptor, whole=whole)
+                file = _open_checked(path, descriptor, whole=whole)
                 try:
                     yield file
                 finally:
@@ -116,7 +116,7 @@ def open_to_write(path: Path) -> Iterator[OpenFile]:
         raise as_ours(error, path) from error
 
 
-def _opened(path: Path, descriptor: int, *, whole: bool) -> OpenFile:
+def _open_checked(path: Path, descriptor: int, *, whole: bool) -> OpenFile:
     connection = _connect(path, "mode=rw")
     try:
         # Before anything is read: so it needs no memory that is shared by way
@@ -287,7 +287,7 @@ def _create(path: Path) -> None:
         draft.rename(path)
     finally:
         _remove_draft(draft)
-    _sync_folder(path.parent)
+    _sync_directory(path.parent)
 
 
 def _remove_draft(draft: Path) -> None:
@@ -295,7 +295,7 @@ def _remove_draft(draft: Path) -> None:
         _beside(draft, ending).unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_directory(folder: Path) -> None:
     try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
