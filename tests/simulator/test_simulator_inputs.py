@@ -515,3 +515,80 @@ async def test_orders_while_pictures_are_fetched() -> None:
     assert refused.body["status"] == "error"
     etas = [reply.body.get("eta") for reply in replies]
     assert etas.count("soon") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("v6/images/img2img", {"prompt": "wind", "model_id": "flux"}),
+        ("v5/controlnet", {"model_id": "flux", "controlnet_model": "canny"}),
+        ("v6/interior/make", {"prompt": "sea", "strength": 7}),
+        ("v6/image_editing/outpaint", {"prompt": "hill"}),
+        ("v6/image_editing/object_removal", {}),
+        ("v6/image_editing/fashion", {"cloth_type": "dresses"}),
+        ("v6/image_editing/face_gen", {"prompt": "city", "style": "comic"}),
+        ("v6/image_editing/head_shot", {"prompt": "city"}),
+        ("v6/image_editing/inpaint", {"prompt": "rose"}),
+        ("v6/faceswap/single_face_swap", {}),
+        ("v7/images/inpaint", {"prompt": "space"}),
+    ],
+)
+async def test_every_deed_is_seen(path: str, body: dict[str, Any]) -> None:
+    """
+    Whatever an endpoint does to a picture can be seen on it.
+    """
+    names = (
+        "init_image",
+        "image",
+        "face_image",
+        "target_image",
+        "reference_image",
+        "cloth_image",
+    )
+    pictures = dict.fromkeys(names, uri(person()))
+    async with asking(pictures="drawn") as asker:
+        image = await made(
+            asker, path, **pictures, **body, mask_image=uri(half_mask())
+        )
+
+    assert changed(image.resize((128, 128)), (0, 0, 128, 80)) > 0.02
+
+
+@pytest.mark.parametrize(
+    "path", ["v5/controlnet", "v6/image_editing/removebg_mask"]
+)
+async def test_stand_in(path: str) -> None:
+    """
+    Where nobody looks at a link, some picture is painted in its place; with
+    none at all, the prompt alone.
+    """
+    body = {"model_id": "flux", "controlnet_model": "canny", "prompt": "sea"}
+    link = {"init_image": "https://a.example/", "image": "https://a.example/"}
+    async with asking(pictures="drawn") as asker:
+        image = await made(asker, path, **body, **link)
+        alone = await made(asker, "v5/controlnet", **body)
+
+    colours = image.convert("RGB").resize((16, 16)).getcolors()
+    assert colours is not None
+    assert len(colours) > 8
+    assert alone.size == (512, 512)
+
+
+async def test_many_pictures_are_shown() -> None:
+    """
+    Further pictures are set into the upper edge.
+    """
+    green, red = uri(png(64, 64, "green")), uri(png(64, 64, "red"))
+    async with asking(pictures="drawn") as asker:
+        image = await made(
+            asker,
+            "v6/image_editing/qwen_edit",
+            prompt="put them together",
+            init_image=[uri(person()), green, red],
+            width=256,
+            height=256,
+        )
+
+    near, far = pixel(image, 256 - 30, 30), pixel(image, 256 - 90, 30)
+    assert near[1] > 90 > near[0]
+    assert far[0] > 200 > far[1]
