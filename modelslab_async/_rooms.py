@@ -259,7 +259,7 @@ def build(options: Options, take_up: TakeUp) -> Rooms:
     slots = Slots(
         slots=options.slots,
         ageing=timeouts.queue_ageing,
-        shortest=timeouts.reopen_first,
+        usual=timeouts.reopen_first,
         longest=timeouts.reopen_longest,
         patience=timeouts.probe_answer,
     )

@@ -357,11 +357,11 @@ class TestClosedLine:
 
     def test_one_probe(self) -> None:
         """
-        A finished job opens the line for one, and its acceptance for all.
+        A finished job opens the queue for one, and its acceptance for all.
         """
-        slots, places = busy(9)
+        slots, places = busy(5)
         for ticket in fill(slots):
-            slots.refused(ticket, 0.0, named=9, dice=0.5)
+            slots.refused(ticket, 0.0, named=5, dice=0.5)
         for ticket in places[:3]:
             slots.finished(ticket, 1.0)
 
@@ -369,6 +369,24 @@ class TestClosedLine:
         slots.accepted(probes[0], 1.0)
 
         assert len(probes) == 1
+        assert len(fill(slots, 1.0)) == 2
+
+    def test_one_after_the_other(self) -> None:
+        """
+        Where others are on the account, the probe after an accepted one goes
+        alone, too: two would be refused together.
+        """
+        slots, places = busy(5)
+        for ticket in fill(slots):
+            slots.refused(ticket, 0.0, named=9, dice=0.5)
+        for ticket in places[:4]:
+            slots.finished(ticket, 1.0)
+
+        (first,) = fill(slots, 1.0)
+        slots.accepted(first, 1.0)
+        (second,) = fill(slots, 1.0)
+        slots.accepted(second, 1.0)
+
         assert len(fill(slots, 1.0)) == 2
 
     def test_probe_that_never_left(self) -> None:
@@ -413,11 +431,11 @@ class TestClosedLine:
         assert slots.closed
 
     @pytest.mark.parametrize(
-        ("dice", "seconds"), [(0.0, 1.0), (0.5, 15.5), (1.0, 30.0)]
+        ("dice", "seconds"), [(0.0, 1.0), (0.5, 2.0), (1.0, 3.0)]
     )
     def test_holding_none(self, dice: float, seconds: float) -> None:
         """
-        While others hold all slots we try again after 1 to 30 s.
+        While others hold all slots we try again after 1 to 3 s.
         """
         slots = Slots(slots=1)
         crowd(slots, 2)
@@ -434,7 +452,7 @@ class TestClosedLine:
         All waits are arguments, so that they can be divided by a speed.
         """
         slots = Slots(
-            slots=1, ageing=0.05, shortest=0.01, longest=0.3, patience=0.05
+            slots=1, ageing=0.05, usual=0.2, longest=0.3, patience=0.05
         )
         crowd(slots, 2)
         (ticket,) = fill(slots)
@@ -455,9 +473,9 @@ class TestClosedLine:
             slots.release(ticket, 0.0)
         slots.account._limit = 2.0
 
-        early, probes = fill(slots, 15.0), fill(slots, 16.0)
-        slots.accepted(probes[0], 16.0)
-        then = fill(slots, 16.0)
+        early, probes = fill(slots, 1.9), fill(slots, 2.1)
+        slots.accepted(probes[0], 2.2)
+        then = fill(slots, 2.2)
 
         assert (len(early), len(probes), len(then)) == (0, 1, 1)
 

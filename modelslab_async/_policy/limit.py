@@ -4,7 +4,10 @@ The account's limit of unfinished jobs, and what refusals teach of it.
 The service says how many only when it refuses one more, sometimes not even
 then.
 
-- It names N: N is the cap.
+- It names N: N is the cap. But not for ever, for it may have been said of a
+  moment: after ten times as many jobs at the cap one goes above it, and after
+  each such try that is refused ten times as seldom. If it is accepted the cap
+  is forgotten, and the limit found anew.
 - It refuses while we hold fewer than the cap: others are on the account. The
   limit becomes 0.9 of itself, once for each round (submits that were under way
   together are refused together, for one and the same reason), and grows by
@@ -43,9 +46,12 @@ class AccountLimit:
     cap: int | None = attrs.field(default=None, init=False)
     _limit: float = attrs.field(init=False)
     _refused: bool = attrs.field(default=False, init=False)
-    # Accepted since the limit last changed; how often so many at once were
-    # accepted, less how often they were refused.
+    # The number that was last named, and how many times as many jobs make us
+    # doubt it; accepted since the limit last changed.
+    _named: int | None = attrs.field(default=None, init=False)
+    _doubt: int = attrs.field(default=10, init=False)
     _accepted: int = attrs.field(default=0, init=False)
+    # How often so many at once were accepted, less how often refused.
     _proofs: dict[int, int] = attrs.field(factory=dict, init=False)
     _proven: int = attrs.field(default=FEWEST, init=False)
 
@@ -74,11 +80,19 @@ class AccountLimit:
         A job was accepted, and *running* are unfinished with it.
         """
         self._prove(running, 1)
-        if self.cap is None and held >= self.now:
-            self._accepted += 1
-            if not self._refused or self._accepted >= 10 * self.now:
-                self._limit = self._at_most(self._limit + 1)
-                self._accepted = 0
+        if self.cap is not None and running > self.cap:
+            self.cap, self._refused = None, False
+        if held < max(self.now, self.cap or 0):
+            return
+        self._accepted += 1
+        if self.cap is None:
+            grows = not self._refused or self._accepted >= 10 * self.now
+        else:
+            grows = self._accepted >= self._doubt * self.cap
+            self._doubt *= 10 if grows else 1
+        if grows:
+            self._accepted = 0
+            self._limit = self._at_most(self._limit + 1, doubting=True)
 
     def refused(self, held: int, *, named: int | None, fresh: bool) -> None:
         """
@@ -96,6 +110,8 @@ class AccountLimit:
         self._prove(held + 1, -1)
         if named is not None:
             self.cap = max(1, named)
+            self._doubt = self._doubt if self.cap == self._named else 10
+            self._named = self.cap
         if self.cap is None:
             self._limit = min(self._limit, max(1.0, held))
         elif fresh and held < self.cap:
@@ -115,12 +131,12 @@ class AccountLimit:
         """
         self._limit = held + 1.0
 
-    def _at_most(self, limit: float) -> float:
+    def _at_most(self, limit: float, *, doubting: bool = False) -> float:
         """
-        No higher than the cap, and than the user's word.
+        No higher than the cap (by one, if we doubt it) and the user's word.
         """
         if self.cap is not None:
-            limit = min(limit, self.cap)
+            limit = min(limit, self.cap + doubting)
         return limit if self.most is None else min(limit, self.most)
 
     def _prove(self, count: int, weight: int) -> None:

@@ -6,9 +6,11 @@ waits in the queue, is admitted, and holds a slot until its job ends.
 
 The queue closes on a refusal, and each finished job of ours opens it for one
 probe: waiting out the service's ``retry_after: 30`` costs four fifths of the
-throughput, for the slot is free in seconds. 1 to 30 s after the last refusal a
-probe goes too, above the limit if we ever had more slots than that: we may
-hold none, our jobs may be long, and who took the other slots may have left.
+throughput, for the slot is free in seconds. Some time after the last refusal
+(`reopening` says when) a probe goes too, above the limit if we ever had more
+slots than that: we may hold none, our jobs may be long, and who took the other
+slots may have left. An accepted probe opens the queue; where others are on the
+account, the next one goes alone, too.
 
 No clock and no dice are in here: both come in as arguments.
 """
@@ -20,6 +22,7 @@ import math
 import attrs
 
 from .limit import AccountLimit
+from .reopening import Reopening
 from .tickets import Standing, Ticket, TicketQueue
 
 
@@ -28,8 +31,8 @@ class _Closure:
     """
     A queue that a refusal has closed, and the probe that may open it.
 
-    What changes: whether it is closed, whether a probe may go, which one went
-    and when, and when the next may though no job of ours has ended.
+    What changes: whether it is closed, whether a probe may go at once, which
+    one went and when, and when the next may though no job of ours has ended.
     """
 
     closed: bool = False
@@ -37,6 +40,10 @@ class _Closure:
     probe: Ticket | None = None
     probed_at: float = 0.0
     retry_at: float = 0.0
+    #: The probe went because it was time, not because a job of ours ended.
+    retrying: bool = False
+    #: Others are on the account, and no two of ours were accepted since.
+    crowded: bool = False
     #: Admissions up to this one belong to a round of refusals that was heeded.
     round: int = 0
 
@@ -54,9 +61,10 @@ class Slots:
 
         ageing: A ticket gains 1 in priority for each that many seconds.
 
-        shortest: Seconds, the least until a probe when no job of ours ends.
+        usual: Seconds from one slot that gets free to the next, where nothing
+            is known of the jobs: 5 slots with jobs of 5 s.
 
-        longest: Seconds, the most until then.
+        longest: Seconds, the most until a probe when no job of ours ends.
 
         patience:
             Seconds that a probe without an answer keeps the queue waiting.
@@ -65,7 +73,7 @@ class Slots:
 
     slots: int | None = attrs.field(default=None, kw_only=True)
     ageing: float = attrs.field(default=5.0, kw_only=True)
-    shortest: float = attrs.field(default=1.0, kw_only=True)
+    usual: float = attrs.field(default=1.0, kw_only=True)
     longest: float = attrs.field(default=30.0, kw_only=True)
     patience: float = attrs.field(default=5.0, kw_only=True)
 
@@ -74,12 +82,14 @@ class Slots:
     _running: int = attrs.field(default=0, init=False)
     _queue: TicketQueue = attrs.field(init=False)
     _closure: _Closure = attrs.field(factory=_Closure, init=False)
+    _reopening: Reopening = attrs.field(init=False)
     _tickets: int = attrs.field(default=0, init=False)
     _admissions: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.account = AccountLimit(self.slots)
         self._queue = TicketQueue(self.ageing)
+        self._reopening = Reopening(self.usual, self.longest)
 
     @property
     def limit(self) -> int:
@@ -142,9 +152,10 @@ class Slots:
         self.held += 1
         self._admissions += 1
         ticket.standing = Standing.ASKING
-        ticket.turn = self._admissions
+        ticket.turn, ticket.admitted_at = self._admissions, now
         if closure.closed:
             closure.probe, closure.probed_at = ticket, now
+            closure.retrying = not closure.ajar
         return ticket
 
     def opens_in(self, now: float) -> float | None:
@@ -165,8 +176,13 @@ class Slots:
             return
         ticket.standing = Standing.RUNNING
         self._running += 1
-        if ticket.turn > self._closure.round:
-            self._closure.closed = False
+        closure = self._closure
+        if ticket is closure.probe and closure.retrying:
+            self._reopening.accepted()
+        if ticket.turn > closure.round:
+            # Where others wait too, several at once would be refused together.
+            closure.closed = closure.ajar = closure.crowded
+            closure.crowded = False
         self._forget_probe(ticket)
         self.account.accepted(self._running, self.held)
 
@@ -194,8 +210,10 @@ class Slots:
         if fresh:
             closure.round = self._admissions
             closure.closed, closure.ajar = True, False
-            pause = self.shortest + dice * (self.longest - self.shortest)
-            closure.retry_at = now + pause
+            slots = self.account.known
+            closure.crowded = self.held < slots
+            closure.retry_at = now + self._reopening.pause(now, slots, dice)
+            self._reopening.refused(now)
 
     def release(self, ticket: Ticket, now: float) -> None:
         """
@@ -213,6 +231,8 @@ class Slots:
         self.accepted(ticket, now)
         if ticket.standing is not Standing.RUNNING:
             return
+        if ticket.admitted_at is not None:
+            self._reopening.learn(now - ticket.admitted_at)
         self._give_back(ticket)
         self._closure.ajar = True
         self.account.finished()

@@ -42,6 +42,9 @@ class Ticket:
 
         turn: The admission's number, counted from 1; while it waits, its
             queue entry's.
+
+        admitted_at: When it was last admitted; None for a job that ran before
+            we knew of it.
     """
 
     priority: int
@@ -49,6 +52,7 @@ class Ticket:
     number: int = 0
     standing: Standing = Standing.OUT
     turn: int = 0
+    admitted_at: float | None = None
 
 
 #: Priority with age, since, number, the entry's own number, and the ticket.

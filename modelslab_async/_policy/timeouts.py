@@ -85,10 +85,11 @@ class Timeouts:
             these.
 
         reopen_first:
-            From a refusal of the queue until the first try, where no job of
-            ours ends before.
+            From one slot that gets free to the next, where nothing is known
+            of the jobs: 5 slots with jobs of 5 s. A queue that was refused is
+            tried again after two of these, then ever later.
 
-        reopen_longest: The most until then.
+        reopen_longest: The most until such a try.
 
         probe_answer:
             How long a request that tries the queue keeps the others waiting.
