@@ -16,10 +16,6 @@ from answers import (
     DATE,
     EXCHANGES,
     LINK,
-    OTHER,
-    PNG,
-    PNG_BASE64,
-    PROXY,
     TOLD,
     facts,
     told,
@@ -34,7 +30,7 @@ from modelslab_async._policy.verdicts import (
     judge_poll,
     judge_submit,
 )
-from modelslab_async._protocol import decode, encode, refusals
+from modelslab_async._protocol import decode, job_ids, refusals
 from modelslab_async._protocol.replies import (
     Processing,
     Refusal,
@@ -80,109 +76,6 @@ def test_sample_raw(exchange: dict[str, Any]) -> None:
     assert json.loads(heard.raw_json) == exchange["body"]
 
 
-# What we are told: links
-
-
-@pytest.mark.parametrize(
-    ("body", "images"),
-    [
-        ({"output": [LINK, OTHER]}, [(LINK, None), (OTHER, None)]),
-        ({"output": LINK}, [(LINK, None)]),
-        ({"output": {"1": OTHER, "0": LINK}}, [(LINK, None), (OTHER, None)]),
-        ({"output": {"10": OTHER, "9": LINK}}, [(LINK, None), (OTHER, None)]),
-        ({"output": {"b": OTHER, "a": LINK}}, [(LINK, None), (OTHER, None)]),
-        ({"output": [LINK, LINK]}, [(LINK, None)]),
-        ({"output": ["", None, 5, {}, LINK]}, [(LINK, None)]),
-        ({"output": f"  {LINK}\n"}, [(LINK, None)]),
-        ({"output": ""}, []),
-        ({"output": None}, []),
-        ({"output": ["not a link", "/half/a/link"]}, []),
-        ({"output": ["https://files.example/\ud800"]}, []),
-        ({"output": [LINK], "proxy_links": [PROXY]}, [(LINK, PROXY)]),
-        ({"output": [LINK], "proxy_links": PROXY}, [(LINK, PROXY)]),
-        ({"output": [LINK], "proxy_links": {"0": PROXY}}, [(LINK, PROXY)]),
-        ({"output": [LINK], "proxy_links": ""}, [(LINK, None)]),
-        ({"output": [LINK], "proxy_links": None}, [(LINK, None)]),
-        ({"output": [LINK], "proxy_links": [LINK]}, [(LINK, None)]),
-        (
-            {"output": ["", LINK], "proxy_links": [OTHER, PROXY]},
-            [(LINK, PROXY)],
-        ),
-        ({"output": [], "proxy_links": [PROXY]}, [(PROXY, None)]),
-        ({"output": [], "proxy_links": {"0": PROXY}}, [(PROXY, None)]),
-        ({"output": [], "future_links": [LINK]}, []),
-    ],
-)
-def test_links(body: dict[str, object], images: list[object]) -> None:
-    """
-    Links are read from any shape, in order, each once, with its proxy.
-    """
-    heard = told({"status": "success", "id": 1} | body)
-
-    assert [(one.url, one.proxy_url) for one in heard.images] == images
-    assert [one.index for one in heard.images] == list(range(len(images)))
-
-
-@pytest.mark.parametrize(
-    "output",
-    [
-        f"data:image/png;base64,{PNG_BASE64}",
-        [PNG_BASE64],
-        f"DATA:image/png;charset=x;base64,{PNG_BASE64[:8]}\n{PNG_BASE64[8:]}",
-    ],
-)
-def test_inline_picture(output: object) -> None:
-    """
-    A picture inside the answer is bytes, not a URL.
-    """
-    (image,) = told({"status": "success", "output": output}).images
-
-    assert (image.url, image.data) == (None, PNG)
-
-
-@pytest.mark.parametrize(
-    "output", ["data:image/png;base64,!!!", "data:,x", "YWJj", "data:;base64,"]
-)
-def test_inline_nothing(output: str) -> None:
-    """
-    What only looks like base64 is no picture.
-    """
-    assert told({"status": "success", "output": output}).images == ()
-
-
-def test_base64_link() -> None:
-    """
-    A link to a text file with base64 stays a link.
-    """
-    link = "https://files.example/temp/a-0.base64"
-
-    (image,) = told({"status": "success", "output": [link]}).images
-
-    assert (image.url, image.data) == (link, None)
-
-
-def test_expected_urls() -> None:
-    """
-    Where future links are missing, the echo's output has them.
-    """
-    heard = told(
-        {"status": "processing", "id": 1, "meta": {"output": [LINK, LINK]}}
-    )
-
-    assert heard.expected_urls == (LINK,)
-
-
-def test_success_without_picture() -> None:
-    """
-    Success may come before the links; what is expected is kept.
-    """
-    heard = told(
-        {"status": "success", "id": 1, "output": [], "future_links": [LINK]}
-    )
-
-    assert (heard.images, heard.expected_urls) == ((), (LINK,))
-
-
 # What we are told: ids and numbers
 
 
@@ -199,7 +92,14 @@ def test_success_without_picture() -> None:
         ({"id": True}, None),
         ({"id": [5]}, None),
         ({"id": "5/../6"}, None),
-        ({"id": "\u0665"}, None),
+        ({"id": "\u0665"}, "\u0665"),
+        ({"id": "gen:12/3"}, "gen:12/3"),
+        ({"id": "msg.01A"}, "msg.01A"),
+        ({"id": "a b\n"}, "a b"),
+        ({"id": "a\nb"}, None),
+        ({"id": ".."}, None),
+        ({"id": "\ud800"}, None),
+        ({"id": "5" * 128}, "5" * 128),
         ({"id": "5" * 129}, None),
         ({"id": float("nan")}, None),
         ({}, None),
@@ -225,7 +125,7 @@ def test_no_id(value: object) -> None:
     """
     What cannot be an id is none.
     """
-    assert encode.clean_id(value) is None
+    assert job_ids.clean_id(value) is None
 
 
 @pytest.mark.parametrize(
@@ -358,13 +258,12 @@ def test_refusal_without_word() -> None:
         b"<!DOCTYPE html><title>502</title>",
         b'{"status":"success","outp',
         b"\xff\xfe{}",
-        b'{"status":"\xff"}',
         b"[" * 200_000,
         b'{"a":' * 200_000,
         b'{"status":"success","id":' + b"1" * 5000 + b"}",
         b"null",
     ],
-    ids=range(9),
+    ids=range(8),
 )
 def test_unreadable(body: bytes) -> None:
     """
@@ -387,6 +286,77 @@ def test_byte_order_mark() -> None:
 
     assert isinstance(heard, Success)
     assert heard.images[0].url == "https://a.b/c"
+
+
+ACCEPTED = b'{"status":"processing","id":7}'
+NOTICE = (
+    b"<br />\n<b>Notice</b>: Undefined index: {main} in <b>/var/www/x.php</b>"
+    b" on line <b>12</b><br />\n"
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\0\0" + ACCEPTED,
+        ACCEPTED + b"\0" * 512,
+        b"\xef\xbb\xbf \n" + ACCEPTED,
+        b" \xef\xbb\xbf" + ACCEPTED + b"\r\n\x0b\x0c",
+        NOTICE + ACCEPTED,
+        ACCEPTED + NOTICE,
+        NOTICE + ACCEPTED + NOTICE,
+        b'Warning: {"a": {"b": 1}} \n' + ACCEPTED,
+        b"callback(" + ACCEPTED + b");",
+        ACCEPTED + ACCEPTED,
+        b'{"status":"processing","id":7,"meta":{"prompt":"caf\xe9"}}',
+        b'{"status":"processing","id":7,"message":"\xf0\x9f\x98"}',
+        NOTICE + b'{"status":"processing","id":7,"x":"\xff"}',
+        ACCEPTED.decode().encode("utf-16"),
+    ],
+    ids=range(14),
+)
+def test_readable_though_imperfect(body: bytes) -> None:
+    """
+    What stands around the JSON, or a broken character, costs no paid job.
+    """
+    heard = decode.decode(Reply(200, body))
+
+    assert isinstance(heard, Processing)
+    assert heard.id == "7"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><script>var x = " + ACCEPTED + b"</script>",
+        b"<!DOCTYPE html><pre>" + ACCEPTED,
+        b'Notice: {"id": 7}',
+        b"{" * 100 + ACCEPTED,
+        b'"' + ACCEPTED[:-1],
+    ],
+    ids=range(5),
+)
+def test_json_that_is_not_the_answer(body: bytes) -> None:
+    """
+    A page that shows JSON, or a notice that has some, is no answer.
+    """
+    assert isinstance(decode.decode(Reply(200, body)), Unreadable)
+
+
+def test_a_strange_byte_in_a_link() -> None:
+    """
+    A link goes on leading where it led, and no half character stays.
+    """
+    body = (
+        b'{"status":"success","output":["https://h.example/caf\xe9.png"],'
+        b'"meta":{"prompt":"caf\xe9"}}'
+    )
+
+    heard = decode.decode(Reply(200, body))
+
+    assert isinstance(heard, Success)
+    assert heard.images[0].url == "https://h.example/caf%E9.png"
+    assert json.loads(heard.meta_json) == {"prompt": "caf\ufffd"}
 
 
 def test_half_character() -> None:
@@ -585,7 +555,7 @@ def test_decode_any_json(
     if isinstance(heard, Success | Refusal):
         json.loads(heard.raw_json.decode("utf-8"))
     if not isinstance(heard, Unreadable):
-        assert heard.id is None or encode.clean_id(heard.id) == heard.id
+        assert heard.id is None or job_ids.clean_id(heard.id) == heard.id
     assert isinstance(judge_poll(heard), PollVerdict)
 
 

@@ -15,7 +15,6 @@ import pytest
 from answers import (
     ANY_JSON,
     BASE,
-    TEXT2IMG,
     exchanges_about,
 )
 from hypothesis import given, settings
@@ -142,67 +141,6 @@ def test_caps() -> None:
 
     assert submit.cap_bytes == poll.cap_bytes == 64 * 1024**2
     assert plain.cap_bytes == 4 * 1024**2
-
-
-OURS = f"{BASE}/images/fetch/5"
-
-
-@pytest.mark.parametrize(
-    ("fetch_result", "url"),
-    [
-        (f"{BASE}/images/fetch/9", f"{BASE}/images/fetch/9"),
-        (
-            "https://MODELSLAB.com:443/api/v3/dreambooth/fetch/9",
-            "https://modelslab.com/api/v3/dreambooth/fetch/9",
-        ),
-        (f"{BASE}/images/fetch", f"{BASE}/images/fetch"),
-        (f"{BASE}/images/fetch/9?key=1#x", f"{BASE}/images/fetch/9"),
-        (None, OURS),
-        ("", OURS),
-        ("http://modelslab.com/api/v6/images/fetch/9", OURS),
-        ("https://modelslab.com:444/api/v6/images/fetch/9", OURS),
-        ("https://evil.example/api/v6/images/fetch/9", OURS),
-        ("https://modelslab.com.evil.example/fetch/9", OURS),
-        ("https://modelslab.com@evil.example/fetch/9", OURS),
-        ("https://evil.example\\@modelslab.com/fetch/9", OURS),
-        (f"{BASE}/images/delete/9", OURS),
-        (f"{BASE}/images/fetch/../delete", OURS),
-        (f"{BASE}/images/fetch/a%2fb", OURS),
-        ("https://[::1/fetch/9", OURS),
-        ("https://modelslab.com:99999/fetch/9", OURS),
-        ("/images/fetch/9", OURS),
-        ("javascript:fetch/9", OURS),
-    ],
-)
-def test_fetch_url(fetch_result: str | None, url: str) -> None:
-    """
-    The key goes to a fetch path of the API's own origin, or to our own URL.
-    """
-    found = encode.fetch_url(BASE, fetch_result, TEXT2IMG, "5")
-
-    assert found == url
-
-
-def test_other_fetch_url() -> None:
-    """
-    The other form names the job in its body only.
-    """
-    assert (
-        encode.other_fetch_url(BASE + "/", TEXT2IMG) == f"{BASE}/images/fetch"
-    )
-
-
-@given(st.text())
-def test_fetch_url_total(fetch_result: str) -> None:
-    """
-    Whatever the service says, the URL stays below the API's own origin.
-    """
-    found = encode.fetch_url(BASE, fetch_result, TEXT2IMG, "5")
-
-    assert found.startswith("https://modelslab.com/")
-    assert encode.fetch_result_id(found) is not None or found.endswith(
-        "/fetch"
-    )
 
 
 # Specs as text, and back

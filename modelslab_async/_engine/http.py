@@ -282,6 +282,7 @@ class SessionPool:
             date=headers.get("Date"),
             rate_reset=headers.get("X-RateLimit-Reset"),
             rate_remaining=headers.get("X-RateLimit-Remaining"),
+            url=self.base_url,
         )
 
     @asynccontextmanager

@@ -17,8 +17,8 @@ import math
 import attrs
 
 from .._protocol.decode import decode
-from .._protocol.encode import (
-    encode_poll,
+from .._protocol.encode import encode_poll
+from .._protocol.job_ids import (
     fetch_result_id,
     fetch_url,
     other_family_url,

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import attrs
 
 from .._policy.tickets import Ticket
-from .._protocol.encode import clean_id
+from .._protocol.job_ids import clean_id
 from .._protocol.replies import Success
 from ..errors import ConfigurationError, JobUnfinishedError, ModelsLabError
 from ..events import Event

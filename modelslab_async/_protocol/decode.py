@@ -2,7 +2,8 @@
 What the service's answers say: a `Reply` becomes an `Answer`.
 
 Each part of an answer has a file of its own, whose docstring tells its
-oddities: `values`, `links`, `delays`, `refusals`, `json_text`.  Here:
+oddities: `values`, `links`, `inline`, `job_ids`, `delays`,
+`refusals`, `json_text`.  Here:
 
 * A no comes with HTTP 200 as often as with 4xx, so the body is read whatever
   the code is, and its status word wins.
@@ -14,8 +15,8 @@ oddities: `values`, `links`, `delays`, `refusals`, `json_text`.  Here:
   word; anything else is nobody's answer.
 * *message* is also spelt *messege*, and is a string, a dict of lists (Laravel)
   or absent; *error*, *errors*, *tip* and *tips* may stand in for it.
-* The id is an int, a string, null, `""` or missing; then *request_id*,
-  ``meta.id`` or the end of *fetch_result* say it.  Booleans are no ids.
+* Where there is no id, *request_id*, ``meta.id`` or the end of *fetch_result*
+  say it.
 * *seed* and *meta* are only in the answer to a submit, and *meta* is spelt in
   several ways; only ``meta.seed`` is the same in all.
 """
@@ -24,8 +25,8 @@ from __future__ import annotations
 
 from ..results import JSON
 from .delays import retry_after
-from .encode import clean_id, fetch_result_id
-from .json_text import compact_json, read_json
+from .job_ids import clean_id, fetch_result_id
+from .json_text import compact_json, read_answer
 from .links import read_expected_urls, read_images, read_url
 from .refusals import read_limit, read_topics
 from .replies import (
@@ -62,8 +63,8 @@ def decode(reply: Reply) -> Answer:
 
 
 def _answer(reply: Reply) -> Answer | None:
-    data = read_json(reply.body.decode("utf-8-sig"))
-    if not isinstance(data, dict):
+    data = read_answer(reply.body)
+    if data is None:
         return None
     word = data.get("status")
     word = word.strip().lower() if isinstance(word, str) else ""
@@ -93,10 +94,10 @@ def _success(reply: Reply, data: dict[str, JSON]) -> Success:
     meta = _meta(data)
     return Success(
         http=reply.status,
-        id=_job_id(data, meta),
-        images=read_images(data),
-        expected_urls=read_expected_urls(data, meta),
-        fetch_result=read_url(data.get("fetch_result")),
+        id=_job_id(data, meta, reply.url),
+        images=read_images(data, reply.url),
+        expected_urls=read_expected_urls(data, meta, reply.url),
+        fetch_result=read_url(data.get("fetch_result"), reply.url),
         seed=_seed(data, meta),
         generation_time=read_number(data.get("generationTime")),
         nsfw=_nsfw(data),
@@ -107,13 +108,13 @@ def _success(reply: Reply, data: dict[str, JSON]) -> Success:
 
 def _processing(reply: Reply, data: dict[str, JSON]) -> Processing:
     meta = _meta(data)
-    job_id = _job_id(data, meta)
+    job_id = _job_id(data, meta, reply.url)
     return Processing(
         http=reply.status,
         id=job_id,
         eta=read_seconds(data.get("eta")),
-        fetch_result=read_url(data.get("fetch_result")),
-        expected_urls=read_expected_urls(data, meta),
+        fetch_result=read_url(data.get("fetch_result"), reply.url),
+        expected_urls=read_expected_urls(data, meta, reply.url),
         seed=_seed(data, meta),
         message=_message(data) or None,
         meta_json=compact_json(meta),
@@ -125,7 +126,7 @@ def _processing(reply: Reply, data: dict[str, JSON]) -> Processing:
 def _refusal(reply: Reply, data: dict[str, JSON], word: str | None) -> Refusal:
     message, code = _message(data), _error_code(data)
     tips = " ".join(read_text(data.get(name)) for name in ("tip", "tips"))
-    job_id = _job_id(data, _meta(data))
+    job_id = _job_id(data, _meta(data), reply.url)
     return Refusal(
         http=reply.status,
         word=word,
@@ -144,12 +145,14 @@ def _meta(data: dict[str, JSON]) -> dict[str, JSON]:
     return meta if isinstance(meta, dict) else {}
 
 
-def _job_id(data: dict[str, JSON], meta: dict[str, JSON]) -> str | None:
+def _job_id(
+    data: dict[str, JSON], meta: dict[str, JSON], base: str
+) -> str | None:
     return (
         clean_id(data.get("id"))
         or clean_id(data.get("request_id"))
         or clean_id(meta.get("id"))
-        or fetch_result_id(read_url(data.get("fetch_result")))
+        or fetch_result_id(read_url(data.get("fetch_result"), base))
     )
 
 

@@ -18,8 +18,6 @@ What we send: specs and polls as requests.
 * The key is not here; `http` adds it as the bytes are written.
 * A poll carries *request_id* too: one body then suits both documented forms,
   ``/fetch/{id}`` and ``/fetch``.
-* *fetch_result* is followed only on the API's own origin, and only its path
-  is taken: the key goes nowhere else, however an URL is spelt.
 """
 
 from __future__ import annotations
@@ -29,7 +27,6 @@ import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 import cattrs
@@ -105,83 +102,6 @@ def encode_poll(url: str, job_id: str, *, base64: bool = False) -> Call:
     """
     cap_bytes = CAP_BASE64_BYTES if base64 else CAP_BYTES
     return Call(url, compact_json({"request_id": job_id}), cap_bytes)
-
-
-_FETCH_PATH = re.compile(
-    r"(?:/[A-Za-z0-9_-]+)*/fetch(?:/([A-Za-z0-9_-]{1,128}))?/?"
-)
-
-
-def fetch_url(
-    base_url: str, fetch_result: str | None, endpoint: Endpoint, job_id: str
-) -> str:
-    """
-    Where to ask for a job: where the service says, if that is its own place.
-    """
-    base = base_url.rstrip("/")
-    if fetch_result and (origin := _origin(fetch_result)) is not None:
-        path = urlsplit(fetch_result).path
-        if origin == _origin(base) and _FETCH_PATH.fullmatch(path):
-            parts = urlsplit(base)
-            return f"{parts.scheme}://{parts.netloc}{path}"
-    return f"{api_url(base, endpoint.fetch_path)}/{job_id}"
-
-
-def other_fetch_url(base_url: str, endpoint: Endpoint) -> str:
-    """
-    The other documented form, where only the body names the job.
-    """
-    return api_url(base_url, endpoint.fetch_path)
-
-
-def other_family_url(
-    base_url: str, endpoint: Endpoint, job_id: str
-) -> str | None:
-    """
-    Where a job that its own family does not know may be known, if anywhere.
-    """
-    path = endpoint.family.other_fetch_path
-    return None if path is None else f"{api_url(base_url, path)}/{job_id}"
-
-
-def fetch_result_id(fetch_result: str | None) -> str | None:
-    """
-    The job's id as the end of *fetch_result* tells it.
-    """
-    try:
-        path = urlsplit(fetch_result or "").path
-    except ValueError:
-        return None
-    found = _FETCH_PATH.fullmatch(path)
-    return found[1] if found else None
-
-
-def _origin(url: str) -> tuple[str, str, int] | None:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-    except (ValueError, KeyError):
-        return None
-    if not parts.hostname or "@" in parts.netloc:
-        return None
-    return parts.scheme, parts.hostname, port
-
-
-_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
-
-def clean_id(value: object) -> str | None:
-    """
-    An id as text: at most 128 of ``[A-Za-z0-9_-]``; None where it is none.
-    """
-    if isinstance(value, float) and value.is_integer() and value < 2**53:
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < 10**127 else ""
-    if not isinstance(value, str):
-        return None
-    value = value.strip()
-    return value if _ID.fullmatch(value) else None
 
 
 _converter = cattrs.Converter()

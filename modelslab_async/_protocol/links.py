@@ -4,6 +4,10 @@ Links and pictures in an answer, whatever holds them.
 * *output* is a list, a string, an object by number, `""`, null, or empty while
   *proxy_links* has the files.  *future_links* may name fewer than were asked
   for, and sometimes only ``meta.output`` has them.
+* A link may stand in an object, as its *url*.
+* A link stays as it came: signed ones are spelt as they were signed.  It may
+  hold spaces and letters beyond ASCII, and lack its scheme (``//host/x.png``,
+  ``host.example/x.png``) or its host (``/x.png``: the API's own).
 * *output* may hold the picture itself (see `inline`); a URL that ends in
   ``.base64`` stays one, as it leads to a text file.
 """
@@ -17,46 +21,82 @@ from .inline import decode_inline
 from .replies import CAP_BASE64_BYTES
 
 
-_LINK = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
+def read_url(value: object, base: str = "") -> str | None:
+    """
+    A link, as it came but for what it lacks; None where it is none.
+
+    Args:
+        value: What may be one.
+
+        base: The URL that it is relative to.
+    """
+    if not isinstance(value, str):
+        return None
+    link = value.strip(_AROUND).translate(_LINE_ENDS).replace("\\/", "/")
+    try:
+        link.encode()
+    except UnicodeEncodeError:
+        return None
+    if _CONTROLS.search(link):
+        return None
+    if _ABSOLUTE.match(link):
+        return link
+    if link.startswith("/") and "://" in base:
+        scheme, _, rest = base.partition("://")
+        if link.startswith("//"):
+            return f"{scheme}:{link}" if _HOST_PATH.match(link[2:]) else None
+        host, _, _ = rest.partition("/")
+        return f"{scheme}://{host}{link}" if len(link) > 1 else None
+    bare = _DOMAIN_PATH.match(link) and not _SPACE.search(link)
+    return f"https://{link}" if bare else None
+
+
+#: What may stand around a link, and inside of it: browsers leave it out, too.
+_AROUND, _LINE_ENDS = " \t\r\n\v\f\0\"'<>", {9: None, 10: None, 13: None}
+
+
+_ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]{0,30}://\S", re.IGNORECASE)
+
+
+_HOST_PATH = re.compile(r"[^\s/]{1,260}/\S")
+
+
+_DOMAIN_PATH = re.compile(
+    r"(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}/[^\s/]", re.IGNORECASE
+)
+
+
+_SPACE = re.compile(r"\s")
+
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
-def read_url(value: object) -> str | None:
-    """
-    A link; None where it is none.
-    """
-    if not isinstance(value, str):
-        return None
-    value = value.strip()
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return None
-    return value if _LINK.fullmatch(value) else None
-
-
-def read_urls(value: JSON) -> tuple[str, ...]:
+def read_urls(value: JSON, base: str = "") -> tuple[str, ...]:
     """
     Every link that *value* holds, each once.
     """
     if not value:
         return ()
-    found = (read_url(text) for text in _texts(value).values())
+    found = (read_url(text, base) for text in _texts(value).values())
     return tuple(dict.fromkeys(link for link in found if link is not None))
 
 
 def read_expected_urls(
-    data: dict[str, JSON], meta: dict[str, JSON]
+    data: dict[str, JSON], meta: dict[str, JSON], base: str = ""
 ) -> tuple[str, ...]:
     """
     Where the pictures of an unfinished job will lie.
     """
-    return read_urls(data.get("future_links")) or read_urls(meta.get("output"))
+    return read_urls(data.get("future_links"), base) or read_urls(
+        meta.get("output"), base
+    )
 
 
-def read_images(data: dict[str, JSON]) -> tuple[Image, ...]:
+def read_images(data: dict[str, JSON], base: str = "") -> tuple[Image, ...]:
     """
     The pictures of an answer, in the service's order.
     """
@@ -68,11 +108,12 @@ def read_images(data: dict[str, JSON]) -> tuple[Image, ...]:
             if text in seen:
                 continue
             seen.add(text)
-            link = read_url(text)
-            inline = None if link else _picture(text)
+            # Before other links: a JPEG's base64 is a path, "/9j/…".
+            inline = None if _ABSOLUTE.match(text) else _picture(text)
+            link = None if inline else read_url(text, base)
             if link is None and inline is None:
                 continue
-            proxy = read_url(proxies.get(place))
+            proxy = read_url(proxies.get(place), base)
             images.append(
                 Image(
                     index=len(images),
@@ -92,6 +133,8 @@ def _texts(value: JSON) -> dict[int, str]:
     """
     if isinstance(value, str):
         value = [value]
+    if isinstance(value, dict) and isinstance(value.get("url"), str):
+        value = [value]
     if isinstance(value, dict):
         numbered = sorted(
             value.items(),
@@ -104,11 +147,14 @@ def _texts(value: JSON) -> dict[int, str]:
         value = [text for _, text in numbered]
     if not isinstance(value, list):
         return {}
-    return {
-        place: text.strip()
-        for place, text in enumerate(value)
-        if isinstance(text, str) and text.strip()
-    }
+    texts = {place: _link_in(each) for place, each in enumerate(value)}
+    return {place: text for place, text in texts.items() if text}
+
+
+def _link_in(value: JSON) -> str:
+    if isinstance(value, dict):
+        value = value.get("url")
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _picture(text: str) -> bytes | None:

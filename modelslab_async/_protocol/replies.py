@@ -160,6 +160,8 @@ class Call:
 class Reply:
     """
     What came back, scrubbed of the key; headers as they were, or None.
+
+    *url* is where it came from: links may be relative to it.
     """
 
     status: int
@@ -168,6 +170,7 @@ class Reply:
     date: str | None = None
     rate_reset: str | None = None
     rate_remaining: str | None = None
+    url: str = attrs.field(default="", eq=False)
 
 
 @attrs.frozen

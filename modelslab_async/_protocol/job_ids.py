@@ -1,0 +1,123 @@
+"""
+A job's id, and where the job is asked for.
+
+* The id is an int, a string, a float that is whole, null, `""` or missing.
+  Booleans are no ids.
+* Most are digits, but some have other signs (``gen:12/3``, ``msg.01A``): what
+  can stand in a URL when quoted is kept as it came, up to 128 characters. `.`
+  and `..` between slashes cannot: they are taken for folders, quoted or not.
+* *fetch_result* is followed only on the API's own origin, and only its path
+  is taken: the key goes nowhere else, however a URL is spelt.
+* The id in *fetch_result* and the job's own may differ.
+"""
+
+from __future__ import annotations
+
+import re
+
+from urllib.parse import quote, unquote, urlsplit
+
+from ..specs import Endpoint
+from .encode import api_url
+
+
+_LONGEST = 128
+
+
+def clean_id(value: object) -> str | None:
+    """
+    An id as text; None where it is none.
+    """
+    if isinstance(value, float) and value.is_integer() and value < 2**53:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if abs(value) < 10**127 else ""
+    if not isinstance(value, str):
+        return None
+    value = value.strip()
+    good = 0 < len(value) <= _LONGEST and value.isprintable()
+    return None if not good or _FOLDERS & {*value.split("/")} else value
+
+
+_FOLDERS = frozenset({".", ".."})
+
+
+def fetch_url(
+    base_url: str, fetch_result: str | None, endpoint: Endpoint, job_id: str
+) -> str:
+    """
+    Where to ask for a job: where the service says, if that is its own place.
+    """
+    base = base_url.rstrip("/")
+    if fetch_result and (origin := _origin(fetch_result)) is not None:
+        path = urlsplit(fetch_result).path
+        if origin == _origin(base) and _is_fetch_path(path):
+            parts = urlsplit(base)
+            path = quote(_LONE_PERCENT.sub("%25", path), safe=_SAFE)
+            return f"{parts.scheme}://{parts.netloc}{path}"
+    return f"{api_url(base, endpoint.fetch_path)}/{quote(job_id, safe='')}"
+
+
+def other_fetch_url(base_url: str, endpoint: Endpoint) -> str:
+    """
+    The other documented form, where only the body names the job.
+    """
+    return api_url(base_url, endpoint.fetch_path)
+
+
+def other_family_url(
+    base_url: str, endpoint: Endpoint, job_id: str
+) -> str | None:
+    """
+    Where a job that its own family does not know may be known, if anywhere.
+    """
+    path = endpoint.family.other_fetch_path
+    if path is None:
+        return None
+    return f"{api_url(base_url, path)}/{quote(job_id, safe='')}"
+
+
+def fetch_result_id(fetch_result: str | None) -> str | None:
+    """
+    The job's id as the end of *fetch_result* tells it.
+    """
+    try:
+        path = urlsplit(fetch_result or "").path
+    except ValueError:
+        return None
+    found = _FETCH_PATH.fullmatch(path)
+    if found is None or not _is_fetch_path(path):
+        return None
+    return clean_id(unquote(found[1] or "").rstrip("/"))
+
+
+_FETCH_PATH = re.compile(r"(?:/[A-Za-z0-9_-]+)*?/fetch(?:/(.*))?")
+
+
+#: What may stand in a path as it is; `%` begins what is quoted already.
+_SAFE = "/%:@!$&'()*+,;=~"
+
+
+_LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
+def _is_fetch_path(path: str) -> bool:
+    """
+    Whether a path leads to a job, or to all, and stays there.
+    """
+    found = _FETCH_PATH.fullmatch(path)
+    if found is None:
+        return False
+    job_id = unquote(found[1] or "").rstrip("/")
+    return not job_id or clean_id(job_id) is not None
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    except (ValueError, KeyError):
+        return None
+    if not parts.hostname or "@" in parts.netloc:
+        return None
+    return parts.scheme, parts.hostname, port
