@@ -14,12 +14,12 @@ import email.utils
 from datetime import UTC
 
 from ..results import JSON
-from .refusals import whole_words
+from .refusals import WholeWords
 from .replies import Reply
 from .values import LONGEST, read_number, read_seconds
 
 
-_DURATION = (
+_DURATION = WholeWords(
     r"(?:in|after|for|wait) (an?|[0-9]{1,9}(?:\.[0-9]{1,9})?) ?"
     r"(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)"
 )
@@ -35,7 +35,7 @@ def retry_after(
     Seconds to wait, at most a day; None where nobody says.
     """
     seconds = read_seconds(data.get("retry_after"))
-    if seconds is None and (found := whole_words(_DURATION).search(words)):
+    if seconds is None and (found := _DURATION.search(words)):
         count = 1.0 if found[1][0] in "aA" else float(found[1])
         seconds = min(LONGEST, count * _UNITS[found[2][0].lower()])
     if seconds is None and reply.retry_after is not None:

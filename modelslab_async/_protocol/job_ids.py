@@ -85,13 +85,10 @@ def fetch_result_id(fetch_result: str | None) -> str | None:
         path = urlsplit(fetch_result or "").path
     except ValueError:
         return None
-    found = _FETCH_PATH.fullmatch(path)
-    if found is None or not _is_fetch_path(path):
-        return None
-    return clean_id(unquote(found[1] or "").rstrip("/"))
+    return clean_id(_path_id(path))
 
 
-_FETCH_PATH = re.compile(r"(?:/[A-Za-z0-9_-]+)*?/fetch(?:/(.*))?")
+_FOLDER = re.compile("[A-Za-z0-9_-]{1,128}")
 
 
 #: What may stand in a path as it is; `%` begins what is quoted already.
@@ -101,15 +98,25 @@ _SAFE = "/%:@!$&'()*+,;=~"
 _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
+def _path_id(path: str) -> str | None:
+    """
+    The end of a fetch path; None where it is no such path.
+    """
+    root, *folders = path.split("/")
+    if root or "fetch" not in folders:
+        return None
+    at = folders.index("fetch")
+    if not all(map(_FOLDER.fullmatch, folders[:at])):
+        return None
+    return unquote("/".join(folders[at + 1 :])).rstrip("/")
+
+
 def _is_fetch_path(path: str) -> bool:
     """
     Whether a path leads to a job, or to all, and stays there.
     """
-    found = _FETCH_PATH.fullmatch(path)
-    if found is None:
-        return False
-    job_id = unquote(found[1] or "").rstrip("/")
-    return not job_id or clean_id(job_id) is not None
+    job_id = _path_id(path)
+    return job_id == "" or clean_id(job_id) is not None
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:

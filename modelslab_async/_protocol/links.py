@@ -44,7 +44,9 @@ def read_url(value: object, base: str = "") -> str | None:
     if link.startswith("/") and "://" in base:
         scheme, _, rest = base.partition("://")
         if link.startswith("//"):
-            return f"{scheme}:{link}" if _HOST_PATH.match(link[2:]) else None
+            host, _, path = link[2:].partition("/")
+            known = host and path and not _SPACE.search(host)
+            return f"{scheme}:{link}" if known else None
         host, _, _ = rest.partition("/")
         return f"{scheme}://{host}{link}" if len(link) > 1 else None
     bare = _DOMAIN_PATH.match(link) and not _SPACE.search(link)
@@ -56,9 +58,6 @@ _AROUND, _LINE_ENDS = " \t\r\n\v\f\0\"'<>", {9: None, 10: None, 13: None}
 
 
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]{0,30}://\S", re.IGNORECASE)
-
-
-_HOST_PATH = re.compile(r"[^\s/]{1,260}/\S")
 
 
 _DOMAIN_PATH = re.compile(

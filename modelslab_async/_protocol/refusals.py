@@ -33,87 +33,92 @@ from ..results import JSON
 from .replies import Answer, Refusal, Topic, Unreadable
 
 
-@functools.cache
-def whole_words(pattern: str) -> re.Pattern[str]:
+class WholeWords:
     """
-    Whole words, in any case; compiled at first use, so that imports are quick.
+    A pattern of whole words, in any case.
+
+    Compiled at first use, so that imports are quick.
     """
-    return re.compile(
-        rf"(?<![a-z])(?:{pattern})(?![a-z])", re.IGNORECASE | re.MULTILINE
-    )
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    @functools.cached_property
+    def compiled(self) -> re.Pattern[str]:
+        return re.compile(
+            rf"(?<![a-z])(?:{self._pattern})(?![a-z])",
+            re.IGNORECASE | re.MULTILINE,
+        )
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """
+        Where they first stand in *text*.
+        """
+        return self.compiled.search(text)
+
+    def are(self, text: str) -> bool:
+        """
+        Whether *text* is nothing else.
+        """
+        return self.compiled.fullmatch(text) is not None
 
 
-_SAME_REQUEST = "same requests? multiple times|spam filter"
+_SAME_REQUEST = WholeWords("same requests? multiple times|spam filter")
 
 
-_QUEUE = (
-    "maximum [0-9]+ queued|queue (?:is |was )?(?:now )?full|rate[ _-]?limit"
-    "(?:ed|s|ing)?"
+_QUEUE = WholeWords(
+    "maximum [0-9]{1,9} queued|queue (?:is |was )?(?:now )?full"
+    "|rate[ _-]?limit(?:ed|s|ing)?"
 )
 
 
-_MOST_QUEUED = r"maximum ([0-9]{1,6}) queued"
+_MOST_QUEUED = WholeWords("maximum ([0-9]{1,6}) queued")
 
 
-_BAN = (
+_BAN = WholeWords(
     r"try(?: it)? again (?:in|after) "
-    r"(?:an?|[0-9]{1,9}(?:\.[0-9]{1,9})?) ?(?:s|m|h|d)[a-z]*"
+    r"(?:an?|[0-9]{1,9}(?:\.[0-9]{1,9})?) ?[smhd][a-z]{0,20}"
 )
 
 
-_LOADING = r"[\W_]*(?:failed[\W_]+)?try[\W_]+again[\W_]*"
+_LOADING = WholeWords(
+    r"[\W_]{0,9}(?:failed[\W_]{1,9})?try[\W_]{1,9}again[\W_]{0,9}"
+)
 
 
 #: The words of each topic, looked for in the message and in the code.
-_TOPICS: tuple[tuple[Topic, str], ...] = (
-    (Topic.SAME_REQUEST, _SAME_REQUEST),
-    (Topic.BAN, _BAN),
-    (
-        Topic.KEY,
-        (
-            r"(?:invalid|wrong|incorrect|missing|unknown|expired|revoked|no)"
-            r"(?: or [a-z]+)?[ _]api[ _-]?key"
-            r"|api[ _-]?key (?:is |was |has |been |field )*(?:required|invalid"
-            r"|missing|expired|revoked|wrong|incorrect"
-            r"|not (?:valid|found|active))"
-            r"|key field is required|^(?:unauthenticated|unauthorized)\.?$"
-        ),
+_TOPICS: Mapping[Topic, WholeWords] = {
+    Topic.SAME_REQUEST: _SAME_REQUEST,
+    Topic.BAN: _BAN,
+    Topic.KEY: WholeWords(
+        r"(?:invalid|wrong|incorrect|missing|unknown|expired|revoked|no)"
+        r"(?: or [a-z]{1,30})?[ _]api[ _-]?key"
+        r"|api[ _-]?key (?:is |was |has |been |field ){0,4}(?:required|invalid"
+        r"|missing|expired|revoked|wrong|incorrect|not (?:valid|found|active))"
+        r"|key field is required|^(?:unauthenticated|unauthorized)\.?$"
     ),
-    (
-        Topic.CREDIT,
-        (
-            r"(?:insufficient|enough|no|out of|add)"
-            r"[ _](?:more )?(?:credits?|balance|funds?)"
-        ),
+    Topic.CREDIT: WholeWords(
+        r"(?:insufficient|enough|no|out of|add)"
+        r"[ _](?:more )?(?:credits?|balance|funds?)"
     ),
-    (
-        Topic.PLAN,
-        (
-            r"(?:monthly|weekly|daily|plan|subscription|usage) limit|quota"
-            r"|no[ _](?:active )?subscription"
-            r"|subscription (?:is |has |was )*(?:expired|inactive|ended)"
-        ),
+    Topic.PLAN: WholeWords(
+        r"(?:monthly|weekly|daily|plan|subscription|usage) limit|quota"
+        r"|no[ _](?:active )?subscription"
+        r"|subscription (?:is |has |was ){0,3}(?:expired|inactive|ended)"
     ),
-    (
-        Topic.MODEL,
-        (
-            r"model(?:[ _]id)?[ _](?:\S+ )?(?:is |was )?"
-            r"(?:not[ _]found|does not exist|doesn't exist)"
-            r"|(?:unknown|invalid|no such) model"
-        ),
+    Topic.MODEL: WholeWords(
+        r"model(?:[ _]id)?[ _](?:\S{1,100} )?(?:is |was )?"
+        r"(?:not[ _]found|does not exist|doesn't exist)"
+        r"|(?:unknown|invalid|no such) model"
     ),
-    (
-        Topic.NOT_FOUND,
-        r"(?:request|job|task)(?: id)? (?:was )?not found",
+    Topic.NOT_FOUND: WholeWords(
+        r"(?:request|job|task)(?: id)? (?:was )?not found"
     ),
-    (
-        Topic.TRANSIENT,
-        (
-            r"rate(?:[ _-]?limit(?:ed|s|ing)?)?|queued?|servers?"
-            r"|(?:[a-z]+_)?unavailable|try again|too many"
-        ),
+    Topic.TRANSIENT: WholeWords(
+        r"rate(?:[ _-]?limit(?:ed|s|ing)?)?|queued?|servers?"
+        r"|(?:[a-z]{1,30}_)?unavailable|try again|too many"
     ),
-)
+}
 
 
 def read_topics(
@@ -123,14 +128,12 @@ def read_topics(
     What a refusal is about.
     """
     text = message if code is None else f"{message}\n{code}"
-    topics = {
-        topic for topic, words in _TOPICS if whole_words(words).search(text)
-    }
-    if whole_words(_SAME_REQUEST).search(tips):
+    topics = {topic for topic, words in _TOPICS.items() if words.search(text)}
+    if _SAME_REQUEST.search(tips):
         topics.add(Topic.SAME_REQUEST)
-    if Topic.SAME_REQUEST not in topics and whole_words(_QUEUE).search(text):
+    if Topic.SAME_REQUEST not in topics and _QUEUE.search(text):
         topics.add(Topic.QUEUE)
-    if job_id is None and whole_words(_LOADING).fullmatch(message):
+    if job_id is None and _LOADING.are(message):
         topics.add(Topic.LOADING)
     return frozenset(topics)
 
@@ -139,15 +142,15 @@ def read_limit(message: str) -> int | None:
     """
     The N of "Maximum N queued".
     """
-    found = whole_words(_MOST_QUEUED).search(message)
+    found = _MOST_QUEUED.search(message)
     return max(1, int(found[1])) if found else None
 
 
 # A refusal as an error.
 
 
-_PERMISSION = (
-    r"requires? (?:an? )?(?:[a-z]+ )?subscription|premium subscription"
+_PERMISSION = WholeWords(
+    r"requires? (?:an? )?(?:[a-z]{1,30} )?subscription|premium subscription"
     r"|forbidden|permission"
 )
 
@@ -192,7 +195,7 @@ def _as_error(refusal: Refusal) -> ApiError:
         return ServerError(*facts)
     if Topic.MODEL in topics:
         return ModelNotFoundError(*facts)
-    if http == 403 or whole_words(_PERMISSION).search(text):
+    if http == 403 or _PERMISSION.search(text):
         return PermissionDeniedError(*facts)
     if http == 408 or (http < 400 and Topic.TRANSIENT in topics):
         return ServerError(*facts)
