@@ -20,16 +20,19 @@ import attrs
 import pytest
 
 from modelslab_async import PollSchedule, TextToImage
-from modelslab_async._engine import poller as poller_room
+from modelslab_async._engine import poll_loop
 from modelslab_async._engine.http import SessionPool
 from modelslab_async._engine.job import Job, Watch
 from modelslab_async._engine.pacer import Pacer
-from modelslab_async._engine.poll_loop import POLLS
 from modelslab_async._engine.poller import Poller
 from modelslab_async._engine.runtime import Runtime
 from modelslab_async._engine.slot_queue import SlotQueue
 from modelslab_async._policy.breakers import AccountBreaker
-from modelslab_async._policy.polling import Pace, TokenBucket
+from modelslab_async._policy.polling import (
+    Pace,
+    TokenBucket,
+    polls_at_once,
+)
 from modelslab_async._policy.retry import RetryBudget
 from modelslab_async._policy.slots import Slots
 from modelslab_async._policy.timeouts import Timeouts
@@ -99,6 +102,8 @@ class Network:
         hang: Jobs whose next poll is never answered.
 
         done: Jobs that have ended.
+
+        silent: Whether no poll is answered whole.
     """
 
     exchange: float = 0.02
@@ -106,6 +111,7 @@ class Network:
     asked: list[tuple[float, str]] = attrs.field(factory=list)
     hang: set[str] = attrs.field(factory=set)
     done: set[str] = attrs.field(factory=set)
+    silent: bool = False
     now: int = 0
     most: int = 0
 
@@ -122,6 +128,8 @@ class Network:
             await asyncio.sleep(self.exchange)
         finally:
             self.now -= 1
+        if self.silent:
+            return Cut("reset")
         return DONE if job_id in self.done else RUNNING
 
     def count(self, since: float, until: float) -> int:
@@ -231,6 +239,51 @@ def test_a_stalled_loop_does_not_ask_for_all_at_once() -> None:
     assert 90 <= network.count(now, now + 5) <= 111
 
 
+def test_no_account_is_slowed_by_the_budget() -> None:
+    """
+    300 jobs that are due each half second are asked for so often, at 0.1 s an
+    answer; a budget that was set would leave each of them 15 s.
+    """
+
+    async def main() -> tuple[Network, float]:
+        network = Network(exchange=0.1)
+        poller = poller_of(network, PollSchedule.fixed(0.5))
+        accepted(poller, 300)
+        await asyncio.sleep(5)
+        now = poller.runtime.now()
+        await asyncio.sleep(6)
+        await closed(poller)
+        return network, now
+
+    network, now = run(main())
+
+    # Each 0.5 s and the answer's 0.1 s.
+    assert network.count(now, now + 6) == pytest.approx(3000, rel=0.02)
+
+
+def test_a_crowd_without_slots_is_asked_for_slowly() -> None:
+    """
+    What was taken up by id holds no slot until a poll says that it runs: 20
+    polls a second, as ever.
+    """
+
+    async def main() -> tuple[Network, float]:
+        network = Network(exchange=0.1, silent=True)
+        poller = poller_of(network, PollSchedule())
+        for receipt in told(300):
+            watch = Watch(receipt)
+            watch.job = Job(watch, poller.take_up)
+            poller.take_up(watch)
+        now = poller.runtime.now()
+        await asyncio.sleep(5)
+        await closed(poller)
+        return network, now
+
+    network, now = run(main())
+
+    assert 95 <= network.count(now, now + 5) <= 111
+
+
 def test_polls_at_once_are_bounded_without_a_budget() -> None:
     """
     However many are due, no more polls are under way than the pool carries.
@@ -239,14 +292,14 @@ def test_polls_at_once_are_bounded_without_a_budget() -> None:
     async def main() -> Network:
         network = Network()
         poller = poller_of(network, PollSchedule(budget=float("inf")))
-        accepted(poller, 100)
+        accepted(poller, 1000)
         await asyncio.sleep(10)
         await closed(poller)
         return network
 
     network = run(main())
 
-    assert network.most == POLLS
+    assert network.most == polls_at_once(1000) == 100
 
 
 def test_a_poll_that_hangs_is_ended_and_asked_again() -> None:
@@ -298,7 +351,7 @@ def test_a_bug_does_not_end_the_loop(
     """
 
     async def main() -> Job:
-        monkeypatch.setattr(poller_room, "TokenBucket", Stumbles)
+        monkeypatch.setattr(poll_loop, "TokenBucket", Stumbles)
         poller = poller_of(Network(done={"1000"}), PollSchedule())
         (job,) = accepted(poller, 1)
         with pytest.raises(JobUnfinishedError):
@@ -351,8 +404,8 @@ def test_ten_thousand_jobs_keep_one_timer() -> None:
 
     tasks, timers = run(main())
 
-    assert tasks <= POLLS + 2
-    assert timers <= 2 * POLLS + 2
+    assert tasks <= 100 + 2
+    assert timers <= 2 * 100 + 2
 
 
 def test_a_job_in_flight_is_small() -> None:

@@ -16,7 +16,7 @@ from contextvars import Context, copy_context
 
 import attrs
 
-from .._policy.polling import TokenBucket
+from .._policy.polling import PollSchedule, TokenBucket, polls_at_once
 from .._protocol.replies import CallResult, Unsent
 from ..errors import ConfigurationError
 from .job import Watch
@@ -24,10 +24,6 @@ from .runtime import Runtime
 
 
 _log = logging.getLogger("modelslab_async")
-
-
-#: How many questions may be out at once.
-POLLS = 16
 
 
 @attrs.define(eq=False, repr=False)
@@ -38,21 +34,24 @@ class PollLoop:
     What changes: when each job is due, and which are being asked for.
 
     Attributes:
+        schedule: How many questions may go a second.
+
+        slots: How many slots are in use now.
+
         ask: Asks for a job, once.
 
         hear: Is given what was heard, None where asking died of a bug.
 
         stumbled: Is called after a bug in the loop itself.
-
-        rest: Seconds until the loop goes on then.
     """
 
     runtime: Runtime
-    bucket: TokenBucket
+    schedule: PollSchedule
+    slots: Callable[[], int]
     ask: Callable[[Watch], Awaitable[CallResult]]
     hear: Callable[[Watch, CallResult | None], None]
     stumbled: Callable[[], None]
-    rest: float
+    _bucket: TokenBucket = attrs.field(init=False)
     _heap: list[tuple[float, int, Watch]] = attrs.field(
         factory=list, init=False
     )
@@ -62,8 +61,16 @@ class PollLoop:
     )
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
     _closed: bool = attrs.field(default=False, init=False)
+    #: Some were due, and found no room.
+    _crowded: bool = attrs.field(default=False, init=False)
     #: Polls are nobody's: not in the context of whoever came last.
     _context: Context = attrs.field(factory=copy_context, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._bucket = TokenBucket(self._rate(0))
+
+    def _rate(self, slots: int) -> float:
+        return self.schedule.rate(slots) * self.runtime.timeouts.speed
 
     def plan(self, watch: Watch, due: float) -> None:
         """
@@ -120,7 +127,7 @@ class PollLoop:
                 exc_info=True,
             )
             self.stumbled()
-            due = now + self.rest
+            due = now + self.schedule.shortest
         if due is not None:
             self._wake(due)
 
@@ -132,6 +139,8 @@ class PollLoop:
         if self._asking:
             started, _ = next(iter(self._asking.values()))
             swept = started + self.runtime.timeouts.poll
+        slots, self._crowded = self.slots(), False
+        self._bucket.rate = self._rate(slots)
         while self._heap:
             due, _, watch = self._heap[0]
             if due != watch.inquiry.due or watch.inquiry.under_way:
@@ -139,12 +148,13 @@ class PollLoop:
                 continue
             if due > now:
                 return due if swept is None else min(due, swept)
-            if len(self._asking) >= POLLS:
+            if len(self._asking) >= polls_at_once(slots):
+                self._crowded = True
                 return swept
-            pause = self.bucket.ready_in(now)
+            pause = self._bucket.ready_in(now)
             if pause > 0:
                 return now + pause
-            self.bucket.take(now)
+            self._bucket.take(now)
             heapq.heappop(self._heap)
             watch.inquiry.under_way = True
             self._asking[watch] = (
@@ -193,6 +203,5 @@ class PollLoop:
             return
         if not well:
             self.hear(watch, None)
-        if len(self._asking) == POLLS - 1:
-            # Others may have been due, and found no room.
+        if self._crowded:
             self._wake(self.runtime.now())

@@ -13,15 +13,10 @@ from contextvars import copy_context
 
 import attrs
 
-from .._policy.polling import TokenBucket
 from .._policy.retry import RetryBudget
 from .._policy.tickets import Ticket
-from .._protocol.replies import (
-    CallResult,
-)
-from ..errors import (
-    ModelsLabError,
-)
+from .._protocol.replies import CallResult
+from ..errors import ModelsLabError
 from ..events import JobAccepted, JobFinished
 from ..results import Generation, JobState, Receipt
 from .hearing import Hearing
@@ -35,10 +30,6 @@ from .watches import Watches
 
 
 _log = logging.getLogger("modelslab_async")
-
-
-#: How often a success without a picture is asked again, and an unknown id.
-_EMPTY, _LOST = 3, 3
 
 
 @attrs.define(eq=False, repr=False)
@@ -60,17 +51,16 @@ class Poller:
     _watched: Watches = attrs.field(factory=Watches, init=False)
 
     def __attrs_post_init__(self) -> None:
-        schedule, runtime = self.pacer.pace.schedule, self.runtime
         self._loop = PollLoop(
-            runtime,
-            TokenBucket(schedule.budget * runtime.timeouts.speed),
+            self.runtime,
+            self.pacer.pace.schedule,
+            lambda: self.queue.slots.held,
             self._ask,
             self._hear,
             self._stumbled,
-            schedule.shortest,
         )
         self._hearing = Hearing(
-            runtime,
+            self.runtime,
             self.queue,
             self.budget,
             self.pacer,

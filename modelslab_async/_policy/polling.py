@@ -75,7 +75,9 @@ class PollSchedule:
         longest: Seconds, the most between two polls of a job, unless the
             budget is exhausted.
 
-        budget: Polls a second, of all jobs of a client together; may be inf.
+        budget:
+            Polls a second, of all jobs of a client together; may be inf.
+            None: as many as the slots in use need, at least 20.
 
     Raises:
         ConfigurationError: An option that cannot be.
@@ -86,7 +88,7 @@ class PollSchedule:
     cost: float = 0.045
     shortest: float = 0.5
     longest: float = 20.0
-    budget: float = 20.0
+    budget: float | None = None
 
     def __attrs_post_init__(self) -> None:
         if not 0 < self.cost < math.inf:
@@ -98,7 +100,7 @@ class PollSchedule:
                 "polls need 0 < shortest <= longest, both finite, not "
                 f"{self.shortest!r} and {self.longest!r}"
             )
-        if not self.budget > 0:
+        if self.budget is not None and not self.budget > 0:
             raise ConfigurationError(
                 f"the budget of polls is above 0, not {self.budget!r}"
             )
@@ -112,6 +114,34 @@ class PollSchedule:
             ConfigurationError: *seconds* is not finite and above 0.
         """
         return cls(shortest=seconds, longest=seconds)
+
+    def rate(self, slots: int) -> float:
+        """
+        Polls a second that may go while so many slots are in use.
+
+        No job is asked for more often than each *shortest*, so that nobody
+        waits for want of polls: what the budget stops is a crowd of jobs that
+        hold no slot, as those that were taken up by their ids.
+        """
+        if self.budget is not None:
+            return self.budget
+        return max(_LEAST_RATE, slots / self.shortest)
+
+
+#: Polls a second; the service asks for no more than 30 a minute of its slowest
+#: calls, and says nothing of fetching.
+_LEAST_RATE = 20.0
+
+
+#: Polls under way at once: 16 answers of 0.1 s make 160 a second.
+_LEAST_AT_ONCE, _MOST_AT_ONCE = 16, 100
+
+
+def polls_at_once(slots: int) -> int:
+    """
+    How many polls may be under way while so many slots are in use.
+    """
+    return min(max(_LEAST_AT_ONCE, slots), _MOST_AT_ONCE)
 
 
 @attrs.define(eq=False)
@@ -216,7 +246,9 @@ def _known(eta: float | None) -> float | None:
 @attrs.define(eq=False)
 class TokenBucket:
     """
-    The budget of polls: a bucket of tokens, filled at a constant rate.
+    The budget of polls: a bucket of tokens, filled at a rate.
+
+    What changes: the rate, and when the bucket will be full.
 
     Args:
         rate: Polls a second; may be inf.
