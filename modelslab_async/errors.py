@@ -239,11 +239,14 @@ class OutcomeUnknownError(ModelsLabError):
             was cancelled), `killed` (our process ended).
 
         reason: What happened.
+
+        raw: The whole answer without the key, where one could be read.
     """
 
     track_id: str | None
     phase: Phase
     reason: str = ""
+    raw: JSON = attrs.field(default=None, repr=False)
 
     def __str__(self) -> str:
         return (
@@ -275,6 +278,8 @@ class GenerationFailedError(JobError):
 
     Attributes:
         message: The service's words.
+
+        raw: The last answer, without the key.
     """
 
     message: str = ""

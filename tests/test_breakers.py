@@ -109,6 +109,34 @@ def test_it_opens_after_enough_in_a_row(trouble: Trouble, most: int) -> None:
     assert failing(trouble, most).is_open
 
 
+def test_what_opened_it_is_no_item_s_own_any_more() -> None:
+    """
+    While it is open, who meets the same is asked for again; what is another
+    trouble is that item's.
+    """
+    breaker = failing(Trouble.REFUSED, 20)
+
+    same = breaker.failed(Trouble.REFUSED, DOWN, 100, slots=5, words="no")
+    other = breaker.failed(Trouble.REFUSED, DOWN, 100, slots=5, words="bad")
+
+    assert (same, other) == (True, False)
+    assert breaker.is_open
+
+
+def test_before_it_opens_each_item_fails_for_itself() -> None:
+    """
+    The twentieth is the last that fails.
+    """
+    breaker = OutageBreaker(Timeouts())
+
+    outage = [
+        breaker.failed(Trouble.REFUSED, DOWN, now, slots=5, words="no")
+        for now in range(22)
+    ]
+
+    assert outage == [False] * 20 + [True] * 2
+
+
 def test_other_words_begin_a_new_row() -> None:
     """
     20 different refusals are 20 bad prompts, not an outage.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -24,12 +24,14 @@ from modelslab_async._batch.outcome import Outcome
 from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.rows import written
 from modelslab_async.errors import (
+    ApiError,
     AuthenticationError,
     GenerationFailedError,
     JobUnfinishedError,
     JournalError,
     ModelsLabError,
     OutcomeUnknownError,
+    ProtocolError,
     ServerError,
     TransportError,
 )
@@ -45,6 +47,7 @@ from modelslab_async.simulator import (
     Fault,
     KeyState,
     Latency,
+    Reply,
     Simulator,
 )
 
@@ -639,6 +642,57 @@ async def test_an_outage_that_ends_fails_nothing(
     assert batch.stopped is None
     assert errors(outcomes) == [OK] * 200
     assert len(simulator.books.accepted) == 200
+
+
+def _portal(number: int) -> Reply:
+    return Reply(302, headers={"Location": f"https://wifi.example/{number}"})
+
+
+def _page(number: int) -> Reply:
+    return Reply(403, f"<html>Access denied. Ray {number}</html>")
+
+
+def _words(number: int) -> Reply:
+    return Reply(200, {"status": "error", "message": "Under maintenance"})
+
+
+@pytest.mark.parametrize("answer", [_portal, _page, _words])
+async def test_equal_refusals_burn_no_batch(
+    simulator: Simulator, tmp_path: Path, answer: Callable[[int], Reply]
+) -> None:
+    """
+    Behind a portal, a firewall or a service that says the same to all, no
+    more than 20 items fail: the batch asks ever less, and stops with that
+    error.
+    """
+    for number in range(1000):
+        simulator.next("submit", answer(number))
+
+    batch, outcomes = await run_of_200(simulator, tmp_path, breaker=0.3)
+    asked_for = len(simulator.books.entries)
+    last = await after_the_outage(simulator, tmp_path)
+
+    assert isinstance(batch.stopped, ProtocolError | ApiError)
+    assert asked_for <= 20 + 2 * SLOTS + 30
+    assert len(outcomes) <= 20 + 2 * SLOTS
+    assert errors(last).count(OK) >= 180
+    assert simulator.books.alike == {}
+
+
+async def test_a_portal_that_opens_fails_no_more(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    An item that met the outage as a probe is asked for again.
+    """
+    for number in range(26):
+        simulator.next("submit", _portal(number))
+
+    batch, outcomes = await run_of_200(simulator, tmp_path)
+
+    assert batch.stopped is None
+    assert errors(outcomes).count(ProtocolError) == 20
+    assert errors(outcomes).count(OK) == 180
 
 
 async def test_a_key_that_is_refused(

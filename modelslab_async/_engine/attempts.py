@@ -90,16 +90,10 @@ class Attempts:
             case SubmitVerdict.BAN, Refusal() | Unreadable():
                 return self._ban(heard, now)
             case SubmitVerdict.LOADING, Refusal():
-                return self._loading(heard)
+                return self._loading(heard, now)
             case SubmitVerdict.UNAVAILABLE, _:
                 return self._unavailable(heard, now)
-            case SubmitVerdict.REDIRECT, _:
-                raise ProtocolError(
-                    "the service sent us elsewhere, which an API call does "
-                    "not follow",
-                    _excerpt(heard),
-                )
-        raise self._final(heard, now)
+        return self._refused(self._final(row, heard), heard, now)
 
     def no_verdict(self, heard: CallResult) -> OutcomeUnknownError:
         """
@@ -108,7 +102,10 @@ class Attempts:
         phase: Phase = "verdict"
         if isinstance(heard, Cut):
             phase = "reading" if heard.begun else "waiting"
-        error = OutcomeUnknownError(self.track_id, phase, _excerpt(heard))
+        raw = None
+        if isinstance(heard, Success | Processing | Refusal):
+            raw = json.loads(heard.raw_json)
+        error = OutcomeUnknownError(self.track_id, phase, _excerpt(heard), raw)
         if isinstance(heard, Cut):
             error.__cause__ = TransportError(heard.reason, sent=True)
         else:
@@ -133,7 +130,7 @@ class Attempts:
         error = TransportError(heard.reason, sent=False)
         self.unsent += 1
         if heard.hopeless:
-            raise error
+            return self._refused(error, heard, now)
         if self.breaker is not None:
             self._trouble(Trouble.UNREACHED, error, now)
             return backoff(self.unsent, self.timeouts, random.random())
@@ -145,10 +142,13 @@ class Attempts:
         return pause
 
     def _same_request(self, heard: Refusal) -> float:
+        pause = heard.retry_after or self.timeouts.same_request
         self.same += 1
-        if self.breaker is None and self.same > 1:
+        if self.breaker is not None:
+            return min(pause, self.timeouts.ban_batch)
+        if self.same > 1 or pause > self.timeouts.ban_call:
             raise refusal_error(heard)
-        return heard.retry_after or self.timeouts.same_request
+        return pause
 
     def _ban(self, heard: Refusal | Unreadable, now: float) -> float:
         pause = heard.retry_after or self.timeouts.ban
@@ -161,11 +161,13 @@ class Attempts:
             self.breaker.hold_until(now + pause)
         return pause
 
-    def _loading(self, heard: Refusal) -> float:
-        if self.loading >= len(self.timeouts.model_loading):
-            raise ServerError(heard.http, heard.message, heard.code)
+    def _loading(self, heard: Refusal, now: float) -> float:
+        pauses = self.timeouts.model_loading
+        if self.loading >= len(pauses):
+            error = ServerError(heard.http, heard.message, heard.code)
+            return self._refused(error, heard, now)
         self.loading += 1
-        return self.timeouts.model_loading[self.loading - 1]
+        return pauses[self.loading - 1]
 
     def _unavailable(self, heard: CallResult, now: float) -> float:
         error = ServerError(_http(heard), _excerpt(heard))
@@ -180,24 +182,40 @@ class Attempts:
         answer = heard.retry_after if isinstance(heard, Refusal) else None
         return max(pause, min(answer or 0.0, self.timeouts.ban_call))
 
-    def _final(self, heard: CallResult, now: float) -> ModelsLabError:
+    def _final(self, row: SubmitVerdict, heard: CallResult) -> ModelsLabError:
         """
         The error of a request that is refused for what it is.
         """
-        error: ModelsLabError
+        if row is SubmitVerdict.REDIRECT:
+            return ProtocolError(
+                "the service sent us elsewhere, which an API call does not "
+                "follow",
+                _excerpt(heard),
+            )
         if isinstance(heard, Refusal) and heard.word == "failed" and heard.id:
-            error = GenerationFailedError(
+            return GenerationFailedError(
                 heard.id,
                 self.track_id,
                 heard.message,
                 json.loads(heard.raw_json),
             )
-        elif isinstance(heard, Refusal | Unreadable):
-            error = refusal_error(heard)
-        else:
-            error = InvalidRequestError(_http(heard), _excerpt(heard))
-        self._trouble(Trouble.REFUSED, error, now, str(error))
-        return error
+        if isinstance(heard, Refusal | Unreadable):
+            return refusal_error(heard)
+        return InvalidRequestError(_http(heard), _excerpt(heard))
+
+    def _refused(
+        self, error: ModelsLabError, heard: CallResult, now: float
+    ) -> float:
+        """
+        Seconds until the next try of a batch that all are refused alike.
+
+        Raises:
+            ModelsLabError: That *error*, where it is this request's own.
+        """
+        words = _alike(heard)
+        if not self._trouble(Trouble.REFUSED, error, now, words):
+            raise error
+        return self.timeouts.outage_probe_first
 
     def _trouble(
         self,
@@ -205,11 +223,21 @@ class Attempts:
         error: ModelsLabError,
         now: float,
         words: str = "",
-    ) -> None:
-        if self.breaker is not None:
-            self.breaker.failed(
-                trouble, error, now, slots=self.slots, words=words
-            )
+    ) -> bool:
+        breaker = self.breaker
+        return breaker is not None and breaker.failed(
+            trouble, error, now, slots=self.slots, words=words
+        )
+
+
+def _alike(heard: CallResult) -> str:
+    """
+    What equal refusals have in common: a page that is not the service's tells
+    the time, or a number of its own.
+    """
+    if isinstance(heard, Unreadable):
+        return f"HTTP {heard.http}"
+    return _excerpt(heard)
 
 
 def _http(heard: CallResult) -> int:

@@ -276,6 +276,8 @@ class Sender:
             if row is SubmitVerdict.REFUSED:
                 await one.record.failed(final)
             raise
+        if row is SubmitVerdict.REFUSED:
+            await one.record.planned()
         if self.runtime.observers:
             one.watch.tell(
                 CallRetried(one.track_id, row.name, attempts.unsent, pause)

@@ -89,7 +89,8 @@ class OutageBreaker:
 
     It takes as many unknown outcomes in a row as there are slots, 20 equal
     refusals in a row, or 20 items in a row that could not be sent or met 503.
-    Open, it lets one item at a time through.
+    Open, it lets one item at a time through, and an item that meets the same
+    trouble then is asked for again: no more of them fail.
 
     What changes: the trouble that is repeated and how often it was, since
     when it is open, and when the next probe may go.
@@ -126,25 +127,30 @@ class OutageBreaker:
         *,
         slots: int,
         words: str = "",
-    ) -> None:
+    ) -> bool:
         """
         An item met *trouble*; *words* tell one refusal from another.
+
+        Returns:
+            Whether it is an outage's, and not the item's own.
         """
-        self.error = error
+        same = (trouble, words) == self._trouble
         if self.is_open:
             longest = self.timeouts.outage_probe_longest
             first = self.timeouts.outage_probe_first
             pause = first * 2.0 ** min(self._probes, 30)
             self._next_probe = now + min(longest, pause)
             self._probes += 1
-            return
-        same = (trouble, words) == self._trouble
+            self.error = error if same else self.error
+            return same
+        self.error = error
         self._trouble = (trouble, words)
         self._repeated = self._repeated + 1 if same else 1
         most = slots if trouble is Trouble.UNKNOWN else self.most
         if self._repeated >= most:
             self._opened_at, self._probes = now, 1
             self._next_probe = now + self.timeouts.outage_probe_first
+        return False
 
     def hold_until(self, time: float) -> None:
         """
