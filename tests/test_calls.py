@@ -245,7 +245,9 @@ async def test_a_job_nobody_knows_is_lost(lab: ModelsLab) -> None:
     assert job.state is JobState.LOST
 
 
-@pytest.mark.parametrize("text", ["", "a/b", "ml1.nonsense", "x" * 129, True])
+@pytest.mark.parametrize(
+    "text", ["", "a\nb", "a/../b", "ml1.nonsense", "x" * 129, True]
+)
 async def test_what_is_no_job_is_refused(lab: ModelsLab, text: str) -> None:
     """
     Neither an id nor a handle: told at once, without a request.

@@ -141,7 +141,7 @@ class Played:
 
 @asynccontextmanager
 async def played(
-    case: Case, slots: int | None = None
+    case: Case, slots: int | None = None, waits: Timeouts = WAITS
 ) -> AsyncIterator[tuple[Simulator, ModelsLab, list[Event]]]:
     """
     A service that gives the answers of *case*, and its client.
@@ -160,7 +160,7 @@ async def played(
         ModelsLab(
             KEY,
             base_url=service.url,
-            timeouts=SILENT if faults & SLOW else WAITS,
+            timeouts=SILENT if faults & SLOW else waits,
             slots=slots,
             retry=case.policy,
             # Every job is over when it is first asked for.
@@ -326,6 +326,14 @@ SUBMITS = [
         2,
         RateLimitedError,
         batch=(4, None),
+    ),
+    Case(
+        ROW.SAME_REQUEST,
+        "for a day",
+        (no("Rate limit exceeded", tips=TIPS, retry_after=86400),),
+        1,
+        RateLimitedError,
+        batch=(2, None),
     ),
     Case(
         ROW.UNKNOWN,
@@ -496,6 +504,13 @@ SUBMITS = [
         (no("later", 503, retry_after=0.04),),
         2,
         pauses=(0.04 * SPEED,),
+    ),
+    Case(
+        ROW.UNAVAILABLE,
+        "503 JSON, retry_after a day",
+        (no("later", 503, retry_after=86400),),
+        2,
+        pauses=(120.0,),
     ),
     *(
         Case(ROW.UNAVAILABLE, f"{http} HTML", (Reply(http, HTML),), 2)
@@ -692,6 +707,15 @@ POLLS = [
             ("credit", no("Insufficient credits"), PaymentRequiredError),
         )
     ),
+    # Another job's answer.
+    *(
+        Case(SEEN.OTHER_JOB, what, times(2, answer), 3)
+        for what, answer in (
+            ("another's pictures", Edit({"id": 99})),
+            ("another's end", Reply(200, {"status": "failed", "id": 99})),
+            ("another runs", Reply(200, {"status": "processing", "id": "99"})),
+        )
+    ),
     # The service gave up on it.
     Case(
         SEEN.FAILED,
@@ -733,6 +757,7 @@ POLLS = [
             ("429 HTML", Reply(429, HTML)),
             ("Rate limit exceeded, at 429", no("Rate limit exceeded", 429)),
             ("error of the server", no("Server is busy")),
+            ("same request", no("same request multiple times")),
             ("key, at 500", no("Invalid Api Key", 500)),
             ("failed, at 500", Reply(500, {"status": "failed"})),
             ("an unknown word", Edit({"status": "queued", "output": []})),
@@ -1019,7 +1044,8 @@ async def test_there_is_one_probe() -> None:
     """
     case = Case(ROW.ACCOUNT, "401, and one who waits", (), 1)
     filtered = no("Rate limit exceeded", retry_after=0.1, tips=TIPS)
-    async with played(case) as (service, lab, _):
+    patient = attrs.evolve(WAITS, ban_call=1.0)
+    async with played(case, waits=patient) as (service, lab, _):
         service.next("submit", filtered, prompt="dog")
         dog = TextToImage("a dog", model_id="flux")
         timeouts = asyncio.create_task(lab.generate(dog))
@@ -1102,7 +1128,8 @@ async def test_a_request_that_waits_holds_no_slot() -> None:
     """
     answer = no("Rate limit exceeded", retry_after=0.2, tips=TIPS)
     case = Case(ROW.SAME_REQUEST, "one of two", (), 2)
-    async with played(case) as (service, lab, _):
+    patient = attrs.evolve(WAITS, ban_call=1.0)
+    async with played(case, waits=patient) as (service, lab, _):
         service.next("submit", answer, prompt="cat")
         service.change(slots=1)
         timeouts = asyncio.create_task(by_call(lab))

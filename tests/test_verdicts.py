@@ -4,6 +4,7 @@ What each answer means, row by row.
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from hypothesis import given
@@ -111,7 +112,14 @@ POLLS = [
     (Success(200, "1", ()), PollVerdict.EMPTY),
     (no(200, Topic.NOT_FOUND, word="failed"), PollVerdict.NOT_FOUND),
     (no(404, Topic.NOT_FOUND, word=None), PollVerdict.NOT_FOUND),
+    (Success(200, "2", PICTURE), PollVerdict.OTHER_JOB),
+    (Success(200, "2", ()), PollVerdict.OTHER_JOB),
+    (Processing(200, "2"), PollVerdict.OTHER_JOB),
+    (attrs.evolve(no(200), id="2"), PollVerdict.OTHER_JOB),
+    (attrs.evolve(no(200), id="7"), PollVerdict.FAILED),
+    (attrs.evolve(no(401), id="2"), PollVerdict.ACCOUNT),
     (no(401), PollVerdict.ACCOUNT),
+    (no(200, Topic.SAME_REQUEST), PollVerdict.AGAIN),
     (no(200, Topic.KEY), PollVerdict.ACCOUNT),
     (no(500, Topic.KEY), PollVerdict.AGAIN),
     (Unreadable(402, "<html>"), PollVerdict.ACCOUNT),
@@ -136,7 +144,7 @@ def test_each_answer_to_a_poll_has_its_row(
     """
     The table for polls reads as design says, in its order.
     """
-    assert judge_poll(answer) is row
+    assert judge_poll(answer, {"1", "7"}) is row
 
 
 def test_every_row_of_the_polls_is_met() -> None:
@@ -163,3 +171,10 @@ def test_the_tables_are_total(
 
     assert rows[0] in SubmitVerdict
     assert rows[1] in PollVerdict
+
+
+def test_any_answer_will_do_for_a_job_without_a_name() -> None:
+    """
+    Where no id is known, none is another's.
+    """
+    assert judge_poll(Success(200, "2", PICTURE)) is PollVerdict.DONE

@@ -212,7 +212,7 @@ class Attempts:
         Raises:
             ModelsLabError: That *error*, where it is this request's own.
         """
-        words = _alike(heard)
+        words = _in_common(heard)
         if not self._trouble(Trouble.REFUSED, error, now, words):
             raise error
         return self.timeouts.outage_probe_first
@@ -230,7 +230,7 @@ class Attempts:
         )
 
 
-def _alike(heard: CallResult) -> str:
+def _in_common(heard: CallResult) -> str:
     """
     What equal refusals have in common: a page that is not the service's tells
     the time, or a number of its own.

@@ -69,7 +69,7 @@ class Hearing:
             self._again(watch, None)
             return
         now = self.runtime.now()
-        row = judge_poll(heard)
+        row = judge_poll(heard, watch.names())
         if self.runtime.observers:
             receipt, polls = watch.receipt, watch.inquiry.polls
             watch.tell(
@@ -144,7 +144,7 @@ class Hearing:
             self._finish(watch, answer)
         else:
             words = "the service says that it is done, and gives no picture"
-            self._failed(watch, words, b"null")
+            self._failed(watch, words, answer.raw_json)
 
     def _failed(self, watch: Watch, words: str, raw_json: bytes) -> None:
         receipt, raw = watch.receipt, json.loads(raw_json)

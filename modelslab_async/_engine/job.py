@@ -20,7 +20,7 @@ from typing import TypeAlias
 import attrs
 
 from .._policy.tickets import Ticket
-from .._protocol.job_ids import clean_id
+from .._protocol.job_ids import clean_id, fetch_result_id
 from .._protocol.replies import Success
 from ..errors import ConfigurationError, JobUnfinishedError, ModelsLabError
 from ..events import Event
@@ -98,6 +98,15 @@ class Watch:
         """
         self._news = self._news or Waiters()
         return self._news
+
+    def names(self) -> frozenset[str]:
+        """
+        The ids that an answer of its own may name.
+        """
+        receipt = self.receipt
+        linked = fetch_result_id(receipt.fetch_result)
+        names = {receipt.id, receipt.track_id, linked}
+        return frozenset(name for name in names if name is not None)
 
     @property
     def ended(self) -> bool:
@@ -380,10 +389,11 @@ def receipt_by_name(text: str | int, endpoint: Endpoint) -> Receipt:
     if isinstance(text, str) and text.startswith(_HANDLE):
         return _unpacked(text)
     job_id = clean_id(text)
-    if job_id is None:
+    # The service's own may have spaces; a person's are a slip.
+    if job_id is None or any(map(str.isspace, job_id)):
         raise ConfigurationError(
             f"not a job's id: {str(text)[:40]!r}; "
-            "an id has up to 128 letters, digits, - and _"
+            "an id has up to 128 characters, and no space"
         )
     return Receipt(job_id, endpoint.name)
 

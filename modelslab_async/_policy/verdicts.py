@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import enum
 
+from collections.abc import Collection
+
 from .._protocol.replies import (
     CallResult,
     Cut,
@@ -90,14 +92,12 @@ def judge_submit(result: CallResult) -> SubmitVerdict:
     return SubmitVerdict.UNKNOWN
 
 
-_LATER = frozenset({408, 425, 429})
-
-
 class PollVerdict(enum.Enum):
     """
     The rows of the table for polls, in the order of their tests.
     """
 
+    OTHER_JOB = enum.auto()
     DONE = enum.auto()
     EMPTY = enum.auto()
     NOT_FOUND = enum.auto()
@@ -106,31 +106,54 @@ class PollVerdict(enum.Enum):
     AGAIN = enum.auto()
 
 
-def judge_poll(result: CallResult) -> PollVerdict:
+def judge_poll(result: CallResult, names: Collection[str] = ()) -> PollVerdict:
     """
     Which row of the table an answer to a poll is.
+
+    Args:
+        result: What came of the poll.
+
+        names: The ids that the job has; an answer that names another is not
+            this job's. Empty: any will do.
     """
     match result:
+        case Refusal() if _refuses_account(result):
+            return PollVerdict.ACCOUNT
+        case (
+            Success(id=str(name))
+            | Processing(id=str(name))
+            | Refusal(id=str(name))
+        ) if names and name not in names:
+            return PollVerdict.OTHER_JOB
         case Success(images=images):
             return PollVerdict.DONE if images else PollVerdict.EMPTY
-        case Refusal(http=http, topics=topics, word=word):
-            if Topic.NOT_FOUND in topics:
-                return PollVerdict.NOT_FOUND
-            if http in {401, 402} or (http < 500 and topics & _ACCOUNT):
-                return PollVerdict.ACCOUNT
-            if http < 500 and (
-                word == "failed"
-                or (
-                    word == "error"
-                    and Topic.TRANSIENT not in topics
-                    # Codes that say "later", whatever the words: a paid job
-                    # is not failed by being asked for too often.
-                    and http not in _LATER
-                )
-            ):
-                return PollVerdict.FAILED
-            return PollVerdict.AGAIN
+        case Refusal(topics=topics) if Topic.NOT_FOUND in topics:
+            return PollVerdict.NOT_FOUND
+        case Refusal() if _fails_job(result):
+            return PollVerdict.FAILED
         case Unreadable(http=401 | 402):
             return PollVerdict.ACCOUNT
         case _:
             return PollVerdict.AGAIN
+
+
+def _refuses_account(refusal: Refusal) -> bool:
+    http, topics = refusal.http, refusal.topics
+    if Topic.NOT_FOUND in topics:
+        return False
+    return http in {401, 402} or (http < 500 and bool(topics & _ACCOUNT))
+
+
+#: Topics, and codes whatever the words, that say "later": a paid job is not
+#: failed by being asked for too often.
+_LATER_TOPICS = frozenset({Topic.TRANSIENT, Topic.SAME_REQUEST})
+
+
+_LATER_CODES = frozenset({408, 425, 429})
+
+
+def _fails_job(refusal: Refusal) -> bool:
+    if refusal.http >= 500:
+        return False
+    later = refusal.http in _LATER_CODES or refusal.topics & _LATER_TOPICS
+    return refusal.word == "failed" or (refusal.word == "error" and not later)
