@@ -18,7 +18,7 @@ import pytest
 import modelslab_async
 
 from modelslab_async import specs
-from modelslab_async._protocol import decode, encode, rows
+from modelslab_async._protocol import decode, encode, job_ids, rows
 from modelslab_async._protocol.replies import Processing, Reply, Success
 from modelslab_async.errors import SpecError, SpecWarning
 
@@ -342,7 +342,7 @@ def test_sample_on_the_wire(
     assert type(spec) is kind
     assert call.url == f"{API}/{path}"
     assert json.loads(call.body) == body | {"track_id": "7"}
-    assert encode.fetch_url(BASE, None, kind.endpoint, "5") == (
+    assert job_ids.fetch_url(BASE, None, kind.endpoint, "5") == (
         f"{API}/{fetch}/5"
     )
 
@@ -487,7 +487,7 @@ def test_other_family(name: str, path: str | None) -> None:
     """
     endpoint = kind_of(name).endpoint
 
-    url = encode.other_family_url(BASE, endpoint, "5")
+    url = job_ids.other_family_url(BASE, endpoint, "5")
 
     assert url == (path and f"{API}/{path}/5")
 
