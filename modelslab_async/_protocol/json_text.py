@@ -43,7 +43,7 @@ def read_answer(body: bytes) -> dict[str, JSON] | None:
     Raises:
         RecursionError: It is nested too deeply.
     """
-    text, whole = _read_text(body)
+    text, whole = _characters(body)
     try:
         data = read_json(text.strip(_AROUND))
     except ValueError:
@@ -68,7 +68,7 @@ def compact_json(data: dict[str, Any]) -> bytes:
 _AROUND = " \t\r\n\v\f\0\ufeff"
 
 
-def _read_text(body: bytes) -> tuple[str, bool]:
+def _characters(body: bytes) -> tuple[str, bool]:
     """
     A body as text, and whether each of its bytes was understood.
     """
