@@ -602,6 +602,28 @@ async def test_gateways_that_say_no_to_all(
     assert len(simulator.books.accepted) == 200 - burnt
 
 
+async def test_a_captive_portal_burns_little(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    A portal that sends each request elsewhere is no verdict on 3,000 items:
+    twenty are burnt, and then one for each probe.
+    """
+    simulator.next("submit", Fault.REDIRECT, times=100_000)
+    wanted = (spec(number) for number in range(3000))
+    timeouts = attrs.evolve(Timeouts().faster(SPEED), outage=0.3)
+
+    async with (
+        ModelsLab("a-key", base_url=simulator.url, timeouts=timeouts) as lab,
+        lab.batch(wanted, journal=tmp_path / "links.sqlite") as batch,
+    ):
+        outcomes = [outcome async for outcome in batch]
+
+    assert isinstance(batch.stopped, ProtocolError)
+    assert len(outcomes) <= 20 + SLOTS + 10
+    assert len(simulator.books.entries) <= 20 + SLOTS + 10
+
+
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, None])
 async def test_an_outage_burns_nothing(
     simulator: Simulator, tmp_path: Path, fault: Fault | None
