@@ -61,9 +61,12 @@ class ModelsLab(Calls):
         observers: Functions that are told what happens; see `events`.
 
         trusted_hosts: Hosts (``host`` or ``host:port``) that pictures may be
-            loaded from over http, or at addresses that are not global.
+            loaded from over http, or at addresses that are not global; also
+            networks (``198.18.0.0/15``) that names may lead to, for machines
+            whose DNS gives such addresses.
 
-        proxy: URL of an http proxy.
+        proxy: URL of an http proxy.  Default: ``MODELSLAB_PROXY``; an empty
+            text is none, whatever that says.
 
         ssl: An `ssl.SSLContext` for the service's certificates.
 
@@ -100,12 +103,14 @@ class ModelsLab(Calls):
         # The frame of an error that follows must not have it.
         del api_key
         url = base_url or os.environ.get("MODELSLAB_BASE_URL") or BASE_URL
+        if proxy is None:
+            proxy = os.environ.get("MODELSLAB_PROXY")
         network = NetworkOptions(
             max_downloads=max_downloads,
             trusted_hosts=(trusted_hosts,)
             if isinstance(trusted_hosts, str)
             else tuple(trusted_hosts),
-            proxy=proxy,
+            proxy=proxy or None,
             ssl=ssl or True,
             trace_configs=tuple(trace_configs),
         )

@@ -93,9 +93,7 @@ class Options:
             yield f"slots: a whole number from 1, or None, not {self.slots!r}"
         if not _above_zero(self.job_timeout):
             yield f"job_timeout: seconds above 0, not {self.job_timeout!r}"
-        most = self.network.max_downloads
-        if not _whole(most):
-            yield f"max_downloads: a whole number from 1, not {most!r}"
+        yield from self.network.faults()
         for name, value, kind, example in (
             ("polling", self.polling, PollSchedule, ", as .fixed(2) gives,"),
             ("retry", self.retry, RetryPolicy, ""),
@@ -250,12 +248,7 @@ def build(options: Options, take_up: TakeUp) -> Rooms:
     timeouts = options.timeouts
     runtime = Runtime(timeouts, Observers(list(options.observers)))
     budget = RetryBudget(options.retry.budget)
-    pool = SessionPool(
-        key=options.key,
-        base_url=options.base_url,
-        timeouts=timeouts,
-        options=options.network,
-    )
+    pool = SessionPool(runtime, options.key, options.base_url, options.network)
     slots = Slots(
         slots=options.slots,
         ageing=timeouts.queue_ageing,

@@ -124,3 +124,32 @@ def database(postgres: Server) -> str:
     The DSN of an empty database.
     """
     return new_database(postgres)
+
+
+def _named(host: str) -> str:
+    """
+    The worst that a resolver can make of a host: an address of this machine,
+    or of its network.
+    """
+    if host == "fake.example":
+        return "198.18.0.7"
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host.rstrip(".")))
+    except OSError:
+        return "127.0.0.1"
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Every name leads where it should not, and so does every odd notation.
+    """
+
+    def getaddrinfo(host: str, port: int, *_: object, **__: object) -> Any:
+        if host == "six.example":
+            six = ("::1", port, 0, 0)
+            return [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", six)]
+        four = (_named(host), port)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", four)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)

@@ -24,10 +24,11 @@ import pytest
 from modelslab_async import ModelsLab, RetryPolicy, TextToImage
 from modelslab_async._engine.api_key import ApiKey
 from modelslab_async._engine.http import SessionPool
+from modelslab_async._engine.runtime import Runtime
 from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.replies import Call, Cut
 from modelslab_async.errors import ModelsLabError
-from modelslab_async.events import Event
+from modelslab_async.events import Event, Observers
 from modelslab_async.results import Generation
 from modelslab_async.simulator import Edit, Fault, Reply, Settings, Simulator
 
@@ -334,7 +335,8 @@ async def test_a_submit_that_is_itself_cancelled(service: Simulator) -> None:
     The frames from our submit down through aiohttp, on their way out.
     """
     service.next("submit", Fault.SILENCE)
-    pool = SessionPool(ApiKey(secret()), service.url, Timeouts())
+    runtime = Runtime(Timeouts(), Observers([]))
+    pool = SessionPool(runtime, ApiKey(secret()), service.url)
     pool.open()
     call = Call(f"{service.url}/images/text2img", b'{"prompt":"a cat"}')
     task = asyncio.create_task(pool.submit(call))
@@ -365,7 +367,8 @@ async def test_a_request_that_cannot_be_written() -> None:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1024)
     port = server.sockets[0].getsockname()[1]
-    pool = SessionPool(ApiKey(secret()), f"http://127.0.0.1:{port}", WAITS)
+    runtime = Runtime(WAITS, Observers([]))
+    pool = SessionPool(runtime, ApiKey(secret()), f"http://127.0.0.1:{port}")
     pool.open()
     call = Call(f"http://127.0.0.1:{port}/", b'{"p":"%b"}' % bytes(2**24))
     task = asyncio.create_task(pool.submit(call))

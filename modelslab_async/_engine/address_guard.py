@@ -11,10 +11,9 @@ from __future__ import annotations
 import ipaddress
 import socket
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import TypeAlias
 
 import aiohttp
 import attrs
@@ -22,9 +21,7 @@ import attrs
 from yarl import URL
 
 from ..errors import UnsafeUrlError
-
-
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+from .trusted_hosts import NOBODY, Address, TrustedHosts, plain_host
 
 
 #: Of IPv6, all that is global but NAT64 (RFC 6052), which holds an IPv4.
@@ -32,6 +29,13 @@ _UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+#: What resolvers of VPNs and proxies make up, name by name.
+_FAKED = (
+    ipaddress.IPv4Network("198.18.0.0/15"),
+    ipaddress.IPv6Network("fc00::/18"),
+)
 
 
 @attrs.define(eq=False)
@@ -43,7 +47,8 @@ class Admission:
     """
 
     anywhere: bool
-    blocked: str | None = None
+    trusted: TrustedHosts = NOBODY
+    blocked: Address | None = None
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
@@ -55,6 +60,24 @@ class Admission:
             yield
         finally:
             _admission.reset(token)
+
+    def refused(self, url: URL) -> UnsafeUrlError | None:
+        """
+        Why *url* was not connected to, and what would allow it.
+        """
+        if self.blocked is None:
+            return None
+        host = plain_host(url.raw_host or "")
+        if _literal(host) is not None:
+            return UnsafeUrlError(_not_global(host))
+        network = next(
+            (one for one in _FAKED if self.blocked in one), self.blocked
+        )
+        return UnsafeUrlError(
+            f"{host} is at {self.blocked}, which is not a global address; "
+            f"to trust it, add {host!r} to trusted_hosts, or {str(network)!r} "
+            "where this machine's DNS gives such addresses to all names"
+        )
 
 
 _admission: ContextVar[Admission] = ContextVar("_admission")
@@ -68,13 +91,13 @@ class AddressGuard:
     Attributes:
         origin: The API's own, which may be anywhere.
 
-        trusted_hosts: Others that may be, as ``host`` or ``host:port``.
+        trusted: Others that may be.
 
         proxied: A proxy resolves names: only literals can be checked here.
     """
 
     origin: URL
-    trusted_hosts: Sequence[str] = ()
+    trusted: TrustedHosts = NOBODY
     proxied: bool = False
 
     def admit(self, url: URL) -> Admission:
@@ -84,17 +107,23 @@ class AddressGuard:
         Raises:
             UnsafeUrlError: No picture may lie there.
         """
-        ours = url.origin() == self.origin or any(
-            host in (url.host, f"{url.host}:{url.port}")
-            for host in self.trusted_hosts
-        )
+        ours = url.origin() == self.origin or self.trusted.has(url)
+        host = plain_host(url.raw_host or "")
         if url.scheme == "http" and not ours:
             raise UnsafeUrlError(
-                f"{url.host} over http; add it to trusted_hosts to allow it"
+                f"{host} over http; add {host!r} to trusted_hosts to allow it"
             )
-        if not ours and self.proxied:
-            _check_literal(url)
-        return Admission(anywhere=ours or self.proxied)
+        if ours:
+            return Admission(anywhere=True)
+        address = _literal(host)
+        named_here = host == "localhost" or host.endswith(".localhost")
+        if (self.proxied and named_here) or not (
+            address is None or _global(address)
+        ):
+            raise UnsafeUrlError(_not_global(host))
+        # A network is for names.
+        trusted = self.trusted if address is None else NOBODY
+        return Admission(anywhere=self.proxied, trusted=trusted)
 
     def vouch(self, url: URL) -> None:
         """
@@ -122,18 +151,18 @@ def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
     admission = _admission.get(None)
     if admission is not None and not admission.anywhere:
         found = ipaddress.ip_address(str(address[0]).partition("%")[0])
-        if not _global(found):
-            admission.blocked = str(address[0])
+        if not (_global(found) or admission.trusted.covers(found)):
+            admission.blocked = found
             msg = f"{address[0]} is not a global address"
             raise _BlockedError(msg)
     return socket.socket(family, kind, proto)
 
 
-def _check_literal(url: URL) -> None:
-    host = (url.host or "").rstrip(".")
-    address = _literal(host)
-    if host == "localhost" or not (address is None or _global(address)):
-        raise UnsafeUrlError(f"{url.host} is not a global address")
+def _not_global(host: str) -> str:
+    return (
+        f"{host} is not a global address; "
+        f"to trust it, add {host!r} to trusted_hosts"
+    )
 
 
 def _literal(host: str) -> Address | None:

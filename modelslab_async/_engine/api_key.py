@@ -4,9 +4,12 @@ The account's key, silent about itself.
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from urllib.parse import unquote_to_bytes
 
 from ..errors import ConfigurationError
 
@@ -63,17 +66,18 @@ class ApiKey:
         *body* without the key, which some answers repeat.
         """
         plain = self.reveal()
-        quoted = json.dumps(plain).encode()
-        body = body.replace(quoted, b'"***"')
+        body = body.replace(json.dumps(plain).encode(), b'"***"')
         # A short key is a word that may stand anywhere.
-        if len(plain) >= 8:
-            bare = quoted[1:-1]
-            for form in (
-                plain.encode(errors="replace"),
-                bare,
-                bare.replace(b"/", b"\\/"),
-            ):
-                body = body.replace(form, b"***")
+        if len(plain) < 8:
+            return body
+        for form in _spellings(plain):
+            body = body.replace(form, b"***")
+        # Escapes within the key are rare, and slow to look for.
+        if b"\\u" in body or (
+            b"%" in body
+            and plain.encode(errors="replace") in unquote_to_bytes(body)
+        ):
+            body = _escaped(plain).sub(b"***", body)
         return body
 
     def same(self, other: ApiKey | None) -> bool:
@@ -81,3 +85,45 @@ class ApiKey:
         Whether both are the same key now.
         """
         return other is not None and self.reveal() == other.reveal()
+
+
+def _spellings(plain: str) -> Iterator[bytes]:
+    """
+    The key as it is, with JSON's escaped slashes, and within base64.
+    """
+    data = plain.encode(errors="replace")
+    yield data
+    bare = json.dumps(plain).encode()[1:-1]
+    if bare != data:
+        yield bare
+    if b"/" in data:
+        yield bare.replace(b"/", b"\\/")
+    for before in range(3):
+        # What stands before it shifts it; bits that it shares with its
+        # neighbours are left out.
+        text = base64.b64encode(bytes(before) + data)
+        within = text[(0, 2, 3)[before] : (len(data) + before) * 8 // 6]
+        yield within
+        if b"+" in within or b"/" in within:
+            yield within.replace(b"+", b"-").replace(b"/", b"_")
+            yield within.replace(b"/", b"\\/")
+
+
+def _escaped(plain: str) -> re.Pattern[bytes]:
+    """
+    The key with any of its signs as escapes of JSON or of URLs.
+    """
+    signs = []
+    for sign in plain:
+        data = sign.encode(errors="replace")
+        units = memoryview(sign.encode("utf-16", "surrogatepass")[2:])
+        ways = [
+            b"".join(b"%%%02x" % byte for byte in data),
+            b"".join(b"\\\\u%04x" % unit for unit in units.cast("H")),
+            re.escape(b"\\" + data if sign in '"\\/' else data),
+        ]
+        if sign == "/":
+            ways.append(b"/")
+        # Atomic: whichever fits first, so that nothing is tried twice.
+        signs.append(b"(?>" + b"|".join(ways) + b")")
+    return re.compile(b"".join(signs), re.IGNORECASE)

@@ -18,15 +18,18 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import weakref
 
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
     Callable,
+    Iterator,
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext
 from socket import socket
 from ssl import SSLContext
 from typing import TypeAlias
@@ -38,14 +41,17 @@ import attrs
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from .._policy.timeouts import Timeouts
 from .._protocol.replies import Call, Cut, FileReply, Reply, Unsent
 from .._version import __version__
-from ..errors import TransportError, UnsafeUrlError
+from ..errors import ClientClosedError, TransportError, UnsafeUrlError
+from .abandoned import drop, forget
 from .address_guard import AddressGuard, guarded_socket
 from .api_key import ApiKey
 from .keyed_body import KeyedBody
-from .links import read_link
+from .links import origin_of, read_link
+from .resolver import Resolver
+from .runtime import Runtime
+from .trusted_hosts import TrustedHosts
 
 
 #: Said again, so that no other room imports aiohttp.
@@ -56,8 +62,16 @@ TraceConfig: TypeAlias = aiohttp.TraceConfig
 _KEEP_SUBMIT = 4.0
 
 
-#: More than any plan has slots.
-_SUBMITS = 256
+#: How often a request moves on from a connection that the server had closed.
+_MOVES = 3
+
+
+#: A head may be this long: some gateways add tens of kilobytes, and for a
+#: reply that cannot be read somebody may have paid.
+_LONGEST_LINE_BYTES = 2**18
+
+
+_MOST_FIELDS = 1024
 
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -88,6 +102,22 @@ class NetworkOptions:
     ssl: SSLContext | bool = True
     trace_configs: Sequence[TraceConfig] = ()
 
+    def faults(self) -> Iterator[str]:
+        """
+        What of it cannot be.
+        """
+        most: object = self.max_downloads
+        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+            yield f"max_downloads: a whole number from 1, not {most!r}"
+        _, strangers = TrustedHosts.of(self.trusted_hosts)
+        yield from (f"trusted_hosts: {stranger}" for stranger in strangers)
+        # Not shown: it may hold a password.
+        proxy: object = self.proxy
+        if proxy is not None and not (
+            isinstance(proxy, str) and origin_of(proxy)
+        ):
+            yield "proxy: an http proxy's URL, as http://localhost:3128"
+
 
 @attrs.define(eq=False)
 class SessionPool:
@@ -97,9 +127,9 @@ class SessionPool:
     What changes: the sessions, opened on the running loop by `open`.
     """
 
+    runtime: Runtime
     key: ApiKey
     base_url: str
-    timeouts: Timeouts
     options: NetworkOptions = NetworkOptions()
     _sessions: list[aiohttp.ClientSession] = attrs.field(
         factory=list, init=False, repr=False
@@ -107,8 +137,10 @@ class SessionPool:
     _submit: aiohttp.ClientSession = attrs.field(init=False, repr=False)
     _poll: aiohttp.ClientSession = attrs.field(init=False, repr=False)
     _files: aiohttp.ClientSession = attrs.field(init=False, repr=False)
-    _submits: asyncio.Semaphore = attrs.field(init=False, repr=False)
     _downloads: asyncio.Semaphore = attrs.field(init=False, repr=False)
+    _reading: set[aiohttp.ClientResponse] = attrs.field(
+        factory=set, init=False, repr=False
+    )
     _guard: AddressGuard = attrs.field(init=False, repr=False)
 
     def open(self) -> None:
@@ -117,11 +149,11 @@ class SessionPool:
         """
         self._guard = AddressGuard(
             URL(self.base_url).origin(),
-            self.options.trusted_hosts,
+            TrustedHosts.of(self.options.trusted_hosts)[0],
             proxied=self.options.proxy is not None,
         )
-        resolver = aiohttp.ThreadedResolver()
-        timeouts = self.timeouts
+        resolver = Resolver(self.runtime)
+        timeouts = self.runtime.timeouts
         self._submit = self._session(
             resolver,
             _API_HEADERS,
@@ -137,7 +169,7 @@ class SessionPool:
             silence=timeouts.file_read,
             socket_factory=guarded_socket,
         )
-        self._submits = asyncio.Semaphore(_SUBMITS)
+        _open_here.add(self)
         self._downloads = asyncio.Semaphore(self.options.max_downloads)
 
     def _session(
@@ -159,12 +191,15 @@ class SessionPool:
                 socket_factory=socket_factory,
             ),
             headers={**headers, "User-Agent": _USER_AGENT},
+            max_line_size=_LONGEST_LINE_BYTES,
+            max_field_size=_LONGEST_LINE_BYTES,
+            max_headers=_MOST_FIELDS,
             cookie_jar=aiohttp.DummyCookieJar(),
             # No *total*: after a stalled loop it throws away an answer that
             # has already come (measured, 15 of 15).
             timeout=aiohttp.ClientTimeout(
                 total=None,
-                sock_connect=self.timeouts.connect,
+                sock_connect=self.runtime.timeouts.connect,
                 sock_read=silence,
             ),
             trace_configs=list(self.options.trace_configs),
@@ -174,8 +209,11 @@ class SessionPool:
 
     async def aclose(self) -> None:
         """
-        Close the sessions.
+        Close the sessions, and end the downloads that go on.
         """
+        for response in tuple(self._reading):
+            # aiohttp would leave its reader waiting.
+            response.content.set_exception(ClientClosedError())
         while self._sessions:
             await self._sessions.pop().close()
 
@@ -188,16 +226,27 @@ class SessionPool:
             connector = session.connector
             session.detach()
             if connector is not None:
-                _drop(connector)
+                drop(connector)
+
+    def leave(self) -> None:
+        """
+        Forget the sessions, which are another process's.
+        """
+        while self._sessions:
+            session = self._sessions.pop()
+            connector = session.connector
+            session.detach()
+            if connector is not None:
+                forget(connector)
 
     async def submit(self, call: Call) -> Reply | Unsent | Cut:
         """
         Send a request that costs money, once.
         """
-        async with self._submits:
-            return await self._exchange(
-                self._submit, call, limit=self.timeouts.submit
-            )
+        # No bound here: those who ask hold slots, which are fewer.
+        return await self._exchange(
+            self._submit, call, limit=self.runtime.timeouts.submit
+        )
 
     async def poll(self, call: Call) -> Reply | Unsent | Cut:
         """
@@ -231,7 +280,25 @@ class SessionPool:
     ) -> Reply | Unsent | Cut:
         # One look: a key that rotates must not change while it is written.
         key = self.key.snapshot()
-        body = KeyedBody(call.body, key)
+        heard: Reply | Unsent | Cut = Unsent("no connection")
+        for _ in range(_MOVES):
+            body = KeyedBody(call.body, key)
+            heard = await self._attempt(session, call, body, key, limit)
+            if not body.refused:
+                break
+            # Two turns of the loop, in which it sees what else was closed.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return heard
+
+    async def _attempt(
+        self,
+        session: aiohttp.ClientSession,
+        call: Call,
+        body: KeyedBody,
+        key: ApiKey,
+        limit: float | None,
+    ) -> Reply | Unsent | Cut:
         begun = False
         reached = anyio.fail_after(limit) if limit else nullcontext()
         try:
@@ -294,40 +361,56 @@ class SessionPool:
             UnsafeUrlError: It leads where no picture can be.
 
             TransportError: It was not reached.
+
+            ClientClosedError: The client was closed.
         """
         async with self._downloads:
-            target = read_link(url)
-            for _ in range(_MOST_REDIRECTS + 1):
-                response = await self._get(target)
-                try:
-                    link = response.headers.get("Location")
-                    if response.status in _REDIRECTS and link:
-                        target = read_link(link, base=target)
-                        continue
-                    yield FileReply(
-                        response.status,
-                        _seconds(response.headers.get("Retry-After")),
-                        _chunks(response),
-                    )
-                    return
-                finally:
-                    response.close()
-            raise UnsafeUrlError(f"too many redirects from {url!r}")
+            response = await self._found(read_link(url))
+            self._reading.add(response)
+            try:
+                yield FileReply(
+                    response.status,
+                    _seconds(response.headers.get("Retry-After")),
+                    _chunks(response),
+                )
+            finally:
+                self._reading.discard(response)
+                response.close()
+
+    async def _found(self, url: URL) -> aiohttp.ClientResponse:
+        """
+        What answers where all redirects lead.
+        """
+        target = url
+        for _ in range(_MOST_REDIRECTS + 1):
+            response = await self._get(target)
+            link = response.headers.get("Location")
+            if response.status not in _REDIRECTS or not link:
+                return response
+            response.close()
+            target = read_link(link, base=target)
+        raise UnsafeUrlError(f"too many redirects from {str(url)!r}")
 
     async def _get(self, url: URL) -> aiohttp.ClientResponse:
         admission = self._guard.admit(url)
+        # In all, however slowly its head comes: that costs nobody a picture.
+        limit = self.runtime.timeouts.connect + self.runtime.timeouts.file_read
+        invalid = False
         try:
-            with admission.in_force():
+            with admission.in_force(), anyio.fail_after(limit):
                 return await self._files.get(
-                    url, allow_redirects=False, proxy=self.options.proxy
+                    url,
+                    allow_redirects=False,
+                    proxy=self.options.proxy,
                 )
-        except (aiohttp.ClientError, OSError) as exc:
+        except (aiohttp.InvalidURL, ValueError) as exc:
+            reason, invalid = _words(exc), True
+        except Exception as exc:  # noqa: BLE001 - of a link that others made
             reason = _words(exc)
-            invalid = isinstance(exc, aiohttp.InvalidURL)
-        if admission.blocked is not None:
-            raise UnsafeUrlError(
-                f"{url.host} is at {admission.blocked}, which is not global"
-            )
+        if self._files.closed:
+            raise ClientClosedError
+        if (unsafe := admission.refused(url)) is not None:
+            raise unsafe
         if invalid:
             raise UnsafeUrlError(f"no address of a picture: {str(url)!r}")
         raise TransportError(reason, sent=False)
@@ -344,6 +427,18 @@ async def _chunks(
         reason = _words(exc)
     if reason is not None:
         raise TransportError(reason, sent=True)
+
+
+_open_here: weakref.WeakSet[SessionPool] = weakref.WeakSet()
+
+
+def _leave_all() -> None:
+    for pool in tuple(_open_here):
+        pool.leave()
+
+
+# At once, before anything there is closed or collected.
+os.register_at_fork(after_in_child=_leave_all)
 
 
 def _seconds(header: str | None) -> float | None:
@@ -367,27 +462,3 @@ def _words(exc: BaseException, key: ApiKey | None = None) -> str:
     text = " ".join(text.split())[:300]
     name = type(exc).__name__
     return f"{name}: {text}" if text else name
-
-
-def _drop(connector: aiohttp.BaseConnector) -> None:
-    """
-    Close a connector's transports without its loop.
-    """
-    # Neither aiohttp nor asyncio has a public way once the loop is closed:
-    # `abort` marks a transport as closing and fails to tell the loop, then
-    # `_call_connection_lost` closes the socket.
-    for waiting in connector._conns.values():  # noqa: SLF001
-        for protocol, _ in waiting:
-            transport = protocol.transport
-            if transport is None:
-                continue
-            with suppress(RuntimeError):
-                transport.abort()
-            tls = getattr(transport, "_ssl_protocol", None)
-            lower = transport if tls is None else tls._transport  # noqa: SLF001
-            lost = getattr(lower, "_call_connection_lost", None)
-            if lost is not None:
-                with suppress(RuntimeError):
-                    lost(None)
-    connector._conns.clear()  # noqa: SLF001
-    connector._closed = True  # noqa: SLF001

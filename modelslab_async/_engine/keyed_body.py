@@ -4,7 +4,9 @@ The body of a request, to which the key is added as it is written.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import select
 
 import aiohttp
 
@@ -13,12 +15,23 @@ from aiohttp.abc import AbstractStreamWriter
 from .api_key import ApiKey
 
 
+_CLOSED = "the server closed the connection while it was idle"
+
+
+#: "The peer writes no more", also behind bytes that nobody has read; Linux
+#: alone tells.
+_RDHUP: int | None = getattr(select, "POLLRDHUP", None)
+
+
 class KeyedBody(aiohttp.Payload):
     """
     A JSON object to which the key is added as it is written.
 
-    *started* is the proof that a request left: aiohttp sends the headers
-    together with the first of the body, and without a body nothing is bought.
+    aiohttp sends the headers together with the first of the body, and without
+    a body nothing is bought.
+
+    Attributes:
+        refused: The server had closed the connection: nothing was written.
     """
 
     def __init__(self, body: bytes, key: ApiKey) -> None:
@@ -27,7 +40,8 @@ class KeyedBody(aiohttp.Payload):
         self._key = key
         self._autoclose = True
         self._size = len(self._joined())
-        self.started = False
+        self._writer: AbstractStreamWriter | None = None
+        self.refused = False
 
     def __repr__(self) -> str:
         return "<a body with a key>"
@@ -41,8 +55,24 @@ class KeyedBody(aiohttp.Payload):
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
-        self.started = True
-        await writer.write(self._joined())
+        self._writer = writer
+        if _hung_up(getattr(writer, "transport", None)):
+            self.refused = True
+            raise aiohttp.ClientConnectionResetError(_CLOSED)
+        try:
+            await writer.write(self._joined())
+        except aiohttp.ClientConnectionResetError as exc:
+            # It closed while a trace of the caller's was awaited.
+            self.refused = "closing transport" in str(exc)
+            raise
+
+    @property
+    def started(self) -> bool:
+        """
+        Whether the request left: its write was not refused.
+        """
+        writer = self._writer
+        return bool(writer and writer.output_size and not self.refused)
 
     def _joined(self) -> bytes:
         rest = self._body[1:]
@@ -51,3 +81,23 @@ class KeyedBody(aiohttp.Payload):
             b"," if rest != b"}" else b"",
             rest,
         )
+
+
+def _hung_up(transport: asyncio.Transport | None) -> bool:
+    """
+    Whether the other end has closed the connection.
+
+    While somebody held up the loop, nobody has read that it did: a request
+    that is written now gets no answer, and nobody can tell what became of it.
+    """
+    if transport is None or transport.is_closing():
+        return True
+    sock = transport.get_extra_info("socket")
+    if sock is None or _RDHUP is None:
+        return False
+    try:
+        watch = select.poll()
+        watch.register(sock.fileno(), _RDHUP)
+        return bool(watch.poll(0))
+    except (OSError, ValueError):
+        return True
