@@ -277,3 +277,54 @@ def test_the_next_run_finds_the_journal_unlocked(
     assert known <= {type(None), OutcomeUnknownError}
     assert len(outcomes) == 30
     assert modelslab_simulator.books.alike == {}
+
+
+CHILD = """
+import asyncio, atexit, os, sys
+from modelslab_async import ModelsLab, PollSchedule, TextToImage
+
+CAT = TextToImage("a cat", model_id="sdxl")
+
+def leave(how):
+    if how == "sys.exit":
+        sys.exit(0)
+    # As multiprocessing does.
+    atexit._run_exitfuncs()
+    os._exit(0)
+
+async def main(how):
+    async with ModelsLab("a-key", polling=PollSchedule.fixed(0.5)) as lab:
+        await lab.generate(CAT)
+        waiting = asyncio.create_task(lab.generate(CAT))
+        await asyncio.sleep(0.05)
+        child = os.fork()
+        if child == 0:
+            leave(how)
+        while os.waitpid(child, os.WNOHANG) == (0, 0):
+            await asyncio.sleep(0.01)
+        print((await waiting).id is not None, lab.stats().unknown)
+        print((await lab.generate(CAT)).id is not None, lab.stats().unknown)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("how", ["sys.exit", "exit functions"])
+def test_a_child_leaves_its_parent_alone(
+    how: str, modelslab_simulator: Simulator
+) -> None:
+    """
+    A forked child that ends in the usual way closes none of its parent's
+    connections: requests under way there are answered.
+    """
+    modelslab_simulator.change(hold=10.0, latency=50.0)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CHILD, how],
+        env=os.environ | {"MODELSLAB_BASE_URL": modelslab_simulator.url},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+
+    assert done.stdout.splitlines()[-2:] == ["True 0", "True 0"]

@@ -7,6 +7,8 @@ file that touches what is private to them.
 
 from __future__ import annotations
 
+import os
+
 from contextlib import suppress
 
 import aiohttp
@@ -37,10 +39,27 @@ def drop(connector: aiohttp.BaseConnector) -> None:
 
 def forget(connector: aiohttp.BaseConnector) -> None:
     """
-    Leave a connector's transports alone, also when they are collected.
-
-    Closing one here would take it from the parent too: both have the same
-    epoll, and a TLS connection would be told goodbye.
+    Have nothing to do with a connector's transports any more.
     """
     connector._conns.clear()  # noqa: SLF001
     connector._closed = True  # noqa: SLF001
+
+
+def leave_to_parent(connector: aiohttp.BaseConnector) -> None:
+    """
+    Cut a forked child off from its parent's connections.
+
+    Both have the same sockets and the same epoll.  Whatever the child's loop
+    did on its way out (read, say goodbye, unregister) it would do to the
+    parent; now it does that to /dev/null.
+    """
+    kept = connector._conns.values()  # noqa: SLF001
+    idle = {protocol for waiting in kept for protocol, _ in waiting}
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for protocol in idle | connector._acquired:  # noqa: SLF001
+        transport = getattr(protocol, "transport", None)
+        sock = transport and transport.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= 0:
+            os.dup2(nothing, sock.fileno(), inheritable=False)
+    os.close(nothing)
+    forget(connector)

@@ -44,7 +44,7 @@ from yarl import URL
 from .._protocol.replies import Call, Cut, FileReply, Reply, Unsent
 from .._version import __version__
 from ..errors import ClientClosedError, TransportError, UnsafeUrlError
-from .abandoned import drop, forget
+from .abandoned import drop, leave_to_parent
 from .address_guard import AddressGuard, guarded_socket
 from .api_key import ApiKey
 from .keyed_body import KeyedBody
@@ -237,7 +237,7 @@ class SessionPool:
             connector = session.connector
             session.detach()
             if connector is not None:
-                forget(connector)
+                leave_to_parent(connector)
 
     async def submit(self, call: Call) -> Reply | Unsent | Cut:
         """
@@ -259,7 +259,7 @@ class SessionPool:
         Send what costs nothing, and may be as long as a picture.
         """
         return await self._exchange(
-            self._poll, call, limit=self.timeouts.submit
+            self._poll, call, limit=self.runtime.timeouts.submit
         )
 
     def vouch(self, url: str) -> None:
