@@ -75,6 +75,10 @@ def _loop_unblocked() -> Iterator[None]:
             function.can_block_in(
                 "modelslab_async/_cli/screen.py", {"result", "say", "show"}
             )
+            function.can_block_in(
+                "modelslab_async/_cli/streams.py",
+                {"put_line", "write", "flush"},
+            )
             # Coverage has a lock of its own, wherever it looks.
             function.can_block_in("coverage/collector.py", {"lock_data"})
         yield

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import signal
 import sqlite3
@@ -13,6 +14,7 @@ import urllib.request
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import click
@@ -22,7 +24,13 @@ from PIL import Image as Picture
 
 from modelslab_async import __main__
 from modelslab_async._cli import run, shell
-from modelslab_async.simulator import Fault, KeyState, Settings, Simulator
+from modelslab_async.simulator import (
+    Fault,
+    KeyState,
+    Reply,
+    Settings,
+    Simulator,
+)
 
 
 @attrs.frozen
@@ -631,6 +639,7 @@ def _start(*words: str, cwd: Path) -> subprocess.Popen[bytes]:
     [
         signal.SIGINT,
         pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        signal.SIGHUP,
     ],
 )
 def test_interrupt(
@@ -719,6 +728,113 @@ def test_interrupt_in_line(service: Simulator, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert b"nothing was asked for" in err
     assert service.books.accepted == []
+
+
+# Where nobody can read it
+
+
+@pytest.mark.parametrize(
+    ("environment", "where"),
+    [
+        ({"PYTHONIOENCODING": "ascii"}, ""),
+        ({"PYTHONIOENCODING": "latin-1:strict"}, ""),
+        ({"LC_ALL": "POSIX", "PYTHONUTF8": "0"}, ""),
+        ({}, ">/dev/full"),
+        ({}, "2>/dev/full"),
+        ({}, ">&-"),
+        ({}, "2>&-"),
+        ({}, "<&- >&- 2>&-"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("as_json", ["", "--json"])
+def test_output_that_cannot_be_written(
+    service: Simulator,
+    tmp_path: Path,
+    environment: dict[str, str],
+    where: str,
+    as_json: str,
+) -> None:
+    """
+    Words that a terminal does not have, a full device, closed streams: all
+    pictures are asked for and saved, and nobody sees a traceback.
+    """
+    service.next(
+        "submit", Reply(400, {"status": "error", "message": "Ünü 猫"})
+    )
+    folder = tmp_path / "käse"
+    folder.mkdir()
+    (folder / "prompts.txt").write_text("a 猫\nein Käse\na dog\n")
+
+    ran = subprocess.run(
+        f"{sys.executable} -m modelslab_async "
+        f"batch prompts.txt -o öut {as_json} {where}",
+        shell=True,
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert ran.returncode == 1
+    assert b"Traceback" not in ran.stderr
+    assert b"Exception ignored" not in ran.stderr
+    assert len(list((folder / "öut" / "images").iterdir())) == 2
+    if where == ">/dev/full":
+        assert ran.stderr.count(b"cannot print results: No space left") == 1
+
+
+def test_a_reader_that_leaves(service: Simulator, tmp_path: Path) -> None:
+    """
+    Who has seen enough asks for nothing more; where all is done already,
+    nothing is amiss.
+    """
+    (tmp_path / "prompts.txt").write_text("a cat\na dog\na fox\n")
+    command = f"{sys.executable} -m modelslab_async batch prompts.txt -o out"
+    options: dict[str, Any] = {
+        "shell": True,
+        "cwd": tmp_path,
+        "capture_output": True,
+        "timeout": 60,
+        "executable": "/bin/bash",
+    }
+    subprocess.run(command, check=True, **options)
+
+    ran = subprocess.run(
+        f"{command} | head -n 1; exit ${{PIPESTATUS[0]}}",
+        check=False,
+        **options,
+    )
+    pages = subprocess.run(
+        f"{command} --help | true; exit ${{PIPESTATUS[0]}}",
+        check=False,
+        **options,
+    )
+
+    assert ran.returncode == 0
+    assert len(ran.stdout.splitlines()) == 1
+    assert pages.returncode == 0
+    assert b"Traceback" not in ran.stderr + pages.stderr
+    assert len(service.books.accepted) == 3
+
+
+def test_an_item_that_is_there_twice(
+    service: Simulator, type_: Type, tmp_path: Path
+) -> None:
+    """
+    Two lines that call their item the same are told before anything is asked
+    for, with both lines.
+    """
+    lines = [json.dumps({"item": each, "prompt": "a"}) for each in (1, 2, "1")]
+    (tmp_path / "p.jsonl").write_text("\n".join(lines))
+
+    ran = type_("batch", "p.jsonl", "-o", "out")
+
+    assert ran.code == 2
+    assert "p.jsonl:3: item: is that of line 1, too" in ran.err
+    assert "1 fault; nothing was asked for" in ran.err
+    assert service.books.entries == []
 
 
 # simulate

@@ -35,7 +35,7 @@ def give(tmp_path: Path) -> Give:
         path.write_bytes(
             content.encode() if isinstance(content, str) else content
         )
-        return Source.open(str(path), io.BytesIO(), model="flux", kind=None)
+        return Source.open(str(path), None, model="flux", kind=None)
 
     return give
 
@@ -228,7 +228,7 @@ def test_stdin(content: bytes, prompt: str) -> None:
     Stdin can be read twice, and tells itself what it is.
     """
     with Source.open(
-        "-", io.BytesIO(content), model="flux", kind=None
+        "-", io.TextIOWrapper(io.BytesIO(content)), model="flux", kind=None
     ) as source:
         check = source.check()
         first = next(source.rows())
@@ -244,7 +244,7 @@ def test_format_wins(give: Give, tmp_path: Path) -> None:
     path = tmp_path / "prompts"
     path.write_text('{"prompt": "a cat"}')
 
-    source = Source.open(str(path), io.BytesIO(), model="flux", kind="jsonl")
+    source = Source.open(str(path), None, model="flux", kind="jsonl")
 
     assert asked(next(source.rows())).prompt == "a cat"
 
@@ -264,9 +264,7 @@ def test_unreadable(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "prompts.doc").write_text("a cat")
 
     with pytest.raises(InputError, match=words):
-        Source.open(
-            str(tmp_path / name), io.BytesIO(), model="flux", kind=None
-        )
+        Source.open(str(tmp_path / name), None, model="flux", kind=None)
 
 
 def test_changed_meanwhile(give: Give, tmp_path: Path) -> None:
@@ -301,7 +299,7 @@ def test_any_bytes(content: bytes, kind: InputFormat) -> None:
     """
     with Source.open(
         "-",
-        io.BytesIO(content),
+        io.TextIOWrapper(io.BytesIO(content)),
         model="flux",
         kind=kind,
     ) as source:
@@ -309,3 +307,54 @@ def test_any_bytes(content: bytes, kind: InputFormat) -> None:
         readable = [] if check.faults else list(source.rows())
 
     assert check.faults or len(readable) == check.items
+
+
+def test_a_long_cell(give: Give) -> None:
+    """
+    A cell may be as long as a line may be.
+    """
+    source = give("p.csv", f'item,prompt\n1,"{"x" * 1_000_000}"\n2,a cat\n')
+
+    assert source.check().items == 2
+    assert [len(asked(row).prompt) for row in source.rows()] == [1_000_000, 5]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "faults"),
+    [
+        (
+            "p.jsonl",
+            '{"item": "a", "prompt": "x"}\n' * 3,
+            [
+                "2: item: is that of line 1, too",
+                "3: item: is that of line 1, too",
+            ],
+        ),
+        (
+            "p.csv",
+            'item,prompt\na,"x\ny"\n,z\n,z\na,w\n',
+            ["6: item: is that of line 2, too"],
+        ),
+        ("p.csv", "item,prompt\n7,x\n07,x\n 7,x\n", []),
+    ],
+)
+def test_items_that_are_there_twice(
+    give: Give, name: str, content: str, faults: list[str]
+) -> None:
+    """
+    A name stands for one line.
+    """
+    assert _faults(give(name, content)) == faults
+
+
+def test_many_names(give: Give) -> None:
+    """
+    A hundred thousand names are looked through at once.
+    """
+    lines = "".join(f"n{number},x\n" for number in range(100_000))
+
+    check = give("p.csv", f"item,prompt\n{lines}n77,x\n").check()
+
+    assert [str(fault) for fault in check.first] == [
+        "100002: item: is that of line 79, too"
+    ]

@@ -27,10 +27,11 @@ SMALL = [room for room in ROOMS if "simulator" not in room.parts]
 #: Private attributes of other classes that we touch, and why.
 REACHED = {
     # Neither aiohttp nor asyncio has a public way to close a connection
-    # whose loop is closed.
-    ("_engine/http.py", "_conns"),
-    ("_engine/http.py", "_closed"),
-    ("_engine/http.py", "_transport"),
+    # whose loop is closed, or to leave it to a parent process.
+    ("_engine/abandoned.py", "_acquired"),
+    ("_engine/abandoned.py", "_conns"),
+    ("_engine/abandoned.py", "_closed"),
+    ("_engine/abandoned.py", "_transport"),
     # A function of the system's: the process ends at once.
     ("_cli/interrupts.py", "_exit"),
     # Of the same class, by its other way to be made.

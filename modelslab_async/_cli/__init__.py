@@ -24,6 +24,7 @@ from .context import Context, program
 from .exit_codes import ACCOUNT, ALL_DONE, FAILED, INTERRUPTED, REFUSED, USAGE
 from .input_file import InputError
 from .screen import Screen
+from .streams import begin, finish
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -37,18 +38,33 @@ def run(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    begin()
+    stdout = sys.stdout
     screen = Screen()
+    try:
+        return _run(screen, tuple(arguments))
+    except SystemExit:
+        # Click ends so, and puts another stdout there, where nobody reads its
+        # pages to their end.
+        if sys.stdout is stdout:
+            raise
+        return ALL_DONE
+    finally:
+        finish()
+
+
+def _run(screen: Screen, arguments: tuple[str, ...]) -> int:
     try:
         with screen.logs(), warnings.catch_warnings():
             found = shell.main(
                 list(arguments),
                 prog_name=program(),
                 standalone_mode=False,
-                obj=Context(screen, tuple(arguments)),
+                obj=Context(screen, arguments),
             )
         return found if isinstance(found, int) else ALL_DONE
     except click.ClickException as exc:
-        exc.show()
+        screen.say(_usage(exc))
         return USAGE
     except (click.Abort, KeyboardInterrupt):
         screen.say("interrupted; nothing was asked for")
@@ -68,6 +84,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except ModelsLabError as exc:
         screen.say(f"{type(exc).__name__}: {exc}")
         return FAILED
+
+
+def _usage(exc: click.ClickException) -> str:
+    context = exc.ctx if isinstance(exc, click.UsageError) else None
+    lines = [f"error: {exc.format_message()}"]
+    if context is not None:
+        lines.append(context.get_usage())
+        lines.append(f"more: {context.command_path} --help")
+    return "\n".join(lines)
 
 
 @click.group(

@@ -108,9 +108,7 @@ def batch(
     A field `item` is your own name for a line: it ties the line to its
     pictures when you edit the file and run again.
     """
-    with Source.open(
-        input, sys.stdin.buffer, model=model, kind=kind
-    ) as source:
+    with Source.open(input, sys.stdin, model=model, kind=kind) as source:
         check = source.check()
         if not _passed(context.screen, source, check):
             return USAGE
@@ -248,12 +246,14 @@ async def _batch(
                 async for outcome in running:
                     tally.count(outcome)
                     _tell(screen, outcome, as_json=as_json)
-                    if screen.unread:
+                    if screen.unread and running.progress.in_flight:
                         running.stop()
             finally:
                 looking.cancel()
         stopped = running.stopped
     screen.say(_summary(tally, check, output, context.home))
+    if tally.done == check.items and not interrupts.told:
+        return ALL_DONE
     if interrupts.told or screen.unread:
         screen.say(context.go_on())
         return INTERRUPTED
@@ -261,7 +261,7 @@ async def _batch(
         screen.say(f"stopped early: {stopped}")
         screen.say(context.go_on())
         return ACCOUNT if isinstance(stopped, REFUSED) else FAILED
-    return ALL_DONE if tally.done == check.items else FAILED
+    return FAILED
 
 
 async def _look(

@@ -8,14 +8,16 @@ for; the second (`Source.rows`) is as lazy as the batch that pulls from it.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 import tempfile
 import warnings
 
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Literal, NoReturn, Self, TypeAlias
+from typing import IO, Literal, NoReturn, Self, TextIO, TypeAlias
 
 import attrs
 
@@ -97,6 +99,37 @@ class Check:
             self.first_warned.append(fault)
 
 
+class _Names:
+    """
+    Which lines call their item the same, in 16 bytes a line.
+    """
+
+    def __init__(self) -> None:
+        self._hashes = array("Q")
+        self._lines = array("Q")
+
+    def add(self, line: int, name: str) -> None:
+        """
+        Another one.
+        """
+        told = hashlib.blake2b(name.encode(), digest_size=8).digest()
+        self._hashes.append(int.from_bytes(told, "big"))
+        self._lines.append(line)
+
+    def twice(self) -> Iterator[tuple[int, int]]:
+        """
+        Each line whose name was there before, and where it was first.
+        """
+        if len(set(self._hashes)) == len(self._hashes):
+            return
+        first: dict[int, int] = {}
+        for told, line in zip(self._hashes, self._lines, strict=True):
+            if told in first:
+                yield line, first[told]
+            else:
+                first[told] = line
+
+
 _Raw: TypeAlias = "dict[str, JSON] | Problem"
 
 
@@ -117,7 +150,7 @@ class Source:
     def open(
         cls,
         name: str,
-        stdin: IO[bytes],
+        stdin: TextIO | None,
         *,
         model: str,
         kind: InputFormat | None,
@@ -138,7 +171,9 @@ class Source:
             InputError: It is not there, or of no kind that we read.
         """
         if name == "-":
-            return cls._spooled("stdin", stdin, model, kind)
+            if stdin is None:
+                raise InputError("stdin is closed")
+            return cls._spooled("stdin", stdin.buffer, model, kind)
         path = Path(name)
         kind = kind or _KINDS.get(path.suffix.lower())
         try:
@@ -185,7 +220,7 @@ class Source:
         """
         Read everything once; nothing is kept but counts and first faults.
         """
-        check = Check()
+        check, names = Check(), _Names()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", SpecWarning)
             for line, raw in self._raws():
@@ -198,11 +233,17 @@ class Source:
                     continue
                 check.items += 1
                 check.pictures += row.spec.pictures
-                check.keyed = check.keyed or row.item is not None
+                if row.item is not None:
+                    check.keyed = True
+                    names.add(line, row.item)
                 for warning in caught:
                     check.note(
                         Fault(line, Problem("note", str(warning.message)))
                     )
+        for line, first in names.twice():
+            check.blame(
+                Fault(line, Problem("item", f"is that of line {first}, too"))
+            )
         return check
 
     def rows(self) -> Iterator[Row]:
@@ -348,6 +389,8 @@ def _cells(file: IO[bytes]) -> Iterator[tuple[int, _Raw]]:
             else:
                 yield line
 
+    # Of the whole process: a cell may be as long as a line.
+    csv.field_size_limit(_LONGEST_BYTES)
     table = csv.reader(texts(), strict=True)
     header: list[str] | None = None
     while True:

@@ -2,7 +2,8 @@
 How a command is interrupted.
 
 The first Ctrl-C stops asking, waits for what is paid for, and saves it; the
-second leaves at once.  SIGTERM is as the first, with a limit of 30 s.
+second leaves at once.  SIGTERM, and SIGHUP of a terminal that closes, are as
+the first, with a limit of 30 s.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -21,9 +21,11 @@ import attrs
 
 from .context import Context
 from .exit_codes import INTERRUPTED
+from .streams import finish
 
 
-#: Seconds that SIGTERM leaves for what is paid for.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Seconds that SIGTERM and SIGHUP leave for what is paid for.
 _TERM = 30.0
 
 
@@ -51,9 +53,11 @@ class Interrupts:
         taken = []
         # Only the main thread has signals.
         with contextlib.suppress(RuntimeError, ValueError):
-            for each in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(each, self._ring, each)
-                taken.append(each)
+            for each in _SIGNALS:
+                # Whom nohup started is not to hear of it.
+                if signal.getsignal(each) is not signal.SIG_IGN:
+                    loop.add_signal_handler(each, self._ring, each)
+                    taken.append(each)
         try:
             yield
         finally:
@@ -65,7 +69,7 @@ class Interrupts:
             self._leave()
         self.told = True
         limit = ""
-        if which is signal.SIGTERM:
+        if which is not signal.SIGINT:
             asyncio.get_running_loop().call_later(_TERM, self._leave)
             limit = f" for {_TERM:.0f} s"
         self.context.screen.say(
@@ -76,8 +80,7 @@ class Interrupts:
 
     def _leave(self) -> NoReturn:
         self.context.screen.say(f"left; {self.how()}")
-        sys.stdout.flush()
-        sys.stderr.flush()
+        finish()
         # As kill -9 would, which a journal is made for: nothing is tidied up
         # that could take time.
         os._exit(INTERRUPTED)
@@ -85,11 +88,12 @@ class Interrupts:
 
 async def until_told(work: Coroutine[Any, Any, None]) -> None:
     """
-    Run a server until Ctrl-C or SIGTERM, which are its usual end.
+    Run a server until it is told to end, which is its usual end.
     """
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, task.cancel)
+    for each in _SIGNALS:
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            loop.add_signal_handler(each, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await task

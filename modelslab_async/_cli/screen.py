@@ -13,6 +13,7 @@ import unicodedata
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO, cast
 
 import attrs
 
@@ -24,6 +25,8 @@ from rich.progress import (
     TaskID,
     TextColumn,
 )
+
+from .streams import Forgiving, put_line
 
 
 #: Control, format (as bidirectional overrides), surrogate, line separators.
@@ -122,13 +125,18 @@ class Screen:
 
     _err: Console = attrs.field(
         factory=lambda: Console(
-            stderr=True, markup=False, highlight=False, emoji=False
+            file=cast("IO[str]", Forgiving(sys.stderr)),
+            markup=False,
+            highlight=False,
+            emoji=False,
         )
     )
     _bars: Progress | None = None
     _task: TaskID | None = None
     #: Whoever read stdout has gone away.
     unread: bool = False
+    #: It was said that results cannot be printed.
+    _told: bool = attrs.field(default=False, init=False)
 
     @property
     def pause(self) -> float:
@@ -147,9 +155,13 @@ class Screen:
             self._err.print(text, soft_wrap=True)
             return
         try:
-            print(text, flush=True)  # noqa: T201
+            fault = put_line(text)
         except BrokenPipeError:
             self.unread = True
+            return
+        if fault is not None and not self._told:
+            self._told = True
+            self.say(f"cannot print results: {fault}")
 
     def say(self, text: object) -> None:
         """

@@ -77,7 +77,7 @@ class ApiKey:
             b"%" in body
             and plain.encode(errors="replace") in unquote_to_bytes(body)
         ):
-            body = _escaped(plain).sub(b"***", body)
+            body = _in_escapes(plain).sub(b"***", body)
         return body
 
     def same(self, other: ApiKey | None) -> bool:
@@ -109,7 +109,7 @@ def _spellings(plain: str) -> Iterator[bytes]:
             yield within.replace(b"/", b"\\/")
 
 
-def _escaped(plain: str) -> re.Pattern[bytes]:
+def _in_escapes(plain: str) -> re.Pattern[bytes]:
     """
     The key with any of its signs as escapes of JSON or of URLs.
     """

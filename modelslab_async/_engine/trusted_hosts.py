@@ -46,7 +46,7 @@ class TrustedHosts:
         hosts, networks, faults = set(), [], []
         for entry in entries:
             try:
-                read = _read(entry)
+                read = _entry(entry)
             except ValueError as exc:
                 faults.append(f"{entry!r}: {exc}")
                 continue
@@ -92,7 +92,7 @@ def plain_host(host: str) -> str:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
-def _read(entry: object) -> tuple[str, int | None] | Network:
+def _entry(entry: object) -> tuple[str, int | None] | Network:
     if not isinstance(entry, str):
         msg = "a text"
         raise ValueError(msg)  # noqa: TRY004 - all faults are told at once
