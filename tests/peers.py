@@ -10,7 +10,7 @@ import struct
 import threading
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import attrs
@@ -178,13 +178,16 @@ def served(act: Act, *, idle: float) -> Iterator[Peer]:
         async def once(
             reader: asyncio.StreamReader, writer: asyncio.StreamWriter
         ) -> None:
-            with suppress(TimeoutError):
-                one.connections += 1
+            one.connections += 1
+            try:
                 while True:
                     async with asyncio.timeout(idle):
                         one.requests.append(await read(reader))
                     await one.act(reader, writer)
-            writer.close()
+            except (TimeoutError, OSError, EOFError):
+                pass
+            finally:
+                writer.close()
 
         server = await asyncio.start_server(once, "127.0.0.1", 0)
         one.port = server.sockets[0].getsockname()[1]

@@ -645,6 +645,7 @@ async def test_a_connection_that_closes_under_a_trace() -> None:
     ) -> None:
         writers.append(writer)
         requests.append(await reader.read())
+        writer.close()
 
     requests: list[bytes] = []
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
