@@ -15,6 +15,7 @@ import json
 import logging
 import warnings
 
+from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -28,6 +29,7 @@ from typing import Any
 
 import attrs
 
+from .._engine.submission import Submission
 from .._protocol.rows import read_spec, written
 from .._rooms import spec_faults
 from ..errors import (
@@ -66,6 +68,11 @@ _CHUNK = 500
 _PAGE = 500
 
 
+#: Items whose pictures are uploaded ahead: an upload takes longer than a
+#: slot of a large account takes to become free.
+_UPLOADS = 3
+
+
 @attrs.define(eq=False)
 class Feeder:
     """
@@ -88,6 +95,7 @@ class Feeder:
     _pulled: int = attrs.field(default=0, init=False)
     #: How many were known when they were last looked up, twice over.
     _page: int = attrs.field(default=0, init=False)
+    _before_queue: deque[Submission] = attrs.field(factory=deque, init=False)
 
     def start(self) -> None:
         """
@@ -283,7 +291,11 @@ class Feeder:
         run.tally.ask(item.spec.pictures)
         submission = run.submit(item)
         run.start(item, see_through)
-        await submission.entered()
+        self._before_queue.append(submission)
+        # Who has a picture to upload does so while others wait for a slot.
+        most = _UPLOADS if item.spec.uploads else 0
+        while len(self._before_queue) > most:
+            await self._before_queue.popleft().entered()
 
     async def _known(self, item: Item, entry: Entry) -> Outcome:
         generation = entry.generation
