@@ -24,24 +24,19 @@ from .results import (
     Stats,
     Upload,
 )
-from .specs import (
-    AlgorithmType,
-    ClothType,
-    ControlNetModel,
-    FaceStyle,
-    IPAdapter,
-    SafetyCheckerType,
-    Scheduler,
-)
 
 
 if TYPE_CHECKING:
     from ._batch.batch import Batch
     from ._batch.outcome import BatchProgress, Outcome
     from .specs import (
+        AlgorithmType,
+        ClothType,
         ControlNet,
+        ControlNetModel,
         EditInpaint,
         FaceGen,
+        FaceStyle,
         FaceSwap,
         FaceSwapAll,
         HeadShot,
@@ -50,6 +45,7 @@ if TYPE_CHECKING:
         Inpaint,
         InpaintV7,
         Interior,
+        IPAdapter,
         Outpaint,
         QwenEdit,
         RealtimeImageToImage,
@@ -57,6 +53,8 @@ if TYPE_CHECKING:
         RealtimeTextToImage,
         RemoveBackground,
         RemoveObject,
+        SafetyCheckerType,
+        Scheduler,
         SuperResolution,
         TextToImage,
         TextToImageV7,

@@ -105,6 +105,7 @@ def run(
     crash: str = "",
     lines: int | None = None,
     seconds: float | None = None,
+    picture: Path | None = None,
 ) -> Run:
     """
     Run the batch until its end, or until it is killed.
@@ -122,10 +123,13 @@ def run(
         lines: Kill it when it has printed so many.
 
         seconds: Kill it so long after its start.
+
+        picture: Where it has one, its items are of ten kinds.
     """
     command = [
         *(str(_WORKER), at.url, str(output), str(items), str(at.speed)),
         crash,
+        *([] if picture is None else [str(picture)]),
     ]
     with subprocess.Popen(
         [sys.executable, *command],

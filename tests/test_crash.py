@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from killing import Service, audit, cut, run, service
+from PIL import Image
 
 
 #: Jobs take 50 to 200 ms, submits 50 to 300.
@@ -105,4 +106,29 @@ def test_killed_after_some_outcomes(
     assert (found.lost, found.twice) == ((), ())
     assert found.unknown == submits <= 3 * SLOTS
     assert last.code == 0
+    assert len(last.lines) == 1 + ITEMS
+
+
+def test_ten_kinds_killed(simulator_apart: Service, tmp_path: Path) -> None:
+    """
+    A batch of ten kinds of endpoints, with a local picture, is taken up as
+    one of a single kind is; what it has paid for needs the picture no more.
+    """
+    at, output = simulator_apart, tmp_path / "out"
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (64, 64), "teal").save(picture)
+
+    kills = [
+        run(at, output, ITEMS, crash="accepted:after", picture=picture),
+        run(at, output, ITEMS, lines=8, picture=picture),
+        run(at, output, ITEMS, lines=25, picture=picture),
+    ]
+    last = run(at, output, ITEMS, picture=picture)
+    books = at.books()
+    found = audit(books, output)
+
+    assert [one.killed for one in kills] == [True] * 3
+    assert (last.code, last.said.count("Traceback")) == (0, 0)
+    assert (found.lost, found.twice) == ((), ())
+    assert len({one["endpoint"] for one in books["submits"]}) == 10
     assert len(last.lines) == 1 + ITEMS

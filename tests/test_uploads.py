@@ -9,10 +9,14 @@ import json
 
 from contextlib import suppress
 from contextvars import ContextVar
+from io import BytesIO
 from pathlib import Path
 
 import attrs
 import pytest
+
+from PIL import Image
+from test_endpoints import SAMPLES
 
 from modelslab_async import (
     ImageToImage,
@@ -36,6 +40,7 @@ from modelslab_async.errors import (
 )
 from modelslab_async.events import Event, FileUploaded
 from modelslab_async.simulator import Edit, Fault, KeyState, Latency, Simulator
+from modelslab_async.specs import SPECS, Spec, from_dict, picture_parameters
 
 
 pytestmark = pytest.mark.asyncio
@@ -48,10 +53,6 @@ def picture(number: int = 0) -> bytes:
     """
     A picture that no other equals.
     """
-    from io import BytesIO
-
-    from PIL import Image
-
     file = BytesIO()
     Image.new("RGB", (64, 64), (number, 99, 99)).save(file, "PNG")
     return file.getvalue()
@@ -507,6 +508,64 @@ async def test_a_batch_waits_for_its_uploads(
         outcomes = await lab.batch([restyled(png, n) for n in range(3)])
 
     assert all(outcome.unwrap().images for outcome in outcomes)
+
+
+async def test_a_batch_uploads_a_few_ahead(tmp_path: Path) -> None:
+    """
+    While slots are taken, the pictures of the next few items go up, no more.
+    """
+    async with (
+        Simulator(
+            slots=1, latency=Latency.constant(60.0), pictures="plain"
+        ) as simulator,
+        client(simulator, slots=1) as lab,
+    ):
+        specs = []
+        for number in range(9):
+            path = tmp_path / f"{number}.png"
+            path.write_bytes(picture(number))
+            specs.append(restyled(path))
+        async with lab.batch(specs) as batch:
+            while len(simulator.books.uploads) < 5:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+
+            progress = batch.progress
+
+    assert len(simulator.books.uploads) == 5
+    assert progress.in_flight <= 5
+    assert len(simulator.books.accepted) == 1
+
+
+# Every endpoint
+
+
+@pytest.mark.parametrize("kind", SPECS.values(), ids=list(SPECS))
+async def test_every_endpoint(
+    lab: ModelsLab, simulator: Simulator, png: Path, kind: type[Spec]
+) -> None:
+    """
+    A local picture goes in, a picture comes out, and nothing is remarked.
+    """
+    sample: dict[str, object] = next(
+        body for name, _, _, body in SAMPLES if name == kind.__name__
+    )
+    inputs = {
+        name: [png] if isinstance(sample[name], list) else png
+        for name in picture_parameters(kind)
+        if name in sample
+    }
+    spec = from_dict({"endpoint": kind.endpoint.name} | sample | inputs)
+
+    generation = await lab.generate(spec, timeout=30)
+    data = await lab.read(generation.images[0])
+
+    (entry,) = simulator.books.accepted
+    assert Image.open(BytesIO(data)).width > 0
+    # The page's own sample has a step more than its table allows.
+    assert [one for one in entry.remarks if not one.startswith("steps")] == []
+    assert entry.endpoint == kind.endpoint.path
+    assert len(simulator.books.uploads) == bool(inputs)
 
 
 # Models

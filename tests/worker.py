@@ -1,8 +1,9 @@
 """
 A process that runs one batch, to be killed: ``python worker.py URL DIR N``.
 
-Item n asks for "picture n" with seed n.  It prints ``begun`` when the batch
-is open, and then a line for each outcome.
+Item n asks for "picture n" with seed n; with a picture at the end of the
+command line, of ten kinds of endpoints in turn.  It prints ``begun`` when the
+batch is open, and then a line for each outcome.
 """
 
 from __future__ import annotations
@@ -23,6 +24,24 @@ from modelslab_async.journal import (
     SqliteJournal,
     Step,
 )
+from modelslab_async.specs import Spec, from_dict
+
+
+#: Ten kinds of endpoints that take a prompt and a seed.
+KINDS: list[dict[str, str]] = [
+    {"endpoint": "text2img", "model_id": "sdxl"},
+    {"endpoint": "realtime_text2img"},
+    {"endpoint": "img2img", "model_id": "flux", "init_image": "picture"},
+    {"endpoint": "realtime_inpaint", "init_image": "picture",
+     "mask_image": "picture"},
+    {"endpoint": "text2img_v7", "model_id": "imagen-4"},
+    {"endpoint": "qwen_edit", "init_image": "picture"},
+    {"endpoint": "controlnet", "model_id": "sdxl",
+     "controlnet_model": "canny", "control_image": "picture"},
+    {"endpoint": "interior", "init_image": "picture"},
+    {"endpoint": "face_gen", "face_image": "picture"},
+    {"endpoint": "outpaint", "image": "picture"},
+]  # fmt: skip
 
 
 class DeadlyJournal(SqliteJournal):
@@ -61,14 +80,16 @@ class DeadlyJournal(SqliteJournal):
 
 
 async def main(
-    url: str, output: str, items: str, speed: str, where: str = ""
+    url: str,
+    output: str,
+    items: str,
+    speed: str,
+    where: str = "",
+    picture: str = "",
 ) -> None:
     DeadlyJournal.where = where
     timeouts = Timeouts().faster(float(speed))
-    specs = (
-        TextToImage(f"picture {number}.", model_id="sdxl", seed=number)
-        for number in range(int(items))
-    )
+    specs = (asked(number, picture) for number in range(int(items)))
     Path(output).mkdir(exist_ok=True)
     journal = await DeadlyJournal.open(Path(output) / "journal.sqlite")
     async with (
@@ -79,6 +100,19 @@ async def main(
         async for outcome in batch:
             say(f"{outcome.index} {type(outcome.error).__name__}")
     await journal.aclose()
+
+
+def asked(number: int, picture: str) -> Spec:
+    """
+    What item *number* asks for.
+    """
+    if not picture:
+        return TextToImage(f"picture {number}.", model_id="sdxl", seed=number)
+    kind: dict[str, object] = {
+        name: Path(picture) if value == "picture" else value
+        for name, value in KINDS[number % len(KINDS)].items()
+    }
+    return from_dict(kind | {"prompt": f"picture {number}.", "seed": number})
 
 
 def say(line: str) -> None:

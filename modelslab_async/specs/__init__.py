@@ -21,19 +21,12 @@ from ._parameter import near as near
 from ._picture import media_type as media_type
 from ._registry import MODULES as MODULES
 from ._registry import SPECS as SPECS
-from ._registry import kind_named as kind_named
+from ._registry import public
 from ._spec import Spec as Spec
 from ._spec import for_each_kind as for_each_kind
 from ._spec import parameters as parameters
 from ._spec import picture_parameters as picture_parameters
 from ._spec import required_parameters as required_parameters
-from .words import AlgorithmType as AlgorithmType
-from .words import ClothType as ClothType
-from .words import ControlNetModel as ControlNetModel
-from .words import FaceStyle as FaceStyle
-from .words import IPAdapter as IPAdapter
-from .words import SafetyCheckerType as SafetyCheckerType
-from .words import Scheduler as Scheduler
 
 
 if TYPE_CHECKING:
@@ -59,16 +52,22 @@ if TYPE_CHECKING:
     from .version_7 import ImageToImageV7 as ImageToImageV7
     from .version_7 import InpaintV7 as InpaintV7
     from .version_7 import TextToImageV7 as TextToImageV7
+    from .words import AlgorithmType as AlgorithmType
+    from .words import ClothType as ClothType
+    from .words import ControlNetModel as ControlNetModel
+    from .words import FaceStyle as FaceStyle
+    from .words import IPAdapter as IPAdapter
+    from .words import SafetyCheckerType as SafetyCheckerType
+    from .words import Scheduler as Scheduler
 
 
 def __getattr__(name: str) -> object:
     """
-    A kind of spec is made when it is first named.
+    A kind of spec, or of words, is made when it is first named.
     """
     if name in MODULES:
-        kind = kind_named(name)
-        globals()[name] = kind
-        return kind
+        found = globals()[name] = public(name)
+        return found
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
 

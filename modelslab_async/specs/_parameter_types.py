@@ -7,10 +7,9 @@ an endpoint differs, its own line says so with a `note`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 
-from ..results import JSON
 from . import words
 from ._local_file import AnyPath
 from ._parameter import Parameter, ParameterKind
@@ -349,38 +348,5 @@ InstantResponse: TypeAlias = Annotated[
         default=False,
         about="answer at once, instead of with the picture where it is quick",
         source="schema",
-    ),
-]
-
-
-Webhook: TypeAlias = Annotated[
-    str | None,
-    Parameter(
-        ParameterKind.URL,
-        about="is told when the job has ended",
-        source="schema",
-    ),
-]
-
-
-TrackId: TypeAlias = Annotated[
-    str | None,
-    Parameter(
-        ParameterKind.TEXT,
-        about=(
-            "your name for the request, which need not be unique; "
-            "18 digits of ours where you give none"
-        ),
-        source="seen",
-    ),
-]
-
-
-MoreParameters: TypeAlias = Annotated[
-    Mapping[str, JSON],
-    Parameter(
-        ParameterKind.EXTRA,
-        about="parameters that we don't know yet, sent as they are",
-        source="ours",
     ),
 ]

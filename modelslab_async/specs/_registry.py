@@ -71,14 +71,26 @@ def _imported(module: str, kind: str) -> type[Spec]:
 SPECS: Mapping[str, type[Spec]] = _Registry()
 
 
-#: The module of each class.
-MODULES: Mapping[str, str] = MappingProxyType(
-    {kind: module for module, kind in _ROWS.values()}
+_WORDS = (
+    "AlgorithmType",
+    "ClothType",
+    "ControlNetModel",
+    "FaceStyle",
+    "IPAdapter",
+    "SafetyCheckerType",
+    "Scheduler",
 )
 
 
-def kind_named(kind: str) -> type[Spec]:
+#: The module of each class that comes when it is first named.
+MODULES: Mapping[str, str] = MappingProxyType(
+    {kind: module for module, kind in _ROWS.values()}
+    | dict.fromkeys(_WORDS, "words")
+)
+
+
+def public(name: str) -> type:
     """
-    The kind of spec whose class has that name.
+    The class of that name.
     """
-    return _imported(MODULES[kind], kind)
+    return _imported(MODULES[name], name)

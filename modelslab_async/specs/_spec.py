@@ -16,7 +16,7 @@ import warnings
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -25,17 +25,42 @@ from ..results import JSON
 from ._endpoint import Endpoint
 from ._extra import Extra
 from ._local_file import LocalFile
-from ._parameter import Note, Parameter
-from ._parameter_types import (
-    MoreParameters,
-    OptionalPrompt,
-    Picture,
-    Prompt,
-    TrackId,
-    Webhook,
-)
+from ._parameter import Note, Parameter, ParameterKind
 from ._show import picture_name, shown
 from ._validation import checked, doubt
+
+
+Webhook: TypeAlias = Annotated[
+    str | None,
+    Parameter(
+        ParameterKind.URL,
+        about="is told when the job has ended",
+        source="schema",
+    ),
+]
+
+
+TrackId: TypeAlias = Annotated[
+    str | None,
+    Parameter(
+        ParameterKind.TEXT,
+        about=(
+            "your name for the request, which need not be unique; "
+            "18 digits of ours where you give none"
+        ),
+        source="seen",
+    ),
+]
+
+
+MoreParameters: TypeAlias = Annotated[
+    Mapping[str, JSON],
+    Parameter(
+        ParameterKind.EXTRA,
+        about="parameters that we don't know yet, sent as they are",
+        source="ours",
+    ),
+]
 
 
 _NOTHING_MORE = Extra()
@@ -188,33 +213,6 @@ class Spec:
             elif value != fields[name].default:
                 said.append(f"{name}={shown(value)}")
         return f"{kind.__name__}({', '.join(said)})"
-
-
-@attrs.frozen(repr=False)
-class FromPrompt(Spec):
-    """
-    A request that begins with its prompt.
-    """
-
-    prompt: Prompt
-
-
-@attrs.frozen(repr=False)
-class FromPromptIfAny(Spec):
-    """
-    A request that begins with its prompt, and can do without.
-    """
-
-    prompt: OptionalPrompt = None
-
-
-@attrs.frozen(repr=False)
-class FromPicture(Spec):
-    """
-    A request that begins with its picture.
-    """
-
-    init_image: Picture
 
 
 _Told = TypeVar("_Told")

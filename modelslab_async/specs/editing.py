@@ -40,7 +40,8 @@ from ._parameter_types import (
     Temp,
     Text,
 )
-from ._spec import FromPicture, FromPrompt, FromPromptIfAny, Spec
+from ._shapes import FromPicture, FromPrompt, FromPromptIfAny
+from ._spec import Spec
 
 
 @attrs.frozen(kw_only=True, repr=False)

@@ -16,7 +16,7 @@ import attrs
 from ._endpoint import FACE_SWAP, Endpoint
 from ._parameter import note
 from ._parameter_types import Base64Input, Flag, Picture
-from ._spec import FromPicture
+from ._shapes import FromPicture
 
 
 @attrs.frozen(kw_only=True, repr=False)

@@ -27,7 +27,7 @@ from ._parameter_types import (
     Temp,
     Text,
 )
-from ._spec import FromPrompt
+from ._shapes import FromPrompt
 
 
 @attrs.frozen(kw_only=True, repr=False)

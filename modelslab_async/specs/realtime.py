@@ -25,7 +25,7 @@ from ._parameter_types import (
     Strength,
     Temp,
 )
-from ._spec import FromPrompt
+from ._shapes import FromPrompt
 
 
 @attrs.frozen(kw_only=True, repr=False)

@@ -31,7 +31,7 @@ from ._parameter_types import (
     Strength,
     Text,
 )
-from ._spec import FromPrompt
+from ._shapes import FromPrompt
 
 
 @attrs.frozen(kw_only=True, repr=False)

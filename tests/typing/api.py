@@ -8,25 +8,37 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
+
+import attrs
 
 from modelslab_async import (
     Batch,
     BatchProgress,
+    ControlNet,
+    FaceSwap,
     Generation,
     Image,
+    ImageToImage,
     Job,
     JobState,
     JobUpdate,
+    Model,
     ModelsLab,
     Outcome,
+    Outpaint,
     PollSchedule,
+    RealtimeTextToImage,
+    RemoveBackground,
     RetryPolicy,
     Scheduler,
     Stats,
     TextToImage,
+    TryOn,
+    Upload,
     errors,
 )
+from modelslab_async.specs import Spec, from_dict, to_dict
 
 
 async def calls(lab: ModelsLab, spec: TextToImage) -> None:
@@ -53,6 +65,56 @@ async def calls(lab: ModelsLab, spec: TextToImage) -> None:
     assert_type(lab.job(134701497, endpoint=TextToImage), Job)
     assert_type(lab.jobs(), tuple[Job, ...])
     assert_type(lab.stats(), Stats)
+
+
+async def inputs(lab: ModelsLab, path: Path, upload: Upload) -> None:
+    """
+    What stands for a picture, and what can be uploaded.
+    """
+    specs: list[Spec] = [
+        RealtimeTextToImage("a cat", samples=2),
+        ImageToImage("a cat", model_id="flux", init_image=path),
+        ImageToImage("a cat", model_id="flux", init_image=["https://a", path]),
+        RemoveBackground(upload.url, only_mask=True),
+        FaceSwap(path, target_image=path, reference_image="https://a"),
+        ControlNet(
+            "a cat", model_id="x", controlnet_model="canny", init_image=path
+        ),
+        TryOn(init_image=path, cloth_image=path, cloth_type="dresses"),
+        Outpaint(image=path),
+        from_dict({"endpoint": "img2img"}),
+    ]
+    for spec in specs:
+        assert_type(await lab.generate(spec), Generation)
+        assert_type(attrs.evolve(spec, track_id="7"), Spec)
+        assert_type(to_dict(spec), dict[str, Any])
+    assert_type(attrs.evolve(Outpaint(image=path), seed=1), Outpaint)
+    assert_type(await lab.upload(path), Upload)
+    assert_type(await lab.upload(b"..."), Upload)
+    assert_type(await lab.models("flux"), tuple[Model, ...])
+
+
+async def misuse(lab: ModelsLab, path: Path) -> None:
+    """
+    What a type checker must not accept: each complaint is wanted.
+    """
+    RealtimeTextToImage("a cat", model_id="flux")  # type: ignore[call-arg]
+    RealtimeTextToImage("a cat", "a dog")  # type: ignore[call-arg]
+    RealtimeTextToImage()  # type: ignore[call-arg]
+    ImageToImage("a cat", model_id="flux")  # type: ignore[call-arg]
+    ImageToImage("a cat", model_id="flux", init_image=b"x")  # type: ignore[arg-type]
+    ImageToImage("a cat", model_id="flux", init_image=None)  # type: ignore[arg-type]
+    RemoveBackground(5)  # type: ignore[arg-type]
+    RemoveBackground(path, only_mask="yes")  # type: ignore[arg-type]
+    FaceSwap(path, target_image=path)  # type: ignore[call-arg]
+    Outpaint("a cat")  # type: ignore[call-arg]
+    TextToImage("a cat", model_id="flux", widht=512)  # type: ignore[call-arg]
+    TextToImage("a cat", model_id="flux", width="512")  # type: ignore[arg-type]
+    attrs.evolve(Outpaint(image=path), wdith=512)  # type: ignore[call-arg]
+    Outpaint(image=path).width = 512  # type: ignore[misc]
+    await lab.generate("a cat")  # type: ignore[arg-type]
+    await lab.generate(TextToImage)  # type: ignore[arg-type]
+    await lab.upload(5)  # type: ignore[arg-type]
 
 
 async def pictures(lab: ModelsLab, generation: Generation) -> None:

@@ -1,0 +1,37 @@
+"""
+What requests begin with: what is positional in their classes.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from ._parameter_types import OptionalPrompt, Picture, Prompt
+from ._spec import Spec
+
+
+@attrs.frozen(repr=False)
+class FromPrompt(Spec):
+    """
+    A request that begins with its prompt.
+    """
+
+    prompt: Prompt
+
+
+@attrs.frozen(repr=False)
+class FromPromptIfAny(Spec):
+    """
+    A request that begins with its prompt, and can do without.
+    """
+
+    prompt: OptionalPrompt = None
+
+
+@attrs.frozen(repr=False)
+class FromPicture(Spec):
+    """
+    A request that begins with its picture.
+    """
+
+    init_image: Picture
