@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import attrs
@@ -497,6 +497,44 @@ async def test_begun_again_while_an_answer_is_awaited(
 
     assert [outcome.error for outcome in outcomes] == [None]
     assert len(simulator.books.accepted) == 1
+
+
+# Removed or moved in the middle.
+
+
+async def removed(folder: Path) -> None:
+    for path in folder.glob("journal*"):
+        path.unlink()
+
+
+async def moved(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("harm", [removed, moved])
+async def test_a_journal_that_is_taken_away(
+    lab: ModelsLab,
+    simulator: Simulator,
+    tmp_path: Path,
+    harm: Callable[[Path], Awaitable[None]],
+) -> None:
+    """
+    A journal that is removed or moved while it is used stops the batch, as a
+    full disk does: what is bought from then on would be bought again.
+    """
+    simulator.change(latency=Latency.constant(5.0))
+    folder = tmp_path / "out"
+
+    async with lab.batch(specs(500), output=folder) as batch:
+        await anext(batch)
+        await harm(folder)
+        bought = len(simulator.books.accepted)
+        async for _ in batch:
+            pass
+
+    assert isinstance(batch.stopped, JournalError)
+    assert batch.stopped.reason == "unwritable"
+    assert len(simulator.books.accepted) <= bought + 5
 
 
 async def test_another_working_directory(

@@ -35,6 +35,7 @@ from .._rooms import spec_faults
 from ..errors import (
     ClientClosedError,
     ConfigurationError,
+    DownloadError,
     JournalError,
     ModelsLabError,
     OutcomeUnknownError,
@@ -168,6 +169,7 @@ class Feeder:
             async for entry in _left(journal.journal, State.DONE):
                 item = self._left_over(journal, entry)
                 if item is not None and entry.index not in self.run.resumed:
+                    await self.run.calm()
                     self.run.start(item, download)
 
     @property
@@ -239,7 +241,17 @@ class Feeder:
             self.run.outcomes.enter()
             item.index, item.entry = entry.index, entry
             item.record = JournalRecord(item, journal)
-            await self._sort(journal.journal, item, entry)
+            try:
+                await self._sort(journal.journal, item, entry)
+            except DownloadError as error:
+                # Of its line in the manifest.
+                if error.disk:
+                    self.run.stop(error)
+                self.run.give(item, item.outcome(error=error))
+            except ModelsLabError:
+                raise
+            except Exception as exc:  # noqa: BLE001 - the others go on
+                self.run.give(item, self.run.fault(item, exc))
         known = self.run.tally.requests == fresh
         self._page = min(_PAGE, 2 * len(items)) if known else 0
 

@@ -21,6 +21,7 @@ import attrs
 from .._engine.api_key import ApiKey
 from .._engine.job import Job
 from .._engine.submission import UNWRITTEN, Record, Submission, Withdrawn
+from .._engine.waiters import to_its_end
 from ..errors import (
     ClientClosedError,
     DownloadError,
@@ -130,9 +131,12 @@ class JournalRecord:
             raise self.item.fault
         try:
             await self.journal.see_key()
-            if not isinstance(self.item.before, Planned):
-                await self._move(Planned())
-            await self._move(Submitting(track_id))
+            if isinstance(self.item.before, Planned):
+                await self._move(Submitting(track_id))
+            else:
+                # Both or none, or nobody knows what to go back to.
+                steps = asyncio.ensure_future(self._again(track_id))
+                await to_its_end(steps)
         except JournalError as error:
             self.journal.refused(error)
             raise
@@ -203,6 +207,10 @@ class JournalRecord:
         if not self._lost:
             self.late.append(step)
         return False
+
+    async def _again(self, track_id: str) -> None:
+        await self._move(Planned())
+        await self._move(Submitting(track_id))
 
     async def _move(self, step: Step) -> None:
         self.item.entry = await self.journal.journal.move(
@@ -349,7 +357,7 @@ class Item:
             return self.outcome(error=JobUnfinishedError(job.id, job.track_id))
         if one is not None and one.sent:
             reason = "the batch was left before it was answered"
-            error = OutcomeUnknownError(one.track_id, "cancelled", reason)
+            error = OutcomeUnknownError(one.track_id, "waiting", reason)
             return self.outcome(error=error)
         if (
             one is not None

@@ -180,6 +180,8 @@ class BatchLifetime:
         """
         if self._over:
             raise ClientClosedError("the batch is over; make a new one")
+        if self._run is not None and self._run.paid is None and named:
+            self._run.paid = []
         if self._opening is None:
             rooms = self.open_rooms()
             rooms.batches.add(self)

@@ -27,6 +27,7 @@ from .._protocol.rows import spec_json
 from .._rooms import Rooms
 from ..errors import (
     AuthenticationError,
+    ClientClosedError,
     ConfigurationError,
     DownloadError,
     GenerationFailedError,
@@ -111,6 +112,13 @@ class Run:
         """
         await self.outcomes.wanted.wait()
         return await self.outcomes.room(self._most)
+
+    async def calm(self) -> None:
+        """
+        Wait until no more items are under way than there is room for.
+        """
+        while len(self.items) >= self._most():
+            await asyncio.wait(self.items, return_when=asyncio.FIRST_COMPLETED)
 
     def _most(self) -> int:
         rooms = self.rooms
@@ -200,11 +208,17 @@ class Run:
             if item.fault is not None and outcome is not None:
                 outcome = item.outcome(error=item.fault)
         except Exception as exc:  # noqa: BLE001 - the others go on
-            _log.critical("item %d met a bug", item.index, exc_info=exc)
-            error = ModelsLabError(f"item {item.index} met a bug: {exc!r}")
-            error.__cause__ = exc
-            outcome = item.outcome(error=error)
+            outcome = self.fault(item, exc)
         self._end(item, outcome)
+
+    def fault(self, item: Item, exc: Exception) -> Outcome:
+        """
+        What came of an item that met what nobody foresaw.
+        """
+        _log.critical("item %d met a bug", item.index, exc_info=exc)
+        error = ModelsLabError(f"item {item.index} met a bug: {exc!r}")
+        error.__cause__ = exc
+        return item.outcome(error=error)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         item = self.items.pop(task)
@@ -282,7 +296,7 @@ class Run:
             item.job
             for item in self.items.values()
             if item.job is not None
-            and item.accepted
+            and item.in_flight
             and item.job.state is JobState.PROCESSING
         ]
         for task in self.items:
@@ -312,22 +326,32 @@ async def see_through(run: Run, item: Item) -> Outcome | None:
             generation = await _generation(item)
         except ModelsLabError as error:
             if item.withdrawn:
-                if await _wanted_again(run):
-                    run.submit(item)
+                if await _wanted_again(run) and _submitted(run, item):
                     continue
                 return item.interrupted()
             if item.accepted and isinstance(
                 error, GenerationFailedError | JobNotFoundError
             ):
                 await item.record.failed(error)
-            if not await _bought_again(run, item, error):
+            again = await _bought_again(run, item, error)
+            if not (again and _submitted(run, item)):
                 return _ended_by(run, item, error)
-            run.submit(item)
         else:
             break
     item.generation = generation
     await item.record.done(generation)
     return await save(run, item)
+
+
+def _submitted(run: Run, item: Item) -> bool:
+    """
+    See an item into the queue once more, unless the client is closed.
+    """
+    try:
+        run.submit(item)
+    except ClientClosedError:
+        return False
+    return True
 
 
 async def _generation(item: Item) -> Generation:

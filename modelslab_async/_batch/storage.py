@@ -16,7 +16,7 @@ from typing import TypeAlias
 import attrs
 
 from .._output.folder import OutputFolder, make_private
-from ..errors import ClientClosedError, DownloadError, JournalError
+from ..errors import DownloadError, JournalError
 from ..journal import Identity, Journal, State
 from ..results import JSON
 from .item import BatchJournal
@@ -52,6 +52,8 @@ class Storage:
     _opened: Journal | None = attrs.field(default=None, init=False)
     _keeper: asyncio.Task[None] | None = attrs.field(default=None, init=False)
     _closing: bool = attrs.field(default=False, init=False)
+    #: Why the page could not be written, as it was said.
+    _told: str = attrs.field(default="", init=False)
 
     async def open(self) -> None:
         """
@@ -99,26 +101,43 @@ class Storage:
     async def _keep(self) -> None:
         try:
             while True:
-                if self.run.folder is not None:
-                    await self._refresh(self.run.folder)
+                await self._look()
                 await asyncio.sleep(_LOOK)
         finally:
             if not self._closing:
-                # The loop ends: nobody else will close the journal.
+                # The loop ends: nobody else will close the journal, and no
+                # question that is asked now would be answered.
+                self.run.rooms.poller.halt()
                 if self.run.items:
                     await asyncio.wait(self.run.items)
                 if self._opened is not None:
                     await self._opened.aclose()
 
+    async def _look(self) -> None:
+        """
+        See that the journal is where it was, and say how it goes.
+        """
+        try:
+            if self.run.folder is not None:
+                await self._refresh(self.run.folder)
+            elif self._opened is not None:
+                await self._opened.entries({State.UNKNOWN}, limit=1)
+        except JournalError as error:
+            self.run.stop(error)
+        except Exception:  # noqa: BLE001 - of a journal of one's own
+            _log.warning("a look at the journal failed", exc_info=True)
+
     async def _refresh(
         self, folder: OutputFolder, *, final: bool = False
     ) -> None:
+        facts = self.facts() | await self._more_facts()
         try:
-            facts = self.facts() | await self._more_facts()
             await folder.refresh(facts, final=final)
-        except (DownloadError, JournalError, ClientClosedError) as error:
+        except DownloadError as error:
             # Pictures are kept where they can be; a page can be made anew.
-            _log.warning("%s", error)
+            if str(error) != self._told:
+                self._told = str(error)
+                _log.warning("%s", error)
 
     async def _more_facts(self) -> dict[str, JSON]:
         slots = self.run.rooms.queue.slots
@@ -152,6 +171,9 @@ class Storage:
         if self.run.journal is not None:
             await self.run.journal.settle()
         if self.run.folder is not None:
-            await self._refresh(self.run.folder, final=True)
+            try:
+                await self._refresh(self.run.folder, final=True)
+            except Exception as error:  # noqa: BLE001 - the rest is closed
+                _log.warning("the status cannot be written: %s", error)
         if self._opened is not None:
             await self._opened.aclose()

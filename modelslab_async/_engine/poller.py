@@ -248,6 +248,12 @@ class Poller:
             watch.ticket = None
             watch.wake(watch.unfinished(now))
 
+    def halt(self) -> None:
+        """
+        Ask for nothing more: the event loop is about to end.
+        """
+        self._loop.close()
+
     async def join(self) -> None:
         """
         Wait until nothing of the loop runs any more.
