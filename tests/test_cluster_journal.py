@@ -272,19 +272,6 @@ class TestPlanning:
             entry.index for entry in known
         }
 
-    async def test_again_in_one_run(self, begun: Begun) -> None:
-        """
-        What an engine delivers twice is the same item.
-        """
-        journal = await begun(repeats=True)
-        first = await journal.plan([item("a", "k")])
-        await walk(journal, 0, State.ACCEPTED)
-
-        second = await journal.plan([item("a", "k"), item("a", "k")])
-
-        assert indexes([*first, *second]) == [0, 0, 0]
-        assert second[0].state is State.ACCEPTED
-
     async def test_long_key(self, begun: Begun) -> None:
         """
         A key may be as long as a line of an input.

@@ -19,7 +19,7 @@ from ..errors import (
     ModelsLabError,
     SpecError,
 )
-from . import batch, generate, simulate, status
+from . import batch, cluster, generate, simulate, status
 from .context import Context, program
 from .exit_codes import ACCOUNT, ALL_DONE, FAILED, INTERRUPTED, REFUSED, USAGE
 from .input_file import InputError
@@ -113,6 +113,7 @@ def shell() -> None:
 for _command in (
     generate.generate,
     batch.batch,
+    cluster.cluster,
     generate.fetch,
     status.status,
     simulate.simulate,

@@ -110,7 +110,7 @@ def batch(
     """
     with Source.open(input, sys.stdin, model=model, kind=kind) as source:
         check = source.check()
-        if not _passed(context.screen, source, check):
+        if not passed(context.screen, source, check):
             return USAGE
         if dry_run:
             context.screen.result(
@@ -136,7 +136,10 @@ def batch(
         )
 
 
-def _passed(screen: Screen, source: Source, check: Check) -> bool:
+def passed(screen: Screen, source: Source, check: Check) -> bool:
+    """
+    Whether there is something to ask for, and no fault; says what is wrong.
+    """
     for warned in check.first_warned:
         screen.say(f"{source.name}:{warned}")
     if check.warned > len(check.first_warned):
@@ -155,7 +158,7 @@ def _passed(screen: Screen, source: Source, check: Check) -> bool:
     return bool(check.items and not check.faults)
 
 
-class _Specs:
+class SourceSpecs:
     """
     What a source asks for, read off the loop, with its rows' keys in step.
     """
@@ -229,7 +232,7 @@ async def _batch(
     Ask for every row of *source*; say how it goes, and what came of it.
     """
     screen, tally = context.screen, _Tally()
-    specs = _Specs(source, check)
+    specs = SourceSpecs(source, check)
     async with (
         service.lab() as lab,
         lab.batch(

@@ -25,7 +25,7 @@ from .input_file import InputError
 from .screen import Screen, duration
 
 
-_WORDS = {
+STATE_WORDS = {
     State.STORED: "saved",
     State.DONE: "finished, and not saved yet",
     State.ACCEPTED: "paid for, and not finished yet",
@@ -94,7 +94,7 @@ def _report(screen: Screen, folder: Path, *, as_json: bool) -> int:
 def _counted(
     counts: Mapping[State, int], found: JournalSummary, age: float | None
 ) -> Iterator[str]:
-    for state, words in _WORDS.items():
+    for state, words in STATE_WORDS.items():
         if count := counts.get(state, 0):
             yield f"{count} {words}"
     yield from (f"  unknown: {track_id}" for track_id in found.unknown)

@@ -5,9 +5,12 @@ How a piece of an input finds its items in a journal in PostgreSQL.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import attrs
+
+from psycopg import AsyncConnection
 
 from ..journal import (
     Entry,
@@ -18,6 +21,12 @@ from ..journal import (
     item_repeated,
 )
 from .tables import ItemTables, Known, Place, lookup_of
+
+
+#: What else belongs to the transaction that adds items.
+Also: TypeAlias = Callable[
+    [AsyncConnection[Any], Sequence[Entry]], Awaitable[None]
+]
 
 
 @attrs.define
@@ -32,8 +41,8 @@ class Plan:
 
     items: Sequence[Request]
     run: int
-    repeats: bool
     owned: bool
+    also: Also | None = None
     count: int | None = attrs.field(default=None, init=False)
     places: list[Place] = attrs.field(factory=list, init=False)
     wanted: dict[Place, Request] = attrs.field(factory=dict, init=False)
@@ -58,6 +67,8 @@ class Plan:
         seen = [self._seen(one) for one in known.values()]
         added = self._added(fresh, first)
         await tables.add(added)
+        if self.also is not None:
+            await self.also(tables.connection, [one.entry for one in added])
         await tables.see(seen)
         entries = {}
         for one in (*added, *seen):
@@ -92,7 +103,7 @@ class Plan:
                 self.places.append((lookup, self.equals[lookup]))
                 self.equals[lookup] += 1
                 continue
-            if lookup in keys and not self.repeats:
+            if lookup in keys:
                 raise item_repeated(item.key)
             keys.add(lookup)
             self.places.append((lookup, 0))
@@ -114,7 +125,7 @@ class Plan:
         if item is not None and item.key is not None:
             if one.entry.identity != item.identity:
                 raise item_changed(item.key)
-            if one.run == self.run and not self.repeats:
+            if one.run == self.run:
                 raise item_repeated(item.key)
         taken = self.owned and item is not None
         return attrs.evolve(
@@ -155,3 +166,16 @@ async def begin_with(
     then = after(entry, step)
     await tables.write(entry, then)
     return then
+
+
+async def take(tables: ItemTables, indexes: Sequence[int]) -> list[Entry]:
+    """
+    Make items a run's, whoever had them.
+    """
+    taken = []
+    for entry, owner in await tables.with_owners(indexes):
+        if owner != tables.run:
+            entry = await begin_with(tables, entry, another=False)  # noqa: PLW2901 - as it is then
+        taken.append(entry)
+    await tables.give(indexes)
+    return taken

@@ -46,7 +46,7 @@ from ..journal import (
     fingerprint,
 )
 from .database import Database
-from .planning import Plan, begin_with
+from .planning import Also, Plan, begin_with, take
 from .tables import LEASE, BatchRow, ItemTables
 
 
@@ -69,7 +69,6 @@ class PostgresJournal:
         *,
         batch: str,
         patience: float = 60.0,
-        repeats: bool = False,
     ) -> None:
         """
         Args:
@@ -79,15 +78,11 @@ class PostgresJournal:
 
             patience: Seconds to try again for, while the database cannot be
                 reached.
-
-            repeats: Whether an item may come again in one run's input, as
-                from an engine that delivers more than once.
         """
         # First of all, for `__del__`.
         self._run: int | None = None
         self.name = batch
         self._database = Database(dsn, patience)
-        self._repeats = repeats
         self._batch: BatchRow | None = None
         self._heart: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -189,13 +184,39 @@ class PostgresJournal:
         await self._do(work)
 
     async def plan(self, items: Sequence[Request]) -> Sequence[Entry]:
-        return await self._plan(items, owned=True)
+        return await self._plan(Plan(items, self._begun(), owned=True))
 
-    async def enlist(self, items: Sequence[Request]) -> Sequence[Entry]:
+    async def enlist(
+        self, items: Sequence[Request], also: Also | None = None
+    ) -> Sequence[Entry]:
         """
-        The same for somebody else to work on: whoever has an item keeps it.
+        Plan items for others to work on: whoever has one keeps it.
+
+        Args:
+            items: Which.
+
+            also: What else belongs to the transaction; is given those that
+                are new.
         """
-        return await self._plan(items, owned=False)
+        plan = Plan(items, self._begun(), owned=False, also=also)
+        return await self._plan(plan)
+
+    async def take(self, indexes: Sequence[int]) -> Sequence[Entry]:
+        """
+        Make items this run's, in the order of their indexes.
+        """
+        self._begun()
+        return await self._within(lambda tables: take(tables, indexes))
+
+    async def with_items(
+        self, work: Callable[[AsyncConnection[Any], int], Awaitable[T]]
+    ) -> T:
+        """
+        Do something else in a transaction, with the batch's number.
+        """
+        return await self._within(
+            lambda tables: work(tables.connection, tables.batch)
+        )
 
     async def move(self, index: int, step: Step) -> Entry:
         async def work(tables: ItemTables) -> Entry:
@@ -246,15 +267,14 @@ class PostgresJournal:
 
     # How they are done
 
-    async def _plan(
-        self, items: Sequence[Request], *, owned: bool
-    ) -> Sequence[Entry]:
+    def _begun(self) -> int:
         if self._closed:
             raise ClientClosedError("the journal is closed")
         if self._run is None:
             raise RuntimeError("a journal begins a run before it plans")
-        plan = Plan(items, self._run, repeats=self._repeats, owned=owned)
+        return self._run
 
+    async def _plan(self, plan: Plan) -> Sequence[Entry]:
         async def work(tables: ItemTables) -> Sequence[Entry]:
             count = await tables.count_plan()
             if count is None:

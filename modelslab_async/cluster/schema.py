@@ -7,8 +7,6 @@ behind a control character; see `tables`.
 
 from __future__ import annotations
 
-import psycopg
-
 from psycopg import AsyncConnection
 
 from ..errors import JournalError
@@ -94,31 +92,20 @@ SCHEMA_VERSION = len(_MIGRATIONS)
 
 
 #: For `pg_advisory_xact_lock`: one migration at a time.
-_MIGRATION_LOCK = 0x4D4C4142
+MIGRATION_LOCK = 0x4D4C4142
 
 
-async def migrate(dsn: str) -> int:
+async def migrate_by(connection: AsyncConnection) -> int:
     """
     Make the tables, or bring them to this version's; give the version that
     was there before, 0 where none was.
 
     Raises:
-        JournalError: `newer`, or `unwritable`: the database cannot be used.
-    """
-    try:
-        async with await AsyncConnection.connect(dsn) as connection:
-            return await migrate_by(connection)
-    except psycopg.Error as error:
-        raise unusable(error) from error
-
-
-async def migrate_by(connection: AsyncConnection) -> int:
-    """
-    The same by a connection that is there, in a transaction of its own.
+        JournalError: `newer`.
     """
     async with connection.transaction():
         await connection.execute(
-            "SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,)
+            "SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,)
         )
         before = await version_of(connection)
         _refuse_newer(before)

@@ -369,6 +369,21 @@ class ItemTables:
         await self.give([entry.index for entry in found])
         return found
 
+    async def with_owners(
+        self, indexes: Sequence[int]
+    ) -> list[tuple[Entry, int | None]]:
+        """
+        Items and whose they are, in the order of their indexes; nobody else
+        changes them until the transaction ends.
+        """
+        cursor = await self.connection.execute(
+            f"SELECT {_COLUMNS}, owner FROM modelslab_item "  # noqa: S608
+            'WHERE batch = %s AND "index" = ANY(%s) ORDER BY "index" '
+            "FOR UPDATE",
+            (self.batch, list(indexes)),
+        )
+        return [(to_entry(row), row[-1]) async for row in cursor]
+
     async def give(self, indexes: Sequence[int]) -> None:
         """
         Make items this run's.
