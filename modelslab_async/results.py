@@ -137,6 +137,30 @@ class Receipt:
 
 
 @attrs.frozen
+class Notice:
+    """
+    What a webhook says of a job; unsigned, so only a fetch proves it.
+
+    Attributes:
+        job_id: The service's id, None where it is not said.
+
+        track_id: The name of the request.
+
+        state: What is said to have become of the job.
+
+        generation: Its pictures, where there are any.
+
+        message: The service's words, if any.
+    """
+
+    job_id: str | None
+    track_id: str | None
+    state: JobState
+    generation: Generation | None = None
+    message: str | None = None
+
+
+@attrs.frozen
 class JobUpdate:
     """
     How a job stood when we last heard of it.
