@@ -34,7 +34,7 @@ import attrs
 
 from polling_virtual import table
 
-from modelslab_async import PollSchedule, TextToImage
+from modelslab_async import PollSchedule, TextToImage, Timeouts
 from modelslab_async._engine.job import Job, Watch
 from modelslab_async._engine.pacer import Pacer
 from modelslab_async._engine.poller import Poller
@@ -44,7 +44,6 @@ from modelslab_async._policy.breakers import AccountBreaker
 from modelslab_async._policy.polling import Pace
 from modelslab_async._policy.retry import RetryBudget
 from modelslab_async._policy.slots import Slots
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.decode import decode
 from modelslab_async._protocol.replies import Call, Reply
 from modelslab_async.events import Observers

@@ -87,7 +87,7 @@ class OutcomeUnknown(Event):
 @attrs.frozen
 class QueueFull(Event):
     """
-    The account has no slot free: the request went back into the line.
+    The account has no slot free: the request went back into the queue.
     """
 
     limit: int | None
@@ -147,26 +147,26 @@ class Observers:
     What changes: one that raises is taken out.
     """
 
-    observers: list[Observer] = attrs.field(factory=list)
+    functions: list[Observer] = attrs.field(factory=list)
 
     def __bool__(self) -> bool:
         """
         Whether anybody listens: nothing is built when nobody does.
         """
-        return bool(self.observers)
+        return bool(self.functions)
 
     def tell(self, event: Event, context: Context | None = None) -> None:
         """
         Hand *event* to all, in *context* where one is given.
         """
-        for observer in tuple(self.observers):
+        for observer in tuple(self.functions):
             try:
                 if context is None:
                     observer(event)
                 else:
                     context.run(observer, event)
             except Exception:  # noqa: BLE001 - a watcher breaks no run
-                self.observers.remove(observer)
+                self.functions.remove(observer)
                 _log.exception("an observer raised, and is switched off")
 
     def saved(
@@ -175,5 +175,5 @@ class Observers:
         """
         Tell of a picture on disk.
         """
-        if self.observers:
+        if self.functions:
             self.tell(FileSaved(track_id, job_id, path))

@@ -20,8 +20,7 @@ from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 from pgserver import Server, new_database, own_server
 
-from modelslab_async import ModelsLab
-from modelslab_async._policy.timeouts import Timeouts
+from modelslab_async import ModelsLab, Timeouts
 from modelslab_async.simulator import Simulator
 
 

@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from modelslab_async import ModelsLab, TextToImage
-from modelslab_async._policy.timeouts import Timeouts
+from modelslab_async import ModelsLab, TextToImage, Timeouts
 from modelslab_async.errors import (
     AuthenticationError,
     ClientClosedError,

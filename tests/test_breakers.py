@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import pytest
 
+from modelslab_async import Timeouts
 from modelslab_async._policy.breakers import (
     AccountBreaker,
     OutageBreaker,
     Trouble,
 )
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import AuthenticationError, ServerError
 
 

@@ -13,8 +13,13 @@ import anyio
 import pytest
 import pytest_asyncio
 
-from modelslab_async import Generation, JobState, ModelsLab, TextToImage
-from modelslab_async._policy.timeouts import Timeouts
+from modelslab_async import (
+    Generation,
+    JobState,
+    ModelsLab,
+    TextToImage,
+    Timeouts,
+)
 from modelslab_async.errors import (
     ClientClosedError,
     ConfigurationError,

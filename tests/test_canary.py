@@ -21,11 +21,10 @@ from typing import Any
 import attrs
 import pytest
 
-from modelslab_async import ModelsLab, RetryPolicy, TextToImage
+from modelslab_async import ModelsLab, RetryPolicy, TextToImage, Timeouts
 from modelslab_async._engine.api_key import ApiKey
 from modelslab_async._engine.http import SessionPool
 from modelslab_async._engine.runtime import Runtime
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.replies import Call, Cut
 from modelslab_async.errors import ModelsLabError
 from modelslab_async.events import Event, Observers

@@ -20,9 +20,8 @@ import pytest
 
 from stepping import Steps
 
-from modelslab_async import ModelsLab, Stats, TextToImage
+from modelslab_async import ModelsLab, Stats, TextToImage, Timeouts
 from modelslab_async._engine.submission import SubmissionEnd
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import ClientClosedError, OutcomeUnknownError
 from modelslab_async.journal import Entry, SqliteJournal, State
 from modelslab_async.simulator import Books, Settings, Simulator

@@ -18,10 +18,9 @@ import pytest_asyncio
 
 from waiting import until
 
-from modelslab_async import ModelsLab, TextToImage
+from modelslab_async import ModelsLab, TextToImage, Timeouts
 from modelslab_async._engine import hearing, poller, sender, slot_queue
 from modelslab_async._policy.polling import Pace
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import ConfigurationError
 from modelslab_async.events import (
     CallRetried,

@@ -25,9 +25,9 @@ import pytest
 
 from PIL import Image as Pillow
 
+from modelslab_async import Timeouts
 from modelslab_async._output import download
 from modelslab_async._output.download import Downloads, name_prefix
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.replies import FileReply
 from modelslab_async.errors import (
     DownloadError,

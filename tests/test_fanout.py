@@ -12,8 +12,13 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from modelslab_async import ModelsLab, Outcome, PollSchedule, TextToImage
-from modelslab_async._policy.timeouts import Timeouts
+from modelslab_async import (
+    ModelsLab,
+    Outcome,
+    PollSchedule,
+    TextToImage,
+    Timeouts,
+)
 from modelslab_async.errors import ConfigurationError
 from modelslab_async.simulator import Latency, Record, Simulator
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from modelslab_async import Timeouts
 from modelslab_async._output.download import Downloads
 from modelslab_async._output.folder import OutputFolder
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.replies import FileReply
 from modelslab_async.errors import JournalError
 

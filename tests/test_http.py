@@ -42,9 +42,8 @@ from peers import (
     served,
 )
 
-from modelslab_async import ModelsLab, TextToImage
+from modelslab_async import ModelsLab, TextToImage, Timeouts
 from modelslab_async._engine.api_key import ApiKey
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.replies import Call, Cut, Reply, Unsent
 from modelslab_async.errors import (
     ClientClosedError,

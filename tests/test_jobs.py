@@ -25,8 +25,8 @@ from modelslab_async import (
     ModelsLab,
     PollSchedule,
     TextToImage,
+    Timeouts,
 )
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import (
     AuthenticationError,
     GenerationFailedError,
@@ -88,7 +88,7 @@ async def test_a_handle_carries_a_seed_of_zero(service: Simulator) -> None:
 ELSEWHERE = """
 import asyncio, sys
 from modelslab_async import ModelsLab
-from modelslab_async._policy.timeouts import Timeouts
+from modelslab_async import Timeouts
 
 async def main(handle):
     timeouts = Timeouts().faster(100, silence=5)

@@ -22,8 +22,7 @@ import pytest
 from journals import MemoryJournal
 from waiting import until
 
-from modelslab_async import Job, ModelsLab, TextToImage
-from modelslab_async._policy.timeouts import Timeouts
+from modelslab_async import Job, ModelsLab, TextToImage, Timeouts
 from modelslab_async.errors import (
     DownloadError,
     JournalError,

@@ -25,8 +25,8 @@ from modelslab_async import (
     JobUpdate,
     ModelsLab,
     TextToImage,
+    Timeouts,
 )
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import (
     ClientClosedError,
     JobUnfinishedError,

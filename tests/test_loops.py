@@ -17,8 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from modelslab_async import Generation, Job, ModelsLab, Outcome, TextToImage
-from modelslab_async._policy.timeouts import Timeouts
+from modelslab_async import (
+    Generation,
+    Job,
+    ModelsLab,
+    Outcome,
+    TextToImage,
+    Timeouts,
+)
 from modelslab_async.errors import (
     ClientClosedError,
     OutcomeUnknownError,

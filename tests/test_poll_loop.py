@@ -19,7 +19,7 @@ from typing import Any, TypeVar, cast
 import attrs
 import pytest
 
-from modelslab_async import PollSchedule, TextToImage
+from modelslab_async import PollSchedule, TextToImage, Timeouts
 from modelslab_async._engine import poll_loop
 from modelslab_async._engine.http import SessionPool
 from modelslab_async._engine.job import Job, Watch
@@ -35,7 +35,6 @@ from modelslab_async._policy.polling import (
 )
 from modelslab_async._policy.retry import RetryBudget
 from modelslab_async._policy.slots import Slots
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.decode import decode
 from modelslab_async._protocol.replies import Call, Cut, Processing, Reply
 from modelslab_async.errors import JobUnfinishedError

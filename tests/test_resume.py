@@ -18,10 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from journals import MemoryJournal
 
-from modelslab_async import ModelsLab, TextToImage
+from modelslab_async import ModelsLab, TextToImage, Timeouts
 from modelslab_async._batch.batch import Batch
 from modelslab_async._batch.outcome import Outcome
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async._protocol.rows import written
 from modelslab_async.errors import (
     ApiError,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelslab_async import Timeouts
 from modelslab_async._policy.retry import RetryBudget, RetryPolicy, backoff
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import ConfigurationError
 
 

@@ -18,8 +18,13 @@ import attrs
 import pytest
 import trustme
 
-from modelslab_async import ModelsLab, PollSchedule, RetryPolicy, TextToImage
-from modelslab_async._policy.timeouts import Timeouts
+from modelslab_async import (
+    ModelsLab,
+    PollSchedule,
+    RetryPolicy,
+    TextToImage,
+    Timeouts,
+)
 from modelslab_async._policy.verdicts import PollVerdict, SubmitVerdict
 from modelslab_async.errors import (
     AuthenticationError,

@@ -25,9 +25,9 @@ from modelslab_async import (
     RemoveBackground,
     RetryPolicy,
     TextToImage,
+    Timeouts,
     Upload,
 )
-from modelslab_async._policy.timeouts import Timeouts
 from modelslab_async.errors import (
     AuthenticationError,
     ClientClosedError,

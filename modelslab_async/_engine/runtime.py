@@ -20,7 +20,7 @@ from ..events import Observers
 
 #: Threads for DNS and disk: as many pictures are written at once, and a slow
 #: disk leaves room for names.
-_THREADS = 8
+_POOL = 8
 
 
 @attrs.define(eq=False)
@@ -72,7 +72,7 @@ class Runtime:
         Threads of our own: the loop's may be full of callers who wait for us.
         """
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(_THREADS, "modelslab_async")
+            self._executor = ThreadPoolExecutor(_POOL, "modelslab_async")
         return self._executor
 
     def check(self) -> None:
