@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ._engine.job import Job
 from ._lifetime import Lifetime
-from ._rooms import check_call
+from ._rooms import check_call, check_pictures
 from .results import Generation, Image, Model, Stats, Upload
 from .specs import AnyPath, Spec
 
@@ -169,6 +169,7 @@ class Calls:
         Raises:
             DownloadError: What could not be had, with the *paths* that could.
         """
+        check_pictures(generation, Generation, directory)
         rooms = self._lifetime.open()
         return await rooms.download(
             generation, Path(directory), overwrite=overwrite
@@ -181,6 +182,7 @@ class Calls:
         Raises:
             DownloadError: It could not be had, or not be kept.
         """
+        check_pictures(image, Image, path)
         return await self._lifetime.open().downloads.save(image, Path(path))
 
     async def read(self, image: Image) -> bytes:
@@ -190,6 +192,7 @@ class Calls:
         Raises:
             DownloadError: It could not be had.
         """
+        check_pictures(image, Image)
         return await self._lifetime.open().downloads.read(image)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import warnings
 import weakref
 
@@ -77,7 +78,11 @@ class Lifetime:
             rooms = self.rooms = build(self.options, self.take_up)
             # Not `__del__`: it would come after that of the sessions.
             self._finalizer = weakref.finalize(
-                self, _left_open, rooms.pool, self.options.base_url
+                self,
+                _left_open,
+                rooms.pool,
+                rooms.runtime.pid,
+                self.options.base_url,
             )
         rooms.runtime.check()
         self._closed = False
@@ -119,6 +124,10 @@ class Lifetime:
         Close, whoever is in; see `ModelsLab.aclose`.
         """
         rooms = self.alive()
+        if rooms is not None and rooms.runtime.pid != os.getpid():
+            # What is open there is the parent's.
+            self._forget()
+            self._closing = rooms = None
         if rooms and rooms.runtime.loop is not asyncio.get_running_loop():
             rooms.runtime.check()
         self._entered = 0
@@ -170,6 +179,9 @@ class Lifetime:
         self._forget()
         self._closing = None
         self._entered = 0
+        if rooms.runtime.pid != os.getpid():
+            # What is open there is the parent's.
+            return
         left = rooms.jobs()
         if left:
             _log.warning(
@@ -186,10 +198,13 @@ class Lifetime:
             self._finalizer.detach()
 
 
-def _left_open(pool: SessionPool, base_url: str) -> None:
+def _left_open(pool: SessionPool, pid: int, base_url: str) -> None:
     """
     Say that a client was left open, and close what it had open.
     """
+    if os.getpid() != pid:
+        # A child that ends closes nothing of its parent's.
+        return
     pool.abandon()
     warnings.warn(
         f"the client of {base_url} was left open; "

@@ -11,6 +11,7 @@ import math
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
@@ -19,7 +20,14 @@ import attrs
 from ._engine.api_key import ApiKey
 from ._engine.free_calls import FreeCalls
 from ._engine.http import NetworkOptions, SessionPool
-from ._engine.job import Job, TakeUp, Watch, receipt_by_name, renewed
+from ._engine.job import (
+    Job,
+    TakeUp,
+    Watch,
+    receipt_by_name,
+    renewed,
+    timeout_faults,
+)
 from ._engine.links import origin_of
 from ._engine.pacer import Pacer
 from ._engine.poller import Poller
@@ -36,7 +44,7 @@ from ._policy.timeouts import Timeouts
 from ._protocol.uploads import encode_model_list, read_model_list
 from .errors import ConfigurationError, ModelsLabError
 from .events import Observer, Observers
-from .results import Generation, Model, Receipt, Stats
+from .results import Generation, Image, Model, Receipt, Stats
 from .specs import SPECS, Endpoint, Spec
 
 
@@ -186,7 +194,9 @@ class Rooms:
         """
         if receipt is None:
             receipt = receipt_by_name(generation.id or "", endpoint_of(None))
-        job = Job(Watch(receipt), self.take_up)
+        watch = Watch(receipt)
+        watch.inquiry.again = True
+        job = Job(watch, self.take_up)
         links = await job.result(self.runtime.timeouts.late_link)
         return renewed(generation, links)
 
@@ -308,9 +318,29 @@ def check_call(spec: object, timeout: object, priority: object) -> None:
         ConfigurationError: All that is wrong.
     """
     faults = list(spec_faults(spec))
-    if timeout is not None and not (_number(timeout) and timeout >= 0):
-        faults.append(f"timeout: seconds, or None, not {timeout!r}")
+    faults += timeout_faults(timeout)
     faults += priority_faults(priority)
+    if faults:
+        raise ConfigurationError("; ".join(faults))
+
+
+def check_pictures(
+    whose: object, kind: type[Image | Generation], place: object = ""
+) -> None:
+    """
+    Refuse what has no pictures, or what is no place for them.
+
+    Raises:
+        ConfigurationError: All that is wrong.
+    """
+    faults = []
+    if not isinstance(whose, kind):
+        wanted = "a Generation is needed, as generate() gives"
+        if kind is Image:
+            wanted = "an Image is needed, such as generation.images[0]"
+        faults.append(f"{wanted}, not {str(whose)[:60]!r}")
+    if not isinstance(place, str | PathLike):
+        faults.append(f"a path is needed, not {str(place)[:60]!r}")
     if faults:
         raise ConfigurationError("; ".join(faults))
 

@@ -141,15 +141,22 @@ class ApiError(ModelsLabError):
         code: The service's own code, if it gave one.
 
         raw: The whole answer, without the key.
+
+        job_id: The job that was asked for, which is paid and goes on; None
+            where a request was refused.
     """
 
     status: int
     message: str
     code: str | None = None
     raw: JSON = attrs.field(default=None, repr=False)
+    job_id: str | None = attrs.field(default=None, init=False)
 
     def __str__(self) -> str:
-        return f"{self.message!r} (HTTP {self.status})"
+        told = f"{self.message!r} (HTTP {self.status})"
+        if self.job_id is None:
+            return told
+        return f"{told}; job {self.job_id} is paid, and goes on"
 
 
 class AuthenticationError(ApiError):

@@ -165,7 +165,7 @@ class Observers:
                     observer(event)
                 else:
                     context.run(observer, event)
-            except Exception:  # noqa: BLE001 - a watcher breaks no run
+            except BaseException:  # noqa: BLE001 - a watcher breaks no run
                 self.functions.remove(observer)
                 _log.exception("an observer raised, and is switched off")
 

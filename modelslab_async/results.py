@@ -26,9 +26,10 @@ class JobState(enum.StrEnum):
     PROCESSING = "processing"
     #: Finished, with pictures.
     SUCCEEDED = "succeeded"
-    #: The service gave up on it.
+    #: The service gave up on it, or has not taken its request.
     FAILED = "failed"
-    #: The service does not know it, or never said that it took it.
+    #: The service does not know it, or its request got no verdict: it may
+    #: run, and be billed.
     LOST = "lost"
     #: We stopped asking; it may run on.
     UNFINISHED = "unfinished"
@@ -124,6 +125,9 @@ class Receipt:
         expected_urls: Where the pictures will lie; may name fewer than asked.
 
         meta_json: The service's echo of the request.
+
+        generation_time: Seconds that the service says it took, where it was
+            done at once.
     """
 
     id: str | None
@@ -134,6 +138,7 @@ class Receipt:
     seed: int | None = None
     expected_urls: tuple[str, ...] = ()
     meta_json: bytes = attrs.field(default=b"{}", repr=False)
+    generation_time: float | None = None
 
 
 @attrs.frozen

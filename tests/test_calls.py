@@ -8,6 +8,7 @@ import asyncio
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import anyio
 import pytest
@@ -15,6 +16,7 @@ import pytest_asyncio
 
 from modelslab_async import (
     Generation,
+    Image,
     JobState,
     ModelsLab,
     TextToImage,
@@ -25,8 +27,10 @@ from modelslab_async.errors import (
     ConfigurationError,
     JobNotFoundError,
     JobUnfinishedError,
+    RateLimitedError,
 )
-from modelslab_async.simulator import Latency, Simulator
+from modelslab_async.events import CallRetried, Event
+from modelslab_async.simulator import Latency, Reply, Simulator
 
 
 pytestmark = pytest.mark.asyncio
@@ -392,3 +396,145 @@ async def test_an_option_that_cannot_be_is_told_with_the_others() -> None:
         for name in ("api_key", "base_url", "slots", "job_timeout")
     )
     assert "https://modelslab.com" in words
+
+
+# What cannot be asked for
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"spec": "a cat"}, r"TextToImage\('a cat', model_id="),
+        ({"spec": None}, "a spec is needed, such as TextToImage"),
+        ({"spec": TextToImage}, r"not its class: TextToImage\("),
+        ({"spec": {"prompt": "a cat"}}, "a spec is needed"),
+        ({"priority": None}, "priority: a whole number"),
+        ({"priority": "high"}, "priority: a whole number"),
+        ({"priority": 1.5}, "priority: a whole number"),
+        ({"priority": True}, "priority: a whole number"),
+        ({"timeout": "60"}, "timeout: seconds"),
+        ({"timeout": -1}, "timeout: seconds"),
+        ({"timeout": float("nan")}, "timeout: seconds"),
+        ({"timeout": True}, "timeout: seconds"),
+        (
+            {"spec": "a cat", "timeout": "60", "priority": None},
+            "a spec is needed.*timeout: .*priority: ",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["generate", "submit"])
+async def test_what_cannot_be_asked_for_is_told(
+    lab: ModelsLab,
+    simulator: Simulator,
+    name: str,
+    wrong: dict[str, Any],
+    told: str,
+) -> None:
+    """
+    All that is wrong with a call is told at once, with what to write, and
+    nothing is sent.
+    """
+    facts = {"spec": CAT} | wrong
+
+    with pytest.raises(ConfigurationError, match=told):
+        await getattr(lab, name)(facts.pop("spec"), **facts)
+
+    assert simulator.books.entries == []
+
+
+@pytest.mark.parametrize("timeout", ["60", -1, float("nan"), True, []])
+async def test_a_wait_that_cannot_be(lab: ModelsLab, timeout: Any) -> None:
+    """
+    A job is not waited for by something else than seconds.
+    """
+    job = await lab.submit(CAT)
+
+    with pytest.raises(ConfigurationError, match="timeout: seconds"):
+        await job.result(timeout)
+
+
+IMAGE = Image(0, "https://cdn.example/0.png")
+PICTURES = Generation("1", None, (IMAGE,))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        ("read", ("https://cdn.example/0.png",), "an Image is needed"),
+        ("read", (PICTURES,), "an Image is needed"),
+        ("read", (None,), "an Image is needed"),
+        ("save", ("https://cdn.example/0.png", "0.png"), "an Image is needed"),
+        ("save", (IMAGE, None), "a path is needed"),
+        ("save", (IMAGE, b"0.png"), "a path is needed"),
+        ("download", (IMAGE, "out"), "a Generation is needed"),
+        ("download", (PICTURES, 1), "a path is needed"),
+        ("download", ("1", 1), "a Generation is needed.*a path is needed"),
+    ],
+)
+async def test_what_has_no_pictures_is_told(
+    lab: ModelsLab, name: str, given: tuple[Any, ...], told: str
+) -> None:
+    """
+    What is no picture, and what is no place for one.
+    """
+    with pytest.raises(ConfigurationError, match=told):
+        await getattr(lab, name)(*given)
+
+
+# How long a call waits for the service's sake
+
+
+@pytest.mark.parametrize(
+    ("answer", "tries"),
+    [
+        (
+            {
+                "message": "Rate limit exceeded",
+                "tips": "you are sending same request multiple times",
+                "retry_after": 86400,
+            },
+            1,
+        ),
+        ({"message": "banned, try again in 1 day"}, 1),
+    ],
+)
+async def test_no_call_sleeps_for_a_day(
+    lab: ModelsLab, simulator: Simulator, answer: dict[str, Any], tries: int
+) -> None:
+    """
+    A service that wants to be asked tomorrow is told of today.
+    """
+    simulator.next("submit", Reply(200, {"status": "error", **answer}))
+
+    with pytest.raises(RateLimitedError) as told:
+        async with asyncio.timeout(5):
+            await lab.generate(CAT)
+
+    assert told.value.retry_after == 86400
+    assert len(simulator.books.entries) == tries
+
+
+async def test_retries_are_counted(simulator: Simulator) -> None:
+    """
+    Each event of a retry says the how-manieth try came to nothing.
+    """
+    loading = Reply(200, {"status": "error", "message": "Try Again"})
+    unavailable = Reply(503, {"status": "error", "message": "unavailable"})
+    for answer in (loading, unavailable, loading):
+        simulator.next("submit", answer)
+    seen: list[Event] = []
+    async with ModelsLab(
+        "a-key",
+        base_url=simulator.url,
+        timeouts=Timeouts().faster(1000, silence=5),
+        observers=[seen.append],
+    ) as lab:
+        await lab.generate(CAT)
+
+    retried = [one for one in seen if isinstance(one, CallRetried)]
+    assert [one.tries for one in retried] == [1, 2, 3]
+    assert [one.reason for one in retried] == [
+        "LOADING",
+        "UNAVAILABLE",
+        "LOADING",
+    ]

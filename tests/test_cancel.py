@@ -19,8 +19,9 @@ import attrs
 import pytest
 
 from stepping import Steps
+from waiting import until
 
-from modelslab_async import ModelsLab, Stats, TextToImage, Timeouts
+from modelslab_async import JobState, ModelsLab, Stats, TextToImage, Timeouts
 from modelslab_async._engine.submission import SubmissionEnd
 from modelslab_async.errors import ClientClosedError, OutcomeUnknownError
 from modelslab_async.journal import Entry, SqliteJournal, State
@@ -293,8 +294,29 @@ async def test_submit_itself_cancelled_at_each_step(
 
     books = modelslab_simulator.books
     assert [end for end in ends if not end.agrees(books)] == []
-    assert any(end.stats.unknown for end in ends)
     assert not ends[-1].struck
+
+
+async def test_submit_itself_cancelled_while_it_is_held(
+    modelslab_simulator: Simulator,
+) -> None:
+    """
+    A request that the service holds has left: cancelled, it is unknown.
+    """
+    modelslab_simulator.change(hold=1e6)
+    async with client(modelslab_simulator, slots=1) as lab:
+        call = asyncio.ensure_future(lab.submit(cat(1)))
+        await until(lambda: modelslab_simulator.books.entries)
+        (job,) = lab.jobs()
+        for task in submits_of(lab):
+            task.cancel()
+        with pytest.raises(OutcomeUnknownError) as told:
+            await call
+        stats = lab.stats()
+
+    assert told.value.track_id == job.track_id
+    assert job.state is JobState.LOST
+    assert (stats.unknown, stats.slots_held) == (1, 0)
 
 
 # Batches.

@@ -330,7 +330,7 @@ async def test_a_bug_in_the_schedule_loses_no_job(
     logged as CRITICAL; the paid job is asked for all the same, and its
     caller gets the pictures.
     """
-    service.change(latency=Latency.constant(25.0))
+    service.change(latency=Latency.constant(60.0))
     pause, left = Pace.pause, [1, 1]
 
     def stumbles(pace: Pace, *kind: Any, **facts: Any) -> float:

@@ -4,6 +4,7 @@ Who watches is told, and breaks nothing.
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import logging
 
@@ -71,6 +72,29 @@ def test_it_is_told_in_the_context_of_the_call() -> None:
     Observers([lambda _: seen.append(who.get())]).tell(ACCEPTED, context)
 
     assert seen == ["the caller"]
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [ValueError, KeyboardInterrupt, SystemExit, asyncio.CancelledError],
+)
+def test_whatever_a_watcher_raises_it_is_switched_off(
+    raised: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    It ends no loop, cancels no task and exits nothing.
+    """
+    seen: list[Event] = []
+
+    def broken(event: Event) -> None:
+        raise raised
+
+    observers = Observers([broken, seen.append])
+    observers.tell(ACCEPTED)
+    observers.tell(ACCEPTED)
+
+    assert seen == [ACCEPTED, ACCEPTED]
+    assert caplog.text.count("switched off") == 1
 
 
 def test_nobody_is_told_where_nobody_listens() -> None:

@@ -5,7 +5,10 @@ A job by itself: who waits for it, by whatever name it is taken up.
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import os
+import pickle
 import sys
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,6 +22,7 @@ import pytest_asyncio
 from waiting import until
 
 from modelslab_async import (
+    Generation,
     Job,
     JobState,
     JobUpdate,
@@ -28,11 +32,14 @@ from modelslab_async import (
     Timeouts,
 )
 from modelslab_async.errors import (
+    ApiError,
     AuthenticationError,
+    ConfigurationError,
     GenerationFailedError,
     InvalidRequestError,
+    OutcomeUnknownError,
 )
-from modelslab_async.simulator import Edit, Latency, Reply, Simulator
+from modelslab_async.simulator import Edit, Fault, Latency, Reply, Simulator
 
 
 pytestmark = pytest.mark.asyncio
@@ -138,6 +145,96 @@ async def test_one_id_is_one_job_while_it_is_watched(
     assert again == [job, job, job]
     assert held == 1
     assert service.books.jobs[int(job.id or 0)].polls == update.polls
+
+
+async def test_two_jobs_of_one_id_share_one_watch(service: Simulator) -> None:
+    """
+    Also when both were made before either was awaited, there is one slot and
+    one question at a time; each knows what either was told.
+    """
+    service.change(hold=0.0)
+    async with client(service) as other, client(service) as lab:
+        theirs = await other.submit(CAT)
+        by_id, by_handle = lab.job(theirs.id or ""), lab.job(theirs.handle)
+        polled = service.books.polls
+        slots: list[int] = []
+
+        async def watched(job: Job) -> Generation:
+            slots.extend([lab.stats().slots_held async for _ in job.updates()])
+            return await job
+
+        first, second = await asyncio.gather(
+            watched(by_id), watched(by_handle)
+        )
+        ours = lab.stats().polls
+        await theirs
+
+    assert first is second
+    assert first.seed == 7
+    assert max(slots) == 1
+    assert by_id.track_id == by_handle.track_id == theirs.track_id
+    assert ours <= service.books.polls - polled
+
+
+def handle_of(**facts: object) -> str:
+    packed = base64.urlsafe_b64encode(json.dumps(facts).encode())
+    return "ml1." + packed.decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ml1.",
+        "ml1.???",
+        "a b",
+        None,
+        1.5,
+        handle_of(e="text2img"),
+        handle_of(i="1"),
+        handle_of(e="no-such", i="1"),
+        handle_of(e=["text2img"], i="1"),
+    ],
+)
+async def test_what_is_no_job(service: Simulator, text: Any) -> None:
+    """
+    Neither an id nor a handle, or a handle of an endpoint that we don't
+    know: it is told when it is given, not when it is awaited.
+    """
+    async with client(service) as lab:
+        with pytest.raises(ConfigurationError):
+            lab.job(text)
+
+
+@pytest.mark.parametrize("endpoint", ["text2img", CAT, int, object()])
+async def test_what_is_no_endpoint(service: Simulator, endpoint: Any) -> None:
+    """
+    An endpoint is a kind of spec.
+    """
+    async with client(service) as lab:
+        with pytest.raises(ConfigurationError, match="endpoint: a class of"):
+            lab.job("1", endpoint=endpoint)
+
+
+async def test_a_job_that_was_taken_up_teaches_no_duration(
+    service: Simulator,
+) -> None:
+    """
+    How long it took us to notice yesterday's job says nothing of how long
+    jobs take: a request without a verdict keeps its slot all the same.
+    """
+    service.change(hold=0.0, latency=Latency.constant(0.0))
+    async with client(service) as other, client(service) as lab:
+        for _ in range(3):
+            theirs = await other.submit(CAT)
+            await lab.job(theirs.handle)
+        service.next("submit", Fault.RESET_AFTER)
+        with pytest.raises(OutcomeUnknownError):
+            await lab.generate(CAT)
+        await asyncio.sleep(0.2)
+        held = lab.stats().slots_held
+
+    assert held == 1
 
 
 async def test_a_job_by_id_holds_a_slot_once_it_is_seen_to_run(
@@ -368,6 +465,69 @@ async def test_refresh_asks_once_and_now(service: Simulator) -> None:
     assert (over.polls, over.message) == (4, "Failed, Try Again")
 
 
+async def test_the_last_state_reaches_a_slow_reader(
+    service: Simulator,
+) -> None:
+    """
+    A job that ends while its reader is busy is told of all the same.
+    """
+    service.change(hold=0.0, latency=Latency.constant(5.0))
+    async with client(service) as lab:
+        job = await lab.submit(CAT)
+        updates = job.updates()
+        first = await anext(updates)
+        await job
+        rest = [update.state async for update in updates]
+
+    assert first.state is JobState.PROCESSING
+    assert rest == [JobState.SUCCEEDED]
+
+
+async def test_an_answer_about_another_job_is_none_of_its_own(
+    service: Simulator,
+) -> None:
+    """
+    Neither another job's pictures nor its failure are taken for this one's.
+    """
+    service.change(hold=0.0, latency=Latency.constant(5.0))
+    picture = ["https://cdn.example/another.png"]
+    done = {"status": "success", "id": 99, "output": picture}
+    failed = {"status": "failed", "id": "99", "message": "no"}
+    for told in (done, failed):
+        service.next("fetch", Reply(200, told), times=2)
+    async with client(service) as lab:
+        generation = await lab.generate(CAT)
+
+    (paid,) = service.books.accepted
+    assert generation.id == str(paid.job_id)
+    assert [image.url for image in generation.images] != picture
+
+
+@pytest.mark.parametrize("status", [401, 402])
+async def test_a_refused_account_names_the_job_that_goes_on(
+    service: Simulator, status: int
+) -> None:
+    """
+    Whoever waits for a paid job, and is told of the account, is told which
+    job it is; who comes after it, with another request, is not.
+    """
+    service.change(hold=0.0)
+    refused = Reply(status, {"status": "error", "message": "no"})
+    service.next("fetch", refused)
+    async with client(service) as lab:
+        with pytest.raises(ApiError) as told:
+            await lab.generate(CAT)
+        (job,) = lab.jobs()
+        with pytest.raises(ApiError) as later:
+            await lab.generate(CAT)
+        await job
+
+    again = pickle.loads(pickle.dumps(told.value))
+    assert told.value.job_id == again.job_id == job.id
+    assert f"job {job.id} is paid" in str(told.value)
+    assert later.value.job_id is None
+
+
 async def test_all_who_wait_are_told_of_a_refused_account(
     service: Simulator,
 ) -> None:
@@ -432,7 +592,7 @@ async def test_who_waits_for_a_refused_request_is_told_why(
         with pytest.raises(InvalidRequestError, match="no"):
             await job
 
-    assert job.state is JobState.LOST
+    assert job.state is JobState.FAILED
     assert lab.jobs() == ()
 
 

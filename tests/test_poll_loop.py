@@ -45,7 +45,7 @@ from modelslab_async.results import JobState, Receipt
 T = TypeVar("T")
 
 #: Jobs whose size is measured.
-COUNT = 300
+COUNT = 1000
 
 BASE = "https://modelslab.com/api/v6"
 SPEC = TextToImage("a cat", model_id="flux")

@@ -49,6 +49,8 @@ class Attempts:
         slots: How many there are, as far as is known now.
 
         began: When the first try left, or tried to.
+
+        tries: How many there were, whatever came of them.
     """
 
     track_id: str
@@ -58,12 +60,21 @@ class Attempts:
     breaker: OutageBreaker | None = None
     slots: int = 1
     began: float | None = None
+    tries: int = 0
     unsent: int = 0
     loading: int = 0
     same: int = 0
     unavailable: int = 0
     unknown: int = 0
     banned: float = 0.0
+
+    def start(self, now: float) -> None:
+        """
+        The next try begins.
+        """
+        self.tries += 1
+        if self.began is None:
+            self.began = now
 
     def pause(
         self, row: SubmitVerdict, heard: CallResult, now: float

@@ -69,7 +69,10 @@ class Hearing:
             self._again(watch, None)
             return
         now = self.runtime.now()
-        row = judge_poll(heard, watch.names())
+        named = getattr(heard, "id", None)
+        # Most name it as the submit's answer did.
+        names = () if named == watch.receipt.id else watch.names()
+        row = judge_poll(heard, names)
         if self.runtime.observers:
             receipt, polls = watch.receipt, watch.inquiry.polls
             watch.tell(
@@ -77,7 +80,9 @@ class Hearing:
                     receipt.track_id, receipt.id, polls, now - watch.since
                 )
             )
-        if isinstance(heard, Processing | Refusal):
+        if row is PollVerdict.OTHER_JOB:
+            pass
+        elif isinstance(heard, Processing | Refusal):
             watch.message = heard.message
         elif isinstance(heard, Success):
             watch.message = None
@@ -97,6 +102,7 @@ class Hearing:
             case PollVerdict.ACCOUNT, Refusal() | Unreadable():
                 error = refusal_error(heard)
                 self.queue.shut(error)
+                error.job_id = watch.receipt.id
                 watch.wake(error)
                 if not self._late(watch, now):
                     self.plan(watch, now, self.runtime.timeouts.account_probe)

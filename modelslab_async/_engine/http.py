@@ -239,20 +239,22 @@ class SessionPool:
             if connector is not None:
                 leave_to_parent(connector)
 
-    async def submit(self, call: Call) -> Reply | Unsent | Cut:
+    async def submit(
+        self, call: Call, leaving: Callable[[], None] | None = None
+    ) -> Reply | Unsent | Cut:
         """
-        Send a request that costs money, once.
+        Send a request that costs money, once; *leaving* is called with its
+        first byte, which an `OSError` of its keeps here.
         """
         # No bound here: those who ask hold slots, which are fewer.
-        return await self._exchange(
-            self._submit, call, limit=self.runtime.timeouts.submit
-        )
+        limit = self.runtime.timeouts.submit
+        return await self._exchange(self._submit, call, limit, leaving)
 
     async def poll(self, call: Call) -> Reply | Unsent | Cut:
         """
         Send a question that costs nothing.
         """
-        return await self._exchange(self._poll, call, limit=None)
+        return await self._exchange(self._poll, call, None)
 
     async def ask(self, call: Call) -> Reply | Unsent | Cut:
         """
@@ -275,14 +277,14 @@ class SessionPool:
         self,
         session: aiohttp.ClientSession,
         call: Call,
-        *,
         limit: float | None,
+        leaving: Callable[[], None] | None = None,
     ) -> Reply | Unsent | Cut:
         # One look: a key that rotates must not change while it is written.
         key = self.key.snapshot()
         heard: Reply | Unsent | Cut = Unsent("no connection")
         for _ in range(_MOVES):
-            body = KeyedBody(call.body, key)
+            body = KeyedBody(call.body, key, leaving)
             heard = await self._attempt(session, call, body, key, limit)
             if not body.refused:
                 break

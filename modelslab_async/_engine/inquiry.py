@@ -52,13 +52,16 @@ class Inquiry:
 
         due: When the next is, on the clock of the loop; inf: not at all.
 
-        under_way: Whether a question is out now.
-
         fails: Answers in a row that said nothing of the job.
 
         empty: Successes without a picture.
 
         missing: "Request not found" in a row, since *missing_since*.
+
+        early: Whether it was watched from its acceptance on: only then does
+            its end teach how long jobs take.
+
+        again: Whether it had ended before, and is only asked for links.
 
         other_form: Whether the body alone names it.
 
@@ -69,11 +72,12 @@ class Inquiry:
 
     polls: int = 0
     due: float = math.inf
-    under_way: bool = False
     fails: int = 0
     empty: int = 0
     missing: int = 0
     missing_since: float = 0.0
+    early: bool = False
+    again: bool = False
     other_form: bool = False
     other_id: bool = False
     other_family: bool = False

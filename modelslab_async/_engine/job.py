@@ -13,7 +13,13 @@ import base64
 import binascii
 import json
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from contextvars import Context
 from typing import TypeAlias
 
@@ -197,6 +203,9 @@ class Watch:
                 meta_json=other.meta_json
                 if ours.meta_json == b"{}"
                 else ours.meta_json,
+                generation_time=other.generation_time
+                if ours.generation_time is None
+                else ours.generation_time,
             )
 
 
@@ -296,6 +305,8 @@ class Job:
 
             ApiError: The account was refused while we waited.
         """
+        if faults := list(timeout_faults(timeout)):
+            raise ConfigurationError("; ".join(faults))
         watch = self._watch
         if not watch.ended:
             watch = self._taken_up()
@@ -323,10 +334,14 @@ class Job:
         Raises:
             ApiError: The account was refused while we waited.
         """
-        yield self._watch.update()
-        while self._watch.end is None:
-            await self._taken_up().news.wait()
-            yield self._watch.update()
+        update = self._watch.update()
+        yield update
+        # A reader who was slow still gets the last state.
+        while update.state is JobState.PROCESSING:
+            if self._watch.end is None:
+                await self._taken_up().news.wait()
+            update = self._watch.update()
+            yield update
 
     def _taken_up(self, *, now: bool = False) -> Watch:
         """
@@ -338,6 +353,15 @@ class Job:
         return watch
 
 
+def timeout_faults(timeout: object) -> Iterator[str]:
+    """
+    What is wrong with the seconds that somebody wants to wait at most.
+    """
+    right = isinstance(timeout, int | float) and timeout >= 0
+    if timeout is not None and (isinstance(timeout, bool) or not right):
+        yield f"timeout: seconds from 0, or None, not {timeout!r}"
+
+
 def finished(receipt: Receipt, answer: Success) -> Generation:
     """
     A job's pictures: what the answer to a poll lacks, the receipt has.
@@ -347,7 +371,9 @@ def finished(receipt: Receipt, answer: Success) -> Generation:
         track_id=receipt.track_id,
         images=answer.images,
         seed=receipt.seed if answer.seed is None else answer.seed,
-        generation_time=answer.generation_time,
+        generation_time=receipt.generation_time
+        if answer.generation_time is None
+        else answer.generation_time,
         nsfw=answer.nsfw,
         meta_json=receipt.meta_json
         if answer.meta_json == b"{}"

@@ -8,6 +8,8 @@ import asyncio
 import json
 import select
 
+from collections.abc import Callable
+
 import aiohttp
 
 from aiohttp.abc import AbstractStreamWriter
@@ -34,12 +36,18 @@ class KeyedBody(aiohttp.Payload):
         refused: The server had closed the connection: nothing was written.
     """
 
-    def __init__(self, body: bytes, key: ApiKey) -> None:
+    def __init__(
+        self,
+        body: bytes,
+        key: ApiKey,
+        leaving: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(None, content_type="application/json")
         self._body = body
         self._key = key
         self._autoclose = True
         self._size = len(self._joined())
+        self._leaving = leaving
         self._writer: AbstractStreamWriter | None = None
         self.refused = False
 
@@ -59,6 +67,8 @@ class KeyedBody(aiohttp.Payload):
         if _hung_up(getattr(writer, "transport", None)):
             self.refused = True
             raise aiohttp.ClientConnectionResetError(_CLOSED)
+        if self._leaving is not None:
+            self._leaving()
         try:
             await writer.write(self._joined())
         except aiohttp.ClientConnectionResetError as exc:

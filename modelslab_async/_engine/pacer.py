@@ -55,15 +55,17 @@ class Pacer:
         """
         The job was found done.
         """
+        if not watch.inquiry.early:
+            # How long it took us to notice yesterday's job says nothing.
+            return
         speed, guess = self.runtime.timeouts.speed, _guess(watch.receipt)
         took = now - watch.since
-        if guess is not None or watch.spec is not None:
-            self.pace.learn(
-                watch.kind(),
-                eta=None if guess is None else guess * speed,
-                after=watch.elapsed * speed,
-                by=took * speed,
-            )
+        self.pace.learn(
+            watch.kind(),
+            eta=None if guess is None else guess * speed,
+            after=watch.elapsed * speed,
+            by=took * speed,
+        )
         before = self.usual
         self.usual = took if before is None else 0.8 * before + 0.2 * took
 

@@ -82,6 +82,12 @@ class PollLoop:
         if self._heap[0][2] is watch:
             self._wake(due)
 
+    def asks(self, watch: Watch) -> bool:
+        """
+        Whether a question after that job is out now.
+        """
+        return watch in self._asking
+
     def close(self) -> None:
         """
         Ask no more; end the questions that are out.
@@ -143,7 +149,7 @@ class PollLoop:
         self._bucket.rate = self._rate(slots)
         while self._heap:
             due, _, watch = self._heap[0]
-            if due != watch.inquiry.due or watch.inquiry.under_way:
+            if due != watch.inquiry.due or watch in self._asking:
                 heapq.heappop(self._heap)
                 continue
             if due > now:
@@ -156,7 +162,6 @@ class PollLoop:
                 return now + pause
             self._bucket.take(now)
             heapq.heappop(self._heap)
-            watch.inquiry.under_way = True
             self._asking[watch] = (
                 now,
                 self.runtime.loop.create_task(self._ask(watch)),
@@ -185,7 +190,6 @@ class PollLoop:
                     "job %s cannot be asked for: %s", watch.receipt.id, error
                 )
                 heard = Unsent(error.reason)
-            watch.inquiry.under_way = False
             self.hear(watch, heard)
             well = True
         except Exception:  # noqa: BLE001 - other jobs go on
@@ -198,7 +202,6 @@ class PollLoop:
         A poll is over; not in a callback, which costs a turn of the loop.
         """
         del self._asking[watch]
-        watch.inquiry.under_way = False
         if self._closed or self.runtime.loop.is_closed():
             return
         if not well:

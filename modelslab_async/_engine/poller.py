@@ -114,6 +114,7 @@ class Poller:
         if self.runtime.observers:
             watch.tell(JobAccepted(receipt.track_id, receipt.id, receipt.eta))
         if end is None:
+            watch.inquiry.early = True
             self._start(watch, now)
         else:
             watch.since = now
@@ -155,7 +156,7 @@ class Poller:
         if watch.receipt.id is not None:
             if watch not in self._watched:
                 self._start(watch, self.runtime.now(), first=0.0)
-            elif now and not watch.inquiry.under_way:
+            elif now and not self._loop.asks(watch):
                 self._plan(watch, self.runtime.now(), 0.0)
         return watch
 
@@ -212,15 +213,16 @@ class Poller:
                 self.queue.release(ticket)
             else:
                 self.queue.finished(ticket)
+        again = watch.inquiry.again
         if state is JobState.SUCCEEDED:
-            self.runtime.stats.succeeded += 1
+            self.runtime.stats.succeeded += not again
         elif state is not JobState.UNFINISHED and receipt.id is not None:
-            self.runtime.stats.failed += 1
+            self.runtime.stats.failed += not again
         self._watched.remove(watch)
         watch.end, watch.state, watch.job = end, state, None
         watch.elapsed = now - watch.since if watch.since else 0.0
         watch.inquiry.over()
-        if self.runtime.observers:
+        if self.runtime.observers and not again:
             watch.tell(
                 JobFinished(
                     receipt.track_id,

@@ -149,18 +149,14 @@ class Sender:
         Send it once; give how long to wait before the next try, None if it
         was accepted.
         """
+        heard: CallResult | None = None
         try:
             await one.record.submitting(one.track_id)
-        except asyncio.CancelledError:
-            await one.record.planned()
-            raise
-        heard: CallResult | None = None
-        one.sent = True
-        if one.attempts.began is None:
-            one.attempts.began = self.runtime.now()
-        try:
+            one.attempts.start(self.runtime.now())
             heard = await self._exchange(one)
             one.asked = one.asked or not isinstance(heard, Unsent)
+            # Also what never left can't be taken back while it is recorded.
+            one.sent = True
             row = judge_submit(heard)
             if row is SubmitVerdict.ACCEPTED and isinstance(
                 heard, Processing | Success
@@ -174,11 +170,14 @@ class Sender:
                 await one.record.planned()
             raise
         except asyncio.CancelledError:
-            if heard is None:
+            if heard is None and one.sent:
+                one.asked = True
                 words = "our own task was cancelled"
                 self._unknown(
                     one, OutcomeUnknownError(one.track_id, "cancelled", words)
                 )
+            elif heard is None:
+                await one.record.planned()
             raise
         finally:
             one.sent = False
@@ -190,7 +189,7 @@ class Sender:
             track_id=one.track_id,
             urls=self.uploads.urls(one.spec) or {},
         )
-        reply = await self.pool.submit(call)
+        reply = await self.pool.submit(call, one.leaving)
         if not isinstance(reply, Reply):
             return reply
         try:
@@ -212,6 +211,7 @@ class Sender:
             answer.seed,
             answer.expected_urls,
             answer.meta_json,
+            answer.generation_time if isinstance(answer, Success) else None,
         )
         end = message = None
         if isinstance(answer, Processing):
@@ -280,7 +280,7 @@ class Sender:
             await one.record.planned()
         if self.runtime.observers:
             one.watch.tell(
-                CallRetried(one.track_id, row.name, attempts.unsent, pause)
+                CallRetried(one.track_id, row.name, attempts.tries, pause)
             )
         return pause
 

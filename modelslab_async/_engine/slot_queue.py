@@ -118,6 +118,8 @@ class SlotQueue:
             _log.warning("the account was refused: %s", error)
             if observers:
                 observers.tell(LineClosed(None, str(error)))
+        # Whoever asked goes on with the error itself.
+        error = afresh(error)
         self.account.refused(error, self.runtime.now())
         self._probe = None
         turns, self._turns = self._turns, {}

@@ -108,7 +108,8 @@ class Submission:
     Attributes:
         job: What comes of it; without an id until the service has answered.
 
-        sent: It may be at the service now: it can't be taken back.
+        sent: It may be at the service now: it can't be taken back, and it is
+            in `ModelsLab.jobs()`.
 
         asked: It has left at least once, whatever came of it.
 
@@ -161,6 +162,17 @@ class Submission:
         It goes on when whoever waits goes away.
         """
         return self.end is not None or await self.ending.wait(timeout)
+
+    def leaving(self) -> None:
+        """
+        Its first byte is about to leave.
+
+        Raises:
+            ConnectionAbortedError: It was taken back a moment ago.
+        """
+        if self.task.cancelling():
+            raise ConnectionAbortedError("the request was taken back")
+        self.sent = True
 
     def enter(self) -> None:
         """

@@ -225,8 +225,11 @@ class Submitter:
             error = ClientClosedError()
         else:
             error = JobUnfinishedError(None, one.track_id, 0.0, sent=False)
+        unknown = isinstance(error, OutcomeUnknownError)
         one.finish(end)
-        self.sender.poller.end(one.watch, error, JobState.LOST)
+        self.sender.poller.end(
+            one.watch, error, JobState.LOST if unknown else JobState.FAILED
+        )
 
 
 def new_track_id() -> str:

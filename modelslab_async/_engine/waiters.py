@@ -7,10 +7,15 @@ from __future__ import annotations
 import asyncio
 import copy
 
+from typing import TypeVar
+
 import anyio
 import attrs
 
 from ..errors import ModelsLabError
+
+
+E = TypeVar("E", bound=ModelsLabError)
 
 
 @attrs.define(eq=False, weakref_slot=False)
@@ -67,7 +72,7 @@ def _settle(
         wait.set_result(woken)
 
 
-def afresh(error: ModelsLabError) -> ModelsLabError:
+def afresh(error: E) -> E:
     """
     The same error for another who waits: tracebacks don't pile up on it.
     """
