@@ -122,7 +122,7 @@ def cluster_batch(
     name, it adds what is new.
     """
     with Source.open(
-        input, sys.stdin.buffer, model=model, kind=kind
+        input, sys.stdin, model=model, kind=kind
     ) as source:
         check = source.check()
         if not passed(context.screen, source, check):
