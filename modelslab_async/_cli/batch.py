@@ -248,7 +248,7 @@ async def _batch(
             try:
                 async for outcome in running:
                     tally.count(outcome)
-                    _tell(screen, outcome, as_json=as_json)
+                    _tell(screen, outcome, output, as_json=as_json)
                     if screen.unread and running.progress.in_flight:
                         running.stop()
             finally:
@@ -289,7 +289,9 @@ async def _look(
         )
 
 
-def _tell(screen: Screen, outcome: Outcome, *, as_json: bool) -> None:
+def _tell(
+    screen: Screen, outcome: Outcome, output: Path, *, as_json: bool
+) -> None:
     if outcome.error is not None:
         name = outcome.item or excerpt(outcome.spec.caption)
         screen.say(
@@ -299,7 +301,8 @@ def _tell(screen: Screen, outcome: Outcome, *, as_json: bool) -> None:
         screen.result(json.dumps(_facts(outcome)))
         return
     for path in outcome.paths:
-        screen.result(str(path))
+        # As the folder was named, though it is known for good by now.
+        screen.result(str(output / "images" / path.name))
 
 
 def _facts(outcome: Outcome) -> dict[str, JSON]:
