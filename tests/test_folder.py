@@ -38,7 +38,7 @@ async def test_private(tmp_path: Path) -> None:
     """
     Folder, manifest, status and pages are their owner's only.
     """
-    folder = await OutputFolder.open(tmp_path / "out", DOWNLOADS)
+    folder = await OutputFolder.open(tmp_path / "out", DOWNLOADS, "a")
     await folder.refresh({}, final=True)
 
     modes = {
@@ -48,6 +48,7 @@ async def test_private(tmp_path: Path) -> None:
     assert modes == {
         "out": 0o700,
         "images": 0o700,
+        "journal.id": 0o600,
         "manifest.jsonl": 0o600,
         "status.json": 0o600,
         "index.html": 0o600,
@@ -59,7 +60,7 @@ async def test_status_and_pages_have_their_pauses(tmp_path: Path) -> None:
     Neither is written again within its pause, but both at the end, whole,
     with no other file left.
     """
-    folder = await OutputFolder.open(tmp_path, DOWNLOADS)
+    folder = await OutputFolder.open(tmp_path, DOWNLOADS, "a")
 
     await folder.refresh({"done": 1})
     (tmp_path / "index.html").unlink()
@@ -74,6 +75,7 @@ async def test_status_and_pages_have_their_pauses(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {
         "images",
         "index.html",
+        "journal.id",
         "manifest.jsonl",
         "status.json",
     }
@@ -86,7 +88,7 @@ async def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "gold").touch()
 
     with pytest.raises(JournalError, match="unwritable"):
-        await OutputFolder.open(tmp_path / "gold" / "out", DOWNLOADS)
+        await OutputFolder.open(tmp_path / "gold" / "out", DOWNLOADS, "a")
 
 
 @pytest.mark.parametrize("place", ["images", "."])
@@ -107,6 +109,6 @@ async def test_a_folder_that_cannot_be_written(
     monkeypatch.setattr(os, "open", refuse)
 
     with pytest.raises(JournalError, match="Read-only") as caught:
-        await OutputFolder.open(tmp_path, DOWNLOADS)
+        await OutputFolder.open(tmp_path, DOWNLOADS, "a")
 
     assert caught.value.reason == "unwritable"

@@ -62,26 +62,28 @@ class Storage:
         """
         run, rooms, options = self.run, self.run.rooms, self.run.options
         journal = await self._journal()
-        if journal is not None:
-            ours = rooms.options
-            run.journal = BatchJournal(
-                journal, ours.key, ours.timeouts.journal_retry, run.stop
-            )
-            key = run.journal.snapshot()
-            await journal.begin(
-                Identity(ours.origin, key.reveal, ours.run),
-                new_key=options.new_key,
-            )
+        if journal is None:
+            return
+        ours = rooms.options
+        run.journal = BatchJournal(
+            journal, ours.key, ours.timeouts.journal_retry, run.stop
+        )
+        key = run.journal.snapshot()
+        await journal.begin(
+            Identity(ours.origin, key.reveal, ours.run),
+            new_key=options.new_key,
+        )
         if options.output is not None:
             run.folder = await OutputFolder.open(
-                options.output, rooms.downloads
+                options.output, rooms.downloads, journal.id
             )
 
     async def _journal(self) -> Journal | None:
         output, place = self.run.options.output, self.run.options.journal
         if output is not None:
-            await make_private(output, self.run.rooms.downloads.disk)
-            place = output / "journal.sqlite" if place is None else place
+            inside = output / "journal.sqlite" if place is None else None
+            await make_private(output, self.run.rooms.downloads.disk, inside)
+            place = inside or place
         if not isinstance(place, Path):
             return place
         # Here, for the sake of those who only want a picture or two.

@@ -58,10 +58,8 @@ class Disk:
     """
 
     executor: Executor = attrs.field(factory=_own_threads, repr=False)
-    _limiter: anyio.CapacityLimiter = attrs.field(
-        factory=partial(anyio.CapacityLimiter, _THREADS),
-        init=False,
-        repr=False,
+    _free: asyncio.Semaphore = attrs.field(
+        factory=partial(asyncio.Semaphore, _THREADS), init=False, repr=False
     )
 
     async def run(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
@@ -71,7 +69,7 @@ class Disk:
         Raises:
             ClientClosedError: The threads are gone.
         """
-        async with self._limiter:
+        async with self._free:
             try:
                 future = self._start(self.executor, work, *args)
             except RuntimeError:

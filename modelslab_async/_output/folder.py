@@ -27,6 +27,7 @@ from .disk import Disk, TemporaryFile, remove_temporary, replace_file
 from .download import Downloads, Fresh
 from .gallery import PAGE_SIZE, Gallery
 from .manifest import Manifest, Picture, utf8
+from .owner import check_unclaimed, claim
 from .page import Failure
 from .target import SavedFile, described
 
@@ -36,15 +37,25 @@ _STATUS_PAUSE = 2.0
 _PAGES_PAUSE = 30.0
 
 
-async def make_private(directory: Path, disk: Disk) -> None:
+async def make_private(
+    directory: Path, disk: Disk, journal: Path | None = None
+) -> None:
     """
     Make a folder that only its owner looks into: prompts are private.
 
+    Args:
+        directory: The folder.
+
+        disk: Where it is made.
+
+        journal: Where its journal lies, if that is in it.
+
     Raises:
-        JournalError: It cannot be made.
+        JournalError: It cannot be made, or there are pictures of a journal
+            that is gone.
     """
     try:
-        await disk.run(_make, directory)
+        await disk.run(_make_private, directory, journal)
     except OSError as exc:
         reason = f"the folder {directory} cannot be made: {exc.strerror}"
         raise JournalError("unwritable", reason) from exc
@@ -81,6 +92,7 @@ class OutputFolder:
         cls,
         directory: Path,
         downloads: Downloads,
+        journal_id: str,
         *,
         title: str | None = None,
         page_size: int = PAGE_SIZE,
@@ -88,16 +100,16 @@ class OutputFolder:
         pages_pause: float = _PAGES_PAUSE,
     ) -> Self:
         """
-        Open a folder whose journal is ours; tidy up after a dead run.
+        Open the folder of a journal that is ours; tidy up after a dead run.
 
         Raises:
-            JournalError: It cannot be written.
+            JournalError: It belongs to another journal, or cannot be written.
         """
         manifest = Manifest(directory / "manifest.jsonl", page_size)
         gallery = Gallery(directory, manifest, title or "")
         folder = cls(directory, downloads, gallery, status_pause, pages_pause)
         try:
-            await downloads.disk.run(folder._open)
+            await downloads.disk.run(folder._open, journal_id)
         except OSError as exc:
             reason = f"the folder {directory} cannot be written: {exc}"
             raise JournalError("unwritable", reason) from exc
@@ -234,8 +246,9 @@ class OutputFolder:
 
     # All below runs in threads.
 
-    def _open(self) -> None:
+    def _open(self, journal_id: str) -> None:
         _make(self.directory)
+        claim(self.directory, journal_id)
         self._images.mkdir(mode=0o700, exist_ok=True)
         for directory in (self.directory, self._images):
             remove_temporary(directory)
@@ -252,6 +265,12 @@ class OutputFolder:
         text = json.dumps(facts, ensure_ascii=False, indent=2)
         path = self.directory / "status.json"
         replace_file(path, utf8(text) + b"\n", mode=0o600)
+
+
+def _make_private(directory: Path, journal: Path | None) -> None:
+    _make(directory)
+    if journal is not None and not journal.exists():
+        check_unclaimed(directory, journal)
 
 
 def _make(directory: Path) -> None:
