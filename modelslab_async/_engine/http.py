@@ -404,6 +404,8 @@ class SessionPool:
                     url,
                     allow_redirects=False,
                     proxy=self.options.proxy,
+                    # Some hosts say that they pack pictures, and don't.
+                    auto_decompress=False,
                 )
         except (aiohttp.InvalidURL, ValueError) as exc:
             reason, invalid = _words(exc), True
