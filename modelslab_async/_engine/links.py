@@ -24,7 +24,7 @@ _HTTP = re.compile(
 )
 
 
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,40}:", re.IGNORECASE)
 
 
 #: What cannot stand in a URL.
