@@ -121,9 +121,7 @@ def cluster_batch(
     INPUT is what `modelslab-async batch` takes. Run again with the same
     name, it adds what is new.
     """
-    with Source.open(
-        input, sys.stdin, model=model, kind=kind
-    ) as source:
+    with Source.open(input, sys.stdin, model=model, kind=kind) as source:
         check = source.check()
         if not passed(context.screen, source, check):
             return USAGE
