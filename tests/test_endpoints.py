@@ -546,6 +546,30 @@ def test_dialect(
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        ("Inpaint", {"steps": 21, "num_inference_steps": None}, {}),
+        ("Inpaint", {"steps": None, "num_inference_steps": 21}, {}),
+        ("EditInpaint", {"base64": False}, {}),
+        ("EditInpaint", {"instant_response": False}, {}),
+        ("FaceSwapAll", {"watermark": None}, {"watermark": False}),
+        ("QwenEdit", {"seed": 7.0}, {"seed": 7}),
+    ],
+)
+def test_same_wire_same_item(
+    name: str, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """
+    What goes out equal is the same item, however it was written.
+    """
+    first, second = made(name, **one), made(name, **other)
+
+    assert body_of(first) == body_of(second)
+    assert rows.identity(first) == rows.identity(second)
+    assert first == second
+
+
 def test_watermark_can_be_left_to_the_service() -> None:
     """
     None is not sent, also where we have a default of our own.
@@ -585,6 +609,14 @@ def test_watermark_can_be_left_to_the_service() -> None:
         ("RemoveBackground", {"track_id": "12"}, []),
         ("RealtimeTextToImage", {"track_id": "mine"}, []),
         ("EditInpaint", {"guidance_scale": 7.5}, ["guidance_scale"]),
+        ("Inpaint", {"model_id": "flux"}, ["model_id"]),
+        ("Inpaint", {"model_id": "fluxdev"}, []),
+        ("ImageToImage", {"model_id": "z-image-turbo"}, ["strength"]),
+        ("ImageToImage",
+         {"model_id": "flux-kontext-dev", "guidance_scale": 3},
+         ["guidance_scale"]),
+        ("ControlNet", {"controlnet_type": "depth"}, ["controlnet_type"]),
+        ("ControlNet", {"controlnet_model": "depth,canny"}, []),
     ],
 )  # fmt: skip
 def test_doubted(

@@ -20,7 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelslab_async.errors import SpecError, SpecWarning
+from modelslab_async import specs
+from modelslab_async.errors import Problem, SpecError, SpecWarning
 from modelslab_async.specs import (
     SPECS,
     AlgorithmType,
@@ -56,6 +57,15 @@ def faults(**fields: Any) -> list[tuple[str, str]]:
     with pytest.raises(SpecError) as caught:
         cat(**fields)
     return [(one.field, one.reason) for one in caught.value.problems]
+
+
+def faults_of(make: Callable[[], object]) -> tuple[Problem, ...]:
+    """
+    What is wrong with what cannot be made.
+    """
+    with pytest.raises(SpecError) as caught:
+        make()
+    return caught.value.problems
 
 
 def doubts(**fields: Any) -> list[str]:
@@ -485,6 +495,22 @@ class _HostileMapping(Mapping[str, Any]):
         return 1
 
 
+#: What is fine for all kinds of specs, where they take it.
+GOOD: dict[str, Any] = {
+    "prompt": "x",
+    "model_id": "m",
+    "init_image": "https://a",
+    "mask_image": "https://a",
+    "image": "https://a",
+    "face_image": "https://a",
+    "cloth_image": "https://a",
+    "target_image": "https://a",
+    "reference_image": "https://a",
+    "cloth_type": "dresses",
+    "controlnet_model": "canny",
+}
+
+
 ANYTHING = st.one_of(
     st.none(),
     st.booleans(),
@@ -512,14 +538,17 @@ ANYTHING = st.one_of(
 @settings(max_examples=300)
 def test_anything(data: st.DataObject) -> None:
     """
-    Anything anywhere is a spec or a `SpecError`, never another exception.
+    Anything anywhere, of any kind of spec, is a spec or a `SpecError`, never
+    another exception.
     """
-    fields = st.sampled_from([*parameters(TextToImage)])
-    asked = data.draw(st.dictionaries(fields, ANYTHING, max_size=4))
-
+    kind = SPECS[data.draw(st.sampled_from([*SPECS]))]
+    fields = st.sampled_from([*parameters(kind)])
+    asked = GOOD | data.draw(st.dictionaries(fields, ANYTHING, max_size=4))
+    known = {name: asked[name] for name in asked if name in parameters(kind)}
     makes: list[Callable[[], object]] = [
-        lambda: cat(**asked),
-        lambda: from_dict(asked),
+        lambda: kind(**known),
+        lambda: from_dict({"endpoint": kind.endpoint.name} | asked),
+        lambda: from_dict({"endpoint": asked.get("seed")} | asked),
     ]
     for make in makes:
         with warnings.catch_warnings():
@@ -529,7 +558,57 @@ def test_anything(data: st.DataObject) -> None:
             except SpecError as error:
                 found = str(error)
 
-        assert isinstance(found, (TextToImage, str))
+        assert isinstance(found, (Spec, str))
+        if isinstance(found, Spec):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SpecWarning)
+                again = from_dict(json.loads(json.dumps(to_dict(found))))
+            assert again == found
+            assert (repr(again), hash(again)) == (repr(found), hash(found))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [_HostileMapping(), {5: "x"}, {(1,): 1}, ...],
+    ids=["raises", "number", "tuple", "nothing"],
+)
+def test_any_dict(data: Any) -> None:
+    """
+    What is no dict of parameters is told as such.
+    """
+    with pytest.raises(SpecError, match="spec: must be a mapping"):
+        from_dict(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("img2img", "ImageToImage"),
+        (" IMG2IMG ", "ImageToImage"),
+        ("ImageToImage", "ImageToImage"),
+        ("remove-background", "RemoveBackground"),
+    ],
+)
+def test_names_of_endpoints(name: str, kind: str) -> None:
+    """
+    An endpoint goes by its name, or by that of its class.
+    """
+    known = parameters(getattr(specs, kind))
+    data = {field: GOOD[field] for field in GOOD if field in known}
+
+    spec = from_dict(data | {"endpoint": name})
+
+    assert type(spec).__name__ == kind
+
+
+@pytest.mark.parametrize("name", ["Scheduler", "img3img", "", " ", 5, [1]])
+def test_no_names_of_endpoints(name: object) -> None:
+    """
+    What names no endpoint is told, with what would be right.
+    """
+    found = faults_of(lambda: from_dict({"endpoint": name}))
+
+    assert found[0].field == ("endpoint" if name else "prompt")
 
 
 # Dicts

@@ -29,7 +29,12 @@ from .._protocol.replies import (
     Unreadable,
     Unsent,
 )
-from ..errors import ModelsLabError, ProtocolError, TransportError
+from ..errors import (
+    ClientClosedError,
+    ModelsLabError,
+    ProtocolError,
+    TransportError,
+)
 from .http import SessionPool
 from .runtime import Runtime
 
@@ -76,6 +81,8 @@ class FreeCalls:
         began, tries = self.runtime.now(), 0
         while True:
             reply = await self.pool.ask(call)
+            if self.runtime.closed:
+                raise ClientClosedError
             if isinstance(reply, Reply) and (
                 (found := read(reply)) is not None
             ):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from collections.abc import Mapping
+
 import attrs
 
 from .._policy.retry import RetryBudget
@@ -43,7 +45,7 @@ from .poller import Poller
 from .runtime import Runtime
 from .slot_queue import SlotQueue
 from .submission import Submission, SubmissionEnd, Withdrawn
-from .uploads import Uploads
+from .uploads import NOWHERE, Placed, Uploads
 from .waiters import afresh
 
 
@@ -84,19 +86,20 @@ class Sender:
                 self.queue.leave(one.ticket)
 
     async def _see_in(self, one: Submission) -> SubmissionEnd:
+        placed = NOWHERE
         while True:
-            if one.spec.uploads:
-                await self._upload(one)
+            if placed.until <= self.runtime.now():
+                placed = await self._upload(one)
             if one.ticket is None:
                 one.ticket = self.queue.join(one.priority)
             await self.queue.enter(one.ticket)
             one.enter()
             pause = self._held_back(one, one.ticket)
-            if self.uploads.urls(one.spec) is None:
+            if placed.until <= self.runtime.now():
                 # It queued for a day.
                 self.queue.release(one.ticket)
             elif pause == 0:
-                again = await self._try(one, one.ticket)
+                again = await self._try(one, one.ticket, placed.urls)
                 if again is None:
                     return one.job
                 if one.withdrawn:
@@ -105,7 +108,7 @@ class Sender:
             if pause > 0:
                 await asyncio.sleep(pause)
 
-    async def _upload(self, one: Submission) -> None:
+    async def _upload(self, one: Submission) -> Placed:
         """
         See that its local files are where the service can fetch them.
 
@@ -114,7 +117,7 @@ class Sender:
         attempts = one.attempts
         while True:
             try:
-                await self.uploads.prepare(one.spec)
+                return await self.uploads.place(one.spec)
             except (AuthenticationError, PaymentRequiredError) as error:
                 self.queue.shut(error)
                 raise
@@ -125,8 +128,6 @@ class Sender:
                 heard = Unsent(str(error))
                 pause = attempts.pause(SubmitVerdict.NOT_SENT, heard, now)
                 await asyncio.sleep(pause)
-            else:
-                return
 
     def _held_back(self, one: Submission, ticket: Ticket) -> float:
         """
@@ -144,7 +145,9 @@ class Sender:
             raise afresh(breaker.error)
         return pause
 
-    async def _try(self, one: Submission, ticket: Ticket) -> float | None:
+    async def _try(
+        self, one: Submission, ticket: Ticket, urls: Mapping[str, str]
+    ) -> float | None:
         """
         Send it once; give how long to wait before the next try, None if it
         was accepted.
@@ -153,7 +156,7 @@ class Sender:
         try:
             await one.record.submitting(one.track_id)
             one.attempts.start(self.runtime.now())
-            heard = await self._exchange(one)
+            heard = await self._exchange(one, urls)
             one.asked = one.asked or not isinstance(heard, Unsent)
             # Also what never left can't be taken back while it is recorded.
             one.sent = True
@@ -182,12 +185,14 @@ class Sender:
         finally:
             one.sent = False
 
-    async def _exchange(self, one: Submission) -> CallResult:
+    async def _exchange(
+        self, one: Submission, urls: Mapping[str, str]
+    ) -> CallResult:
         call = encode(
             one.spec,
             base_url=self.pool.base_url,
             track_id=one.track_id,
-            urls=self.uploads.urls(one.spec) or {},
+            urls=urls,
         )
         reply = await self.pool.submit(call, one.leaving)
         if not isinstance(reply, Reply):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import time
 
 from collections.abc import Callable, Mapping
@@ -22,13 +23,14 @@ import attrs
 from .._protocol.decode import decode
 from .._protocol.replies import Reply
 from .._protocol.uploads import encode_upload, uploaded_link
-from ..errors import ClientClosedError, Problem, SpecError
+from ..errors import ClientClosedError, ModelsLabError, Problem, SpecError
 from ..events import FileUploaded
 from ..results import Upload
-from ..specs import AnyPath, LocalFile, Spec, picture_fault
+from ..specs import AnyPath, LocalFile, Spec, local_files, picture_fault
 from .free_calls import FreeCalls
 from .http import SessionPool
 from .runtime import Runtime
+from .waiters import afresh
 
 
 _Done = TypeVar("_Done")
@@ -38,10 +40,32 @@ _Done = TypeVar("_Done")
 _LIFE = 24 / 23
 
 
+#: Contents that are remembered: a batch of a million has as many.
+_KEPT = 1000
+
+
+@attrs.frozen
+class Placed:
+    """
+    Where the local files of a request are.
+
+    Attributes:
+        urls: By SHA-256.
+
+        until: When the first of them is about to die, on the loop's clock.
+    """
+
+    urls: Mapping[str, str]
+    until: float
+
+
+#: Of a request that nothing was looked up for yet.
+NOWHERE = Placed({}, -math.inf)
+
+
 @attrs.frozen
 class _Stored:
     upload: Upload
-    #: On the loop's clock.
     until: float
 
 
@@ -57,23 +81,11 @@ class Uploads:
     pool: SessionPool
     calls: FreeCalls
     _stored: dict[str, _Stored] = attrs.field(factory=dict, init=False)
-    _under_way: dict[str, asyncio.Task[Upload]] = attrs.field(
+    _under_way: dict[str, asyncio.Task[_Stored]] = attrs.field(
         factory=dict, init=False
     )
 
-    def urls(self, spec: Spec) -> Mapping[str, str] | None:
-        """
-        Where the local files of *spec* are, by SHA-256; None: not all are.
-        """
-        found: dict[str, str] = {}
-        for file in spec.uploads:
-            stored = self._fresh(file.sha256)
-            if stored is None:
-                return None
-            found[file.sha256] = stored.url
-        return found
-
-    async def prepare(self, spec: Spec) -> None:
+    async def place(self, spec: Spec) -> Placed:
         """
         See that all local files of *spec* are uploaded.
 
@@ -82,8 +94,16 @@ class Uploads:
 
             ModelsLabError: The service could not be reached, or says no.
         """
-        for file in spec.uploads:
-            await self._shared(file.sha256, file.read, file.path)
+        found: dict[str, _Stored] = {}
+        for name, file in local_files(spec):
+            stored = await self._shared(
+                file.sha256, partial(_read_again, file, name), file.path
+            )
+            found[file.sha256] = stored
+        return Placed(
+            {digest: one.upload.url for digest, one in found.items()},
+            min((one.until for one in found.values()), default=math.inf),
+        )
 
     async def upload(self, source: bytes | AnyPath | str) -> Upload:
         """
@@ -94,9 +114,13 @@ class Uploads:
             if fault := picture_fault(data):
                 raise SpecError((Problem("file", fault),))
             digest = hashlib.sha256(data).hexdigest()
-            return await self._shared(digest, lambda: data, None)
-        file = await self._in_thread(partial(LocalFile.at, source))
-        return await self._shared(file.sha256, file.read, file.path)
+            stored = await self._shared(digest, lambda: data, None)
+            return stored.upload
+        file = await self._in_thread(partial(_looked_at, source))
+        stored = await self._shared(
+            file.sha256, partial(_read_again, file, "file"), file.path
+        )
+        return stored.upload
 
     async def aclose(self) -> None:
         """
@@ -108,15 +132,15 @@ class Uploads:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _fresh(self, digest: str) -> Upload | None:
+    def _fresh(self, digest: str) -> _Stored | None:
         stored = self._stored.get(digest)
         if stored is None or stored.until <= self.runtime.now():
             return None
-        return stored.upload
+        return stored
 
     async def _shared(
         self, digest: str, read: Callable[[], bytes], path: str | None
-    ) -> Upload:
+    ) -> _Stored:
         """
         One upload for all who want the same content at once.
         """
@@ -132,6 +156,8 @@ class Uploads:
         try:
             # It goes on when whoever waits goes away: another may want it.
             return await asyncio.shield(task)
+        except ModelsLabError as error:
+            raise afresh(error) from error.__cause__
         except asyncio.CancelledError:
             # Only closing cancels it.
             own = asyncio.current_task()
@@ -139,7 +165,7 @@ class Uploads:
                 raise ClientClosedError from None
             raise
 
-    def _over(self, digest: str, task: asyncio.Task[Upload]) -> None:
+    def _over(self, digest: str, task: asyncio.Task[_Stored]) -> None:
         self._under_way.pop(digest, None)
         if not task.cancelled():
             # Whoever waited has heard of it.
@@ -147,7 +173,7 @@ class Uploads:
 
     async def _upload(
         self, digest: str, read: Callable[[], bytes], path: str | None
-    ) -> Upload:
+    ) -> _Stored:
         began, wall = self.runtime.now(), time.time()
         data = await self._in_thread(read)
         call = await self._in_thread(
@@ -157,24 +183,37 @@ class Uploads:
         self.pool.vouch(url)
         life = self.runtime.timeouts.upload_used
         upload = Upload(url, digest, wall + life * _LIFE)
-        self._stored[digest] = _Stored(upload, began + life)
+        stored = self._stored[digest] = _Stored(upload, began + life)
+        if len(self._stored) > _KEPT:
+            del self._stored[next(iter(self._stored))]
         self.runtime.stats.uploads += 1
         if self.runtime.observers:
             elapsed = self.runtime.now() - began
             self.runtime.observers.tell(
                 FileUploaded(None, path, digest, len(data), elapsed)
             )
-        return upload
+        return stored
 
     async def _in_thread(self, work: Callable[[], _Done]) -> _Done:
-        try:
-            return await self.runtime.loop.run_in_executor(
-                self.runtime.executor, work
-            )
-        except (ValueError, TypeError) as fault:
-            # What os.fsdecode says of no path is a TypeError.
-            raise SpecError((Problem("file", str(fault)),)) from None
+        return await self.runtime.loop.run_in_executor(
+            self.runtime.executor, work
+        )
 
 
 def _link(reply: Reply) -> str | None:
     return uploaded_link(decode(reply))
+
+
+def _looked_at(path: AnyPath | str) -> LocalFile:
+    try:
+        return LocalFile.at(path)
+    except (ValueError, TypeError) as fault:
+        # What os.fsdecode says of no path is a TypeError.
+        raise SpecError((Problem("file", str(fault)),)) from None
+
+
+def _read_again(file: LocalFile, name: str) -> bytes:
+    try:
+        return file.read()
+    except ValueError as fault:
+        raise SpecError((Problem(name, str(fault)),)) from None

@@ -22,6 +22,7 @@ What we send: specs and polls as requests.
 
 from __future__ import annotations
 
+import functools
 import re
 
 from collections.abc import Callable, Mapping
@@ -85,6 +86,7 @@ def encode(
     )
 
 
+@functools.lru_cache(maxsize=256)
 def api_url(base_url: str, path: str) -> str:
     """
     Where *path*, which begins with its version, lies for that base URL.

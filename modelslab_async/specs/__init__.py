@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ._dict import from_dict as from_dict
 from ._dict import from_record as from_record
+from ._dict import kind_of as kind_of
 from ._dict import to_dict as to_dict
 from ._endpoint import Endpoint as Endpoint
 from ._endpoint import Family as Family
@@ -24,6 +25,7 @@ from ._registry import SPECS as SPECS
 from ._registry import public
 from ._spec import Spec as Spec
 from ._spec import for_each_kind as for_each_kind
+from ._spec import local_files as local_files
 from ._spec import parameters as parameters
 from ._spec import picture_parameters as picture_parameters
 from ._spec import required_parameters as required_parameters

@@ -21,13 +21,14 @@ from ..errors import Problem, SpecError
 from ._extra import Extra
 from ._local_file import AnyPath, LocalFile, below, matching
 from ._parameter import Parameter, ParameterKind, near
-from ._registry import SPECS
+from ._registry import MODULES, SPECS, public
 from ._spec import (
     Spec,
     for_each_kind,
     parameters,
     required_parameters,
 )
+from ._validation import told
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:
@@ -78,15 +79,14 @@ def from_record(data: Mapping[str, Any]) -> Spec:
 def _made(
     data: Mapping[str, Any], picture: Callable[[object], object]
 ) -> Spec:
-    given: object = data
-    if not isinstance(given, Mapping):
-        wrong = "must be a mapping of parameters by name"
-        raise SpecError((Problem("spec", wrong),))
+    data = _as_dict(data)
     problems: list[Problem] = []
-    name = data.get("endpoint") or "text2img"
-    kind = SPECS.get(name) if isinstance(name, str) else None
+    name: object = data.pop("endpoint", None)
+    kind = kind_of("text2img" if name in (None, "") else name)
     if kind is None:
-        wrong = f"must be one of {', '.join(SPECS)}, not {name!r}"
+        wrong = f"must be one of {', '.join(SPECS)}, not {told(name)}"
+        if type(name) is str:
+            wrong += near(name, SPECS)
         problems.append(Problem("endpoint", wrong))
         kind = SPECS["text2img"]
     known = parameters(kind)
@@ -102,8 +102,8 @@ def _made(
                 continue
             if meant is not None:
                 values[field] = meant
-        elif field != "endpoint":
-            problems.append(_stranger(str(field), known))
+        else:
+            problems.append(_stranger(field, known))
     for required in required_parameters(kind):
         if required not in values:
             if required not in unread:
@@ -117,6 +117,34 @@ def _made(
     if problems:
         raise SpecError(tuple(problems))
     return spec
+
+
+def _as_dict(data: object) -> dict[str, Any]:
+    """
+    A copy of *data*, which can be anything.
+    """
+    try:
+        if isinstance(data, Mapping):
+            copy = dict(data)
+            if all(type(name) is str for name in copy):
+                return copy
+    except Exception:  # noqa: BLE001, S110 - told below
+        pass
+    wrong = "must be a mapping of parameters by name"
+    raise SpecError((Problem("spec", wrong),))
+
+
+def kind_of(name: object) -> type[Spec] | None:
+    """
+    The kind of spec of an endpoint's name, spelt with _ or -, or of a class's.
+    """
+    if type(name) is not str:
+        return None
+    plain = name.strip()
+    if plain in MODULES:
+        found = public(plain)
+        return found if issubclass(found, Spec) else None
+    return SPECS.get(plain.lower().replace("-", "_"))
 
 
 @for_each_kind

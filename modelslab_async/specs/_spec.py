@@ -136,13 +136,7 @@ class Spec:
         """
         The local files that must be uploaded before it can be sent.
         """
-        found: dict[str, LocalFile] = {}
-        for name in picture_parameters(type(self)):
-            value: object = getattr(self, name)
-            for one in value if isinstance(value, tuple) else (value,):
-                if isinstance(one, LocalFile):
-                    found.setdefault(one.sha256, one)
-        return tuple(found.values())
+        return tuple(file for _, file in local_files(self))
 
     def faults(self) -> Iterator[Problem]:
         """
@@ -154,13 +148,6 @@ class Spec:
         """
         What not every model takes, of its values together.
         """
-        model_id: object = getattr(self, "model_id", None)
-        for name, parameter in parameters(type(self)).items():
-            value = getattr(self, name)
-            if value is not None and (
-                found := doubt(parameter, value, model_id)
-            ):
-                yield f"{name}: {found}"
         if (
             self.endpoint.family.numeric_track_id
             and self.track_id is not None
@@ -172,26 +159,44 @@ class Spec:
         """
         Bring every value to its one form; tell all faults, then all doubts.
         """
-        known = parameters(type(self))
-        optional = _optional(type(self))
+        kind = type(self)
         problems: list[Problem] = []
-        for name, parameter in known.items():
+        said: list[tuple[str, Parameter, object]] = []
+        for name, parameter, optional in _table(kind):
             given: object = getattr(self, name)
-            if given is None and name in optional:
+            if given is None and optional:
                 continue
             try:
                 value = checked(parameter, given)
             except ValueError as fault:
                 problems.append(Problem(name, str(fault)))
                 continue
-            if isinstance(value, Extra):
-                problems += _misplaced(value, known)
+            if isinstance(value, Extra) and value is not _NOTHING_MORE:
+                problems += _misplaced(value, parameters(kind))
             if value is not given:
                 object.__setattr__(self, name, value)
+            said.append((name, parameter, value))
         if problems or (problems := [*self.faults()]):
             raise SpecError(tuple(problems))
+        self._unify()
+        model_id: object = getattr(self, "model_id", None)
+        for name, parameter, value in said:
+            if found := doubt(parameter, value, model_id):
+                _warn(f"{name}: {found}")
         for found in self.doubts():
-            warnings.warn(found, SpecWarning, stacklevel=_depth())
+            _warn(found)
+
+    def _unify(self) -> None:
+        """
+        Give what goes out equal one form: a number with two names, and a
+        flag that goes out only where it is True.
+        """
+        for name, parameter in _of_many_forms(type(self)):
+            value: object = getattr(self, name)
+            if parameter.twin is not None and value is not None:
+                object.__setattr__(self, parameter.twin, value)
+            if parameter.flags is not None and value is False:
+                object.__setattr__(self, name, None)
 
     @classmethod
     def __attrs_init_subclass__(cls) -> None:
@@ -261,6 +266,31 @@ def picture_parameters(spec: type[Spec]) -> tuple[str, ...]:
     )
 
 
+def local_files(spec: Spec) -> Iterator[tuple[str, LocalFile]]:
+    """
+    The local files of a spec, each content once, with its parameter's name.
+    """
+    seen: set[str] = set()
+    for name in picture_parameters(type(spec)):
+        value: object = getattr(spec, name)
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, LocalFile) and one.sha256 not in seen:
+                seen.add(one.sha256)
+                yield name, one
+
+
+@for_each_kind
+def _of_many_forms(spec: type[Spec]) -> tuple[tuple[str, Parameter], ...]:
+    """
+    Parameters that have a twin, or are left out where they are False.
+    """
+    return tuple(
+        (name, one)
+        for name, one in parameters(spec).items()
+        if one.twin is not None or (one.flags and one.flags[0] is None)
+    )
+
+
 def required_parameters(spec: type[Spec]) -> tuple[str, ...]:
     """
     The names of the parameters that must be given.
@@ -282,15 +312,18 @@ def _declared(hint: Any) -> Parameter:
 
 
 @for_each_kind
-def _optional(spec: type[Spec]) -> frozenset[str]:
+def _table(spec: type[Spec]) -> tuple[tuple[str, Parameter, bool], ...]:
     """
-    The names that None leaves out.
+    Name and facts of each parameter, and whether None leaves it out.
     """
-    fields = attrs.fields(spec)
-    return frozenset(
-        field.name
-        for field in fields
-        if field.default is not attrs.NOTHING and field.name != "extra"
+    fields = attrs.fields_dict(spec)
+    return tuple(
+        (
+            name,
+            one,
+            name != "extra" and fields[name].default is not attrs.NOTHING,
+        )
+        for name, one in parameters(spec).items()
     )
 
 
@@ -331,6 +364,10 @@ def _misplaced(
             yield Problem(
                 "extra", f"holds {name!r}; give it as {name}=... instead"
             )
+
+
+def _warn(doubt: str) -> None:
+    warnings.warn(doubt, SpecWarning, stacklevel=_depth())
 
 
 def _depth() -> int:

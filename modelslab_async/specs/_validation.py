@@ -71,11 +71,18 @@ def doubt(parameter: Parameter, value: object, model_id: object) -> str:
 def _refuse(
     parameter: Parameter, value: object, instead: str = ""
 ) -> NoReturn:
+    raise ValueError(f"must be {parameter.wanted}, not {told(value)}{instead}")
+
+
+def told(value: object) -> str:
+    """
+    Any value in a few words.
+    """
     try:
-        given = "None" if value is None else reprlib.repr(value)
-    except ValueError:
-        given = "so long a number"
-    raise ValueError(f"must be {parameter.wanted}, not {given}{instead}")
+        return reprlib.repr(value)
+    except Exception:  # noqa: BLE001
+        # A number of 5,000 digits, or what has no way to say what it is.
+        return f"such {type(value).__name__}"
 
 
 def _check_text(parameter: Parameter, value: object) -> str | None:

@@ -100,6 +100,18 @@ class ControlNet(DiffusionFromPromptIfAny):
         IPAdapter, note("the first three of them, says the page")
     ] = None
 
+    def doubts(self) -> Iterator[str]:
+        """
+        The type is one of the models given, says the page.
+        """
+        yield from super().doubts()
+        given = self.controlnet_model
+        models = (given,) if isinstance(given, str) else given
+        if self.controlnet_type is not None and (
+            self.controlnet_type not in models
+        ):
+            yield "controlnet_type: none of controlnet_model"
+
     def faults(self) -> Iterator[Problem]:
         """
         Something must say what the picture is to be like.

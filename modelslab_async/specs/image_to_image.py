@@ -74,6 +74,16 @@ class ImageToImage(DiffusionFromPrompt):
     ] = None
     instant_response: InstantResponse = None
 
+    def doubts(self) -> Iterator[str]:
+        """
+        What one model has against a parameter of another.
+        """
+        yield from super().doubts()
+        if self.model_id == "flux-kontext-dev" and self.guidance_scale:
+            yield "guidance_scale: flux-kontext-dev takes guidance instead"
+        if self.model_id == "z-image-turbo" and self.strength is not None:
+            yield "strength: z-image-turbo does not take it"
+
 
 @attrs.frozen(kw_only=True, repr=False)
 class Inpaint(DiffusionFromPrompt):
@@ -104,6 +114,14 @@ class Inpaint(DiffusionFromPrompt):
             twin="num_inference_steps",
         ),
     ] = None
+
+    def doubts(self) -> Iterator[str]:
+        """
+        Not every model of the flux family can.
+        """
+        yield from super().doubts()
+        if self.model_id in {"flux", "fluxschnell"}:
+            yield f"model_id: {self.model_id} does not inpaint, fluxdev does"
 
     def faults(self) -> Iterator[Problem]:
         """
