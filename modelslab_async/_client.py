@@ -19,7 +19,7 @@ from ._lifetime import Lifetime
 from ._policy.polling import PollSchedule
 from ._policy.retry import RetryPolicy
 from ._policy.timeouts import Timeouts
-from ._rooms import Options, key_faults
+from ._rooms import Options, key_faults, several
 from .events import Observer
 from .specs import Spec
 
@@ -107,12 +107,10 @@ class ModelsLab(Calls):
             proxy = os.environ.get("MODELSLAB_PROXY")
         network = NetworkOptions(
             max_downloads=max_downloads,
-            trusted_hosts=(trusted_hosts,)
-            if isinstance(trusted_hosts, str)
-            else tuple(trusted_hosts),
+            trusted_hosts=several(trusted_hosts),
             proxy=proxy or None,
             ssl=ssl or True,
-            trace_configs=tuple(trace_configs),
+            trace_configs=several(trace_configs),
         )
         options = Options(
             key,
@@ -121,7 +119,7 @@ class ModelsLab(Calls):
             job_timeout,
             polling,
             retry,
-            tuple(observers),
+            several(observers),
             network,
             timeouts,
         )

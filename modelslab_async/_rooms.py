@@ -7,13 +7,12 @@ What a client was told, and what it has built of that on one event loop.
 from __future__ import annotations
 
 import asyncio
-import math
 
 from collections.abc import Iterable, Iterator
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
 
@@ -37,6 +36,7 @@ from ._engine.slot_queue import SlotQueue
 from ._engine.submitter import Submitter
 from ._engine.uploads import Uploads
 from ._policy.breakers import AccountBreaker
+from ._policy.numbers import number_faults
 from ._policy.polling import Pace, PollSchedule
 from ._policy.retry import RetryBudget, RetryPolicy
 from ._policy.slots import Slots
@@ -46,6 +46,9 @@ from .errors import ConfigurationError, ModelsLabError
 from .events import Observer, Observers
 from .results import Generation, Image, Model, Receipt, Stats
 from .specs import SPECS, Endpoint, Spec
+
+
+E = TypeVar("E")
 
 
 if TYPE_CHECKING:
@@ -97,10 +100,10 @@ class Options:
     def _faults(self) -> Iterator[str]:
         if not self.origin:
             yield f"base_url: an http(s) address, not {self.base_url!r}"
-        if self.slots is not None and not _whole(self.slots):
-            yield f"slots: a whole number from 1, or None, not {self.slots!r}"
-        if not _above_zero(self.job_timeout):
-            yield f"job_timeout: seconds above 0, not {self.job_timeout!r}"
+        yield from number_faults(
+            "slots", self.slots, 1, whole=True, optional=True
+        )
+        yield from number_faults("job_timeout", self.job_timeout, above=True)
         yield from self.network.faults()
         for name, value, kind, example in (
             ("polling", self.polling, PollSchedule, ", as .fixed(2) gives,"),
@@ -388,25 +391,15 @@ def endpoint_of(kind: object) -> Endpoint:
     )
 
 
-def _whole(number: object) -> bool:
-    return (
-        isinstance(number, int)
-        and not isinstance(number, bool)
-        and number >= 1
-    )
-
-
 def _callable(value: object) -> bool:
     return callable(value)
 
 
-def _number(value: object) -> TypeGuard[float]:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and not math.isnan(value)
-    )
-
-
-def _above_zero(value: object) -> bool:
-    return _number(value) and value > 0
+def several(given: Iterable[E]) -> tuple[E, ...]:
+    """
+    Many, or one, as people write it.
+    """
+    one: Any = given
+    if isinstance(one, Iterable) and not isinstance(one, str | bytes):
+        return tuple(one)
+    return (one,)

@@ -25,6 +25,7 @@ from typing import TypeAlias
 
 import attrs
 
+from .._policy.numbers import is_number
 from .._policy.tickets import Ticket
 from .._protocol.job_ids import clean_id, fetch_result_id
 from .._protocol.replies import Success
@@ -357,8 +358,7 @@ def timeout_faults(timeout: object) -> Iterator[str]:
     """
     What is wrong with the seconds that somebody wants to wait at most.
     """
-    right = isinstance(timeout, int | float) and timeout >= 0
-    if timeout is not None and (isinstance(timeout, bool) or not right):
+    if timeout is not None and not (is_number(timeout) and timeout >= 0):
         yield f"timeout: seconds from 0, or None, not {timeout!r}"
 
 

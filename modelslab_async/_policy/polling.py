@@ -38,12 +38,12 @@ from __future__ import annotations
 
 import math
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 
 import attrs
 
-from ..errors import ConfigurationError
 from .durations import DurationModel
+from .numbers import is_number, number_faults, refuse
 
 
 #: How much dearer a poll is if a webhook will tell: a fifth as many.
@@ -91,18 +91,21 @@ class PollSchedule:
     budget: float | None = None
 
     def __attrs_post_init__(self) -> None:
-        if not 0 < self.cost < math.inf:
-            raise ConfigurationError(
-                f"a poll's cost is finite and above 0, not {self.cost!r}"
+        refuse("PollSchedule", self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        for name in ("cost", "shortest", "longest"):
+            yield from number_faults(
+                name, getattr(self, name), above=True, finite=True
             )
-        if not 0 < self.shortest <= self.longest < math.inf:
-            raise ConfigurationError(
-                "polls need 0 < shortest <= longest, both finite, not "
-                f"{self.shortest!r} and {self.longest!r}"
-            )
-        if self.budget is not None and not self.budget > 0:
-            raise ConfigurationError(
-                f"the budget of polls is above 0, not {self.budget!r}"
+        yield from number_faults(
+            "budget", self.budget, above=True, optional=True
+        )
+        both = is_number(self.shortest) and is_number(self.longest)
+        if both and self.shortest > self.longest:
+            yield (
+                f"shortest: at most longest, which is {self.longest!r}, not "
+                f"{self.shortest!r}"
             )
 
     @classmethod

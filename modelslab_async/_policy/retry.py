@@ -4,9 +4,11 @@ How often to try again, and how soon.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import attrs
 
-from ..errors import ConfigurationError
+from .numbers import number_faults, refuse
 from .timeouts import Timeouts
 
 
@@ -35,7 +37,7 @@ class RetryPolicy:
             a new job to pay for.
 
     Raises:
-        ConfigurationError: A number is too small.
+        ConfigurationError: What is no such number, all of it.
     """
 
     attempts: int = 5
@@ -45,19 +47,14 @@ class RetryPolicy:
     resubmit_failed: int = 0
 
     def __attrs_post_init__(self) -> None:
-        wrong = [
-            f"{name} must be at least {least}, not {value!r}"
-            for name, value, least in (
-                ("attempts", self.attempts, 1),
-                ("patience", self.patience, 0),
-                ("budget", self.budget, 0),
-                ("resubmit_unknown", self.resubmit_unknown, 0),
-                ("resubmit_failed", self.resubmit_failed, 0),
-            )
-            if not value >= least
-        ]
-        if wrong:
-            raise ConfigurationError("RetryPolicy: " + "; ".join(wrong))
+        refuse("RetryPolicy", self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        yield from number_faults("attempts", self.attempts, 1, whole=True)
+        yield from number_faults("patience", self.patience)
+        yield from number_faults("budget", self.budget)
+        for name in ("resubmit_unknown", "resubmit_failed"):
+            yield from number_faults(name, getattr(self, name), whole=True)
 
 
 def backoff(tries: int, timeouts: Timeouts, dice: float) -> float:

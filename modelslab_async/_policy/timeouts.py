@@ -4,13 +4,12 @@ How long we wait for what: every timeout and pause, in seconds.
 
 from __future__ import annotations
 
-import math
-
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
-from ..errors import ConfigurationError
+from .numbers import is_number, number_faults, refuse
 
 
 @attrs.frozen(kw_only=True)
@@ -100,6 +99,9 @@ class Timeouts:
             throws it away after 24 hours.
 
         speed: What all have been divided by; polling divides its own by it.
+
+    Raises:
+        ConfigurationError: What is no number of seconds, all of it.
     """
 
     speed: float = 1.0
@@ -132,6 +134,21 @@ class Timeouts:
     probe_answer: float = 5.0
     upload_used: float = 23 * 3600.0
 
+    def __attrs_post_init__(self) -> None:
+        refuse("Timeouts", self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        for field in attrs.fields(type(self)):
+            value: object = getattr(self, field.name)
+            if field.name == "model_loading":
+                if not isinstance(value, tuple) or not all(
+                    is_number(each) and each >= 0 for each in value
+                ):
+                    yield f"{field.name}: a tuple of seconds, not {value!r}"
+            else:
+                above = field.name == "speed"
+                yield from number_faults(field.name, value, above=above)
+
     def faster(self, times: float, *, silence: float = 0.0) -> Timeouts:
         """
         All of them divided by *times*, for a simulator that runs as fast.
@@ -145,9 +162,7 @@ class Timeouts:
         Raises:
             ConfigurationError: *times* is no number above 0.
         """
-        if not (math.isfinite(times) and times > 0):
-            msg = f"speed must be a number above 0, not {times!r}"
-            raise ConfigurationError(msg)
+        refuse("Timeouts.faster", _speed_faults(times, silence))
         timeouts: dict[str, Any] = {
             name: tuple(one / times for one in wait)
             if isinstance(wait, tuple)
@@ -159,6 +174,11 @@ class Timeouts:
                 timeouts[name], min(silence, getattr(self, name))
             )
         return Timeouts(**timeouts | {"speed": self.speed * times})
+
+
+def _speed_faults(times: object, silence: object) -> Iterator[str]:
+    yield from number_faults("speed", times, above=True, finite=True)
+    yield from number_faults("silence", silence)
 
 
 #: How long the network, and a machine under load, may take.
