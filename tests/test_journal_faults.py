@@ -536,6 +536,29 @@ async def test_a_journal_that_is_taken_away(
     assert len(simulator.books.accepted) <= bought + 5
 
 
+async def test_no_longer_begun_again(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    Whoever waits for the batch before to write down its answers may go at
+    any time.
+    """
+    simulator.change(hold=1e6, latency=Latency.constant(2e6))
+    timeouts = attrs.evolve(Timeouts().faster(SPEED), close=0.01)
+
+    async with ModelsLab(
+        "a-key", base_url=simulator.url, slots=1, timeouts=timeouts
+    ) as lab:
+        async with lab.batch(specs(1), output=tmp_path):
+            await until(lambda: simulator.books.accepted)
+        async with asyncio.timeout(5.0):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await lab.batch(specs(1), output=tmp_path)
+
+    assert len(simulator.books.accepted) == 1
+
+
 async def test_another_working_directory(
     lab: ModelsLab,
     simulator: Simulator,

@@ -253,6 +253,30 @@ def test_after_a_fork_it_is_refused(modelslab_simulator: Simulator) -> None:
     assert "before a fork" in done.stdout
 
 
+def test_a_batch_stays_on_its_loop(client: ModelsLab) -> None:
+    """
+    A batch whose loop has ended is told to be of another one, and can be
+    closed.
+    """
+    wanted = [
+        TextToImage("a cat", model_id="sdxl", seed=number)
+        for number in range(9)
+    ]
+    batch = client.batch(wanted)
+
+    async def begin() -> None:
+        await anext(batch)
+
+    async def go_on() -> None:
+        async with client:
+            with pytest.raises(WrongLoopError, match="another event loop"):
+                await anext(batch)
+            await batch.aclose()
+
+    asyncio.run(begin())
+    asyncio.run(go_on())
+
+
 def test_the_next_run_finds_the_journal_unlocked(
     client: ModelsLab, modelslab_simulator: Simulator, tmp_path: Path
 ) -> None:

@@ -18,12 +18,16 @@ from typing import Any
 
 import attrs
 
-from .._engine.job import named
 from .._engine.submission import Submission
 from .._engine.waiters import to_its_end
 from .._policy.breakers import OutageBreaker
 from .._rooms import Rooms
-from ..errors import ClientClosedError, JournalError, ModelsLabError
+from ..errors import (
+    ClientClosedError,
+    JournalError,
+    ModelsLabError,
+    WrongLoopError,
+)
 from ..results import JSON
 from ..specs import Spec
 from .feeder import Feeder
@@ -70,6 +74,8 @@ class BatchLifetime:
     _started: float = attrs.field(default=0.0, init=False)
     #: Whoever leaves it names what is paid.
     _quiet: bool = attrs.field(default=False, init=False)
+    #: It waits for another batch, and has opened nothing yet.
+    _queues: bool = attrs.field(default=False, init=False)
     _over: bool = attrs.field(default=False, init=False)
 
     @tally.default
@@ -124,6 +130,7 @@ class BatchLifetime:
         Raises:
             BaseException: What the caller's own iterable raised.
         """
+        _check_loop(self._run)
         self.outcomes.want()
         try:
             if not self._over:
@@ -204,7 +211,9 @@ class BatchLifetime:
             if isinstance(self.options.place, Path):
                 disk = run.rooms.downloads.disk
                 run.options = await disk.run(self.options.absolute)
+            self._queues = True
             await _others_gone(self, run)
+            self._queues = False
             await storage.open()
             if run.stopping:
                 raise ClientClosedError
@@ -235,6 +244,10 @@ class BatchLifetime:
         """
         Leave it; see `Batch.aclose`.
         """
+        if self._run is not None and self._run.rooms.runtime.loop.is_closed():
+            # Nothing of it is left.
+            return
+        _check_loop(self._run)
         self.waits(asyncio.current_task())
         await to_its_end(self._start_to_leave())
 
@@ -245,6 +258,14 @@ class BatchLifetime:
         await self.leave()
         if self._lingering is not None:
             await to_its_end(self._lingering)
+
+    async def gone(self) -> None:
+        """
+        Wait until somebody has left it, and nothing more is written for it.
+        """
+        for end in (self._leaving, self._lingering):
+            if end is not None:
+                await asyncio.wait({end})
 
     def waits(self, task: asyncio.Task[Any] | None) -> None:
         """
@@ -261,16 +282,8 @@ class BatchLifetime:
         try:
             await self.leave()
         finally:
-            self._name_paid()
-
-    def _name_paid(self) -> None:
-        paid = None if self._run is None else self._run.paid
-        if paid:
-            _log.warning(
-                "an awaited batch was broken off after %d were paid for: %s",
-                len(paid),
-                named(paid),
-            )
+            if self._run is not None:
+                self._run.name_paid()
 
     def _start_to_leave(self) -> asyncio.Future[None]:
         if self._leaving is None:
@@ -279,6 +292,8 @@ class BatchLifetime:
 
     async def _leave(self) -> None:
         if self._opening is not None:
+            if self._queues:
+                self._opening.cancel()
             await asyncio.wait({self._opening})
         run, feeder, storage = self._run, self._feeder, self._storage
         if self._over or run is None or feeder is None or storage is None:
@@ -348,4 +363,16 @@ async def _others_gone(batch: BatchLifetime, run: Run) -> None:
             raise JournalError(
                 "locked", "another batch of this client is at work there"
             )
-        await other.aclose()
+        await other.gone()
+
+
+def _check_loop(run: Run | None) -> None:
+    """
+    Raises:
+        WrongLoopError: It lives on another event loop.
+    """
+    here = asyncio.get_running_loop()
+    if run is not None and run.rooms.runtime.loop is not here:
+        raise WrongLoopError(
+            "the batch was begun on another event loop; make a new one"
+        )

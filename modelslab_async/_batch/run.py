@@ -309,6 +309,17 @@ class Run:
             )
         return [one for one in submissions if not one.task.done()]
 
+    def name_paid(self) -> None:
+        """
+        One WARNING with the handles of all that was paid for.
+        """
+        if self.paid:
+            _log.warning(
+                "an awaited batch was broken off after %d were paid for: %s",
+                len(self.paid),
+                named(self.paid),
+            )
+
 
 # The ways of an item.
 
