@@ -472,7 +472,7 @@ def test_own_base_without_version() -> None:
 @pytest.mark.parametrize(
     ("name", "path"),
     [
-        ("FaceSwap", "v6/deepfake/fetch"),
+        ("FaceSwap", "v6/realtime/fetch"),
         ("Interior", "v6/realtime/fetch"),
         ("TryOn", "v6/realtime/fetch"),
         ("QwenEdit", "v6/images/fetch"),

@@ -62,7 +62,7 @@ EDITING = Family(
 FACE_SWAP = Family(
     # Until 2026 its name was deepfake; answers still say so.
     "v6/faceswap/fetch",
-    "v6/deepfake/fetch",
+    "v6/realtime/fetch",
     numeric_track_id=True,
     tells_eta=False,
 )

@@ -1,0 +1,121 @@
+"""
+Each family of endpoints has its own ways: where jobs are found, what an eta
+is worth, and how it refuses.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from modelslab_async import (
+    FaceSwap,
+    Interior,
+    ModelsLab,
+    QwenEdit,
+    RealtimeTextToImage,
+    RemoveBackground,
+    TextToImage,
+    TextToImageV7,
+)
+from modelslab_async.errors import InvalidRequestError, JobNotFoundError
+from modelslab_async.simulator import Latency, Simulator
+from modelslab_async.specs import Spec
+
+
+pytestmark = pytest.mark.asyncio
+
+A = "https://i.example/a.png"
+SWAP = FaceSwap(A, target_image=A, reference_image=A)
+
+
+@pytest.mark.parametrize(
+    "spec", [SWAP, Interior("a room", init_image=A), RealtimeTextToImage("x")]
+)
+async def test_an_eta_that_says_nothing(
+    lab: ModelsLab, simulator: Simulator, spec: Spec
+) -> None:
+    """
+    An eta of ten minutes for a job of two seconds makes nobody wait.
+    """
+    simulator.change(latency=Latency.constant(200.0), hold=0.0)
+
+    job = await lab.submit(spec)
+    await job
+    (record,) = simulator.books.jobs.values()
+
+    assert job.eta is not None
+    # A tenth of its time and the least pause, in the simulator's seconds.
+    assert record.unnoticed is not None
+    assert record.unnoticed * 100 < 0.1 * 200 + 25
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        SWAP,
+        Interior("a room", init_image=A),
+        RemoveBackground(A),
+        QwenEdit("x", init_image=A),
+        TextToImageV7("x", model_id="imagen-4"),
+    ],
+    ids=lambda spec: spec.endpoint.name,
+)
+async def test_found_in_another_family(
+    lab: ModelsLab, simulator: Simulator, spec: Spec
+) -> None:
+    """
+    A job that its own family does not know is asked for in another.
+    """
+    simulator.change(families="other", latency=Latency.constant(5.0), hold=0.0)
+
+    generation = await lab.generate(spec)
+
+    assert generation.images
+    assert len(simulator.books.accepted) == 1
+
+
+async def test_found_nowhere_else(
+    lab: ModelsLab, simulator: Simulator
+) -> None:
+    """
+    Where no other family is known to have such jobs, none is asked.
+    """
+    simulator.change(families="other", latency=Latency.constant(5.0), hold=0.0)
+
+    with pytest.raises(JobNotFoundError):
+        await lab.generate(TextToImage("x", model_id="sdxl"))
+
+
+async def test_refused_by_a_family(
+    lab: ModelsLab, simulator: Simulator
+) -> None:
+    """
+    A picture that the service cannot fetch fails its request.
+    """
+    gone = f"{simulator.url.removesuffix('/api/v6')}/generations/none.png"
+
+    with pytest.raises(InvalidRequestError, match="fetch image"):
+        await lab.generate(RemoveBackground(gone))
+
+
+async def test_slots_are_the_accounts(simulator: Simulator) -> None:
+    """
+    All endpoints together have the account's slots.
+    """
+    simulator.change(slots=2, latency=Latency.constant(50.0), hold=0.0)
+    specs: list[Spec] = [
+        RealtimeTextToImage("a"),
+        RemoveBackground(A),
+        TextToImageV7("b", model_id="imagen-4"),
+        TextToImage("c", model_id="sdxl"),
+        SWAP,
+        Interior("d", init_image=A),
+    ]
+    async with ModelsLab.simulated(simulator.url, speed=100) as lab:
+        outcomes = await lab.batch(specs)
+
+        stats = lab.stats()
+
+    assert all(outcome.unwrap().images for outcome in outcomes)
+    assert simulator.books.peak <= 2
+    assert stats.accepted == len(specs)
