@@ -4,15 +4,24 @@ What a client is asked for one by one: pictures, jobs, files.
 
 from __future__ import annotations
 
+import asyncio
+import io
 import os
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ._engine.job import Job
 from ._lifetime import Lifetime
 from ._rooms import check_call, check_pictures
+from .errors import ConfigurationError
 from .results import Generation, Image, Model, Stats, Upload
 from .specs import AnyPath, Spec
+
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 
 class Calls:
@@ -194,6 +203,28 @@ class Calls:
         """
         check_pictures(image, Image)
         return await self._lifetime.open().downloads.read(image)
+
+    async def pil(self, image: Image) -> PIL.Image.Image:
+        """
+        One picture as Pillow has it, loaded.
+
+        Raises:
+            DownloadError: It could not be had.
+
+            ConfigurationError: Pillow is not installed.
+        """
+        try:
+            import PIL.Image
+        except ImportError:
+            raise ConfigurationError(
+                "Pillow is missing: pip install pillow"
+            ) from None
+        data = await self.read(image)
+        picture = PIL.Image.open(io.BytesIO(data))
+        executor = self._lifetime.open().runtime.executor
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(executor, partial(picture.load))
+        return picture
 
 
 def _names(model: Model) -> str:

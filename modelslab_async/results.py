@@ -4,12 +4,16 @@ What a caller gets: generations and their pictures, and how jobs stand.
 
 from __future__ import annotations
 
+import base64
 import enum
+import html
 import json
 
 from typing import TypeAlias
 
 import attrs
+
+from ._magic import format_of
 
 
 JSON: TypeAlias = (
@@ -55,6 +59,29 @@ class Image:
     proxy_url: str | None = None
     data: bytes | None = attrs.field(default=None, repr=False)
 
+    @property
+    def suffix(self) -> str | None:
+        """
+        Such as ``.png``, by its bytes; None where the service sent a link:
+        what lies there is not known before it is loaded.
+        """
+        known = format_of(self.data or b"")
+        return None if known is None else f".{known}"
+
+    @property
+    def media_type(self) -> str | None:
+        """
+        Such as ``image/png``; None as for *suffix*.
+        """
+        known = format_of(self.data or b"")
+        return None if known is None else known.media_type
+
+    def _repr_html_(self) -> str:
+        """
+        The picture itself, for notebooks: by its link, or as it came.
+        """
+        return _html_of(self)
+
 
 @attrs.frozen
 class Generation:
@@ -99,6 +126,17 @@ class Generation:
         The last reply as it came, without the key, parsed at each call.
         """
         return _object(self.raw_json)
+
+    def _repr_html_(self) -> str:
+        """
+        Its pictures side by side, for notebooks, and what is known of them.
+        """
+        facts = [f"job {self.id}" if self.id else "", f"seed {self.seed}"]
+        if self.generation_time is not None:
+            facts.append(f"{self.generation_time:.1f} s")
+        told = html.escape(" · ".join(filter(None, facts)))
+        shown = " ".join(map(_html_of, self.images))
+        return f"<figure>{shown}<figcaption>{told}</figcaption></figure>"
 
 
 @attrs.frozen
@@ -270,6 +308,20 @@ class Model:
         All that the service tells of it, parsed afresh.
         """
         return _object(self.raw_json)
+
+
+def _html_of(image: Image) -> str:
+    source = image.url or image.proxy_url
+    if source is None and image.data is not None and image.media_type:
+        coded = base64.b64encode(image.data).decode()
+        source = f"data:{image.media_type};base64,{coded}"
+    if source is None:
+        return html.escape(repr(image))
+    return (
+        f'<img src="{html.escape(source)}" alt="picture {image.index}" '
+        'style="max-width: 24em; max-height: 24em" '
+        'referrerpolicy="no-referrer">'
+    )
 
 
 def _object(body: bytes) -> dict[str, JSON]:

@@ -16,12 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from modelslab_async._magic import ImageFormat, format_of
 from modelslab_async._output.image_format import (
     CompleteImage,
-    ImageFormat,
     InvalidImage,
     check_image,
-    format_of,
 )
 
 

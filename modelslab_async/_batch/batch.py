@@ -8,6 +8,8 @@ reads.
 
 from __future__ import annotations
 
+import html
+
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -47,6 +49,18 @@ class Batch:
         return (
             f"<Batch {now.done} done, {now.failed} failed, "
             f"{now.in_flight} in flight>"
+        )
+
+    def _repr_html_(self) -> str:
+        """
+        How it stands, for notebooks.
+        """
+        now = self.progress
+        ended = now.done + now.failed
+        total = "" if now.total is None else f' max="{now.total}"'
+        return (
+            f'<progress value="{ended}"{total}></progress> '
+            f"{html.escape(repr(self)[1:-1])}"
         )
 
     def __del__(self) -> None:

@@ -26,6 +26,7 @@ from typing import TypeAlias, TypeVar, TypeVarTuple
 import anyio
 import attrs
 
+from .._magic import format_of
 from .._policy.timeouts import Timeouts
 from .._protocol.inline import text_cap
 from .._protocol.replies import FileReply
@@ -38,7 +39,7 @@ from ..errors import (
 from ..results import Generation, Image
 from .decompress import Decompressor
 from .disk import Disk, TemporaryFile
-from .image_format import InvalidImage, format_of
+from .image_format import InvalidImage
 from .target import (
     FileTarget,
     MemoryTarget,

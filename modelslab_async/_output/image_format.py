@@ -17,7 +17,6 @@ Buffer after the end do no harm.  Nothing is decompressed.
 
 from __future__ import annotations
 
-import enum
 import re
 import zlib
 
@@ -25,18 +24,8 @@ from collections.abc import Callable
 
 import attrs
 
+from .._magic import ImageFormat, format_of
 from .._protocol.inline import MAGIC, Buffer
-
-
-class ImageFormat(enum.StrEnum):
-    """
-    What we know as pictures; the value is the file's extension.
-    """
-
-    PNG = "png"
-    JPEG = "jpg"
-    WEBP = "webp"
-    GIF = "gif"
 
 
 @attrs.frozen
@@ -65,22 +54,6 @@ class InvalidImage:
 
     reason: str
     retryable: bool = True
-
-
-def format_of(head: Buffer) -> ImageFormat | None:
-    """
-    Which kind of picture begins like this; the first 12 bytes tell.
-    """
-    start = bytes(head[:12])
-    if start.startswith(b"\x89PNG\r\n\x1a\n"):
-        return ImageFormat.PNG
-    if start.startswith(b"\xff\xd8\xff"):
-        return ImageFormat.JPEG
-    if start.startswith(b"RIFF") and start[8:] == b"WEBP":
-        return ImageFormat.WEBP
-    if start.startswith((b"GIF87a", b"GIF89a")):
-        return ImageFormat.GIF
-    return None
 
 
 def check_image(data: Buffer) -> CompleteImage | InvalidImage:

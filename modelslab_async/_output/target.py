@@ -15,16 +15,11 @@ from typing import Protocol
 
 import attrs
 
+from .._magic import ImageFormat, format_of
 from .._protocol.inline import Buffer, decode_inline
 from ..errors import DownloadError
 from .disk import TemporaryFile
-from .image_format import (
-    CompleteImage,
-    ImageFormat,
-    InvalidImage,
-    check_image,
-    format_of,
-)
+from .image_format import CompleteImage, InvalidImage, check_image
 
 
 @attrs.frozen

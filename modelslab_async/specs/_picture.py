@@ -10,24 +10,15 @@ from __future__ import annotations
 
 import binascii
 
-
-_SIGNS = (
-    (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
-    (b"\xff\xd8\xff", 0, "image/jpeg"),
-    (b"GIF87a", 0, "image/gif"),
-    (b"GIF89a", 0, "image/gif"),
-    (b"WEBP", 8, "image/webp"),
-)
+from .._magic import format_of
 
 
 def media_type(data: bytes) -> str | None:
     """
     What picture begins as *data* does; None where it is none that we know.
     """
-    for sign, place, name in _SIGNS:
-        if data.startswith(sign, place):
-            return name
-    return None
+    known = format_of(data)
+    return None if known is None else known.media_type
 
 
 def is_data_uri(text: str) -> bool:

@@ -1,0 +1,132 @@
+"""
+What generations, pictures and batches look like in a notebook.
+"""
+
+from __future__ import annotations
+
+import base64
+
+from typing import Any
+
+import PIL.Image
+import pytest
+
+from modelslab_async import Generation, Image, ModelsLab, TextToImage
+from modelslab_async.errors import ConfigurationError
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+CAT = TextToImage("a cat", model_id="flux", seed=3)
+
+
+def html_of(shown: Any) -> str:
+    """
+    What a notebook asks for.
+    """
+    text = shown._repr_html_()
+    assert isinstance(text, str)
+    return text
+
+
+def test_a_picture_is_shown_by_its_link() -> None:
+    """
+    A link is shown as it is, and cannot leave its attribute.
+    """
+    link = 'https://a.example/x.png?a=1&b="><script>'
+
+    assert 'src="https://a.example/x.png?a=1&amp;b=&quot;&gt;' in html_of(
+        Image(0, link)
+    )
+
+
+def test_a_picture_that_came_with_the_answer() -> None:
+    """
+    What the service sent itself needs no link.
+    """
+    coded = base64.b64encode(PNG).decode()
+
+    assert f"data:image/png;base64,{coded}" in html_of(
+        Image(0, None, data=PNG)
+    )
+
+
+def test_a_picture_that_is_nowhere() -> None:
+    """
+    Where there is nothing to show, that is said.
+    """
+    assert "Image(" in html_of(Image(0, None))
+
+
+@pytest.mark.parametrize(
+    ("data", "suffix", "media_type"),
+    [
+        (PNG, ".png", "image/png"),
+        (b"\xff\xd8\xff\xe0" + b"\0" * 9, ".jpg", "image/jpeg"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", ".webp", "image/webp"),
+        (b"GIF89a" + b"\0" * 9, ".gif", "image/gif"),
+        (b"hello", None, None),
+        (None, None, None),
+    ],
+)
+def test_what_a_picture_is(
+    data: bytes | None, suffix: str | None, media_type: str | None
+) -> None:
+    """
+    Its bytes tell; a link tells nothing.
+    """
+    image = Image(0, "https://a.example/x.png", data=data)
+
+    assert (image.suffix, image.media_type) == (suffix, media_type)
+
+
+def test_a_generation_shows_its_pictures() -> None:
+    """
+    All pictures, and the seed to ask for them again.
+    """
+    images = (Image(0, "https://a/0.png"), Image(1, "https://a/1.png"))
+    shown = html_of(Generation("17", None, images, seed=9))
+
+    assert shown.count("<img") == 2
+    assert "job 17 · seed 9" in shown
+
+
+@pytest.mark.asyncio
+async def test_a_batch_shows_how_it_stands(lab: ModelsLab) -> None:
+    """
+    A bar, and the counts beside it.
+    """
+    async with lab.batch([CAT]) as batch:
+        before = html_of(batch)
+        async for _ in batch:
+            pass
+
+    assert '<progress value="0" max="1">' in before
+    assert '<progress value="1" max="1"></progress> Batch 1 done' in html_of(
+        batch
+    )
+
+
+@pytest.mark.asyncio
+async def test_a_picture_for_pillow(lab: ModelsLab) -> None:
+    """
+    A picture as Pillow has it, of the size that was asked for.
+    """
+    generation = await lab.generate(CAT)
+    picture = await lab.pil(generation.images[0])
+
+    assert isinstance(picture, PIL.Image.Image)
+    assert picture.size == (512, 512)
+
+
+@pytest.mark.asyncio
+async def test_without_pillow(
+    lab: ModelsLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Where there is no Pillow, what to install is said before anything is
+    loaded.
+    """
+    monkeypatch.setitem(__import__("sys").modules, "PIL", None)
+
+    with pytest.raises(ConfigurationError, match="pip install pillow"):
+        await lab.pil(Image(0, "https://a.example/x.png"))
