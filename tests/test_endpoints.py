@@ -509,7 +509,8 @@ def test_other_family(name: str, path: str | None) -> None:
         ("EditInpaint", {"instant_response": True},
          {"instant_response": "true"}),
         ("EditInpaint", {"base64": False, "instant_response": False}, {}),
-        ("FaceSwap", {"watermark": None}, {"watermark": False}),
+        ("FaceSwap", {"watermark": None}, {}),
+        ("FaceSwap", {"watermark": ""}, {"watermark": False}),
         ("FaceSwap", {"watermark": True}, {"watermark": True}),
         ("Outpaint", {"temp": False, "seed": -1}, {"temp": False, "seed": -1}),
         ("ControlNet", {"controlnet_model": "canny, depth"},
@@ -553,7 +554,7 @@ def test_dialect(
         ("Inpaint", {"steps": None, "num_inference_steps": 21}, {}),
         ("EditInpaint", {"base64": False}, {}),
         ("EditInpaint", {"instant_response": False}, {}),
-        ("FaceSwapAll", {"watermark": None}, {"watermark": False}),
+        ("FaceSwapAll", {"watermark": ""}, {"watermark": False}),
         ("QwenEdit", {"seed": 7.0}, {"seed": 7}),
     ],
 )
@@ -577,6 +578,12 @@ def test_watermark_can_be_left_to_the_service() -> None:
     spec = kind_of("FaceSwapAll")(A, target_image=B, watermark=None)  # type: ignore[call-arg]
 
     assert body_of(spec) == {"init_image": A, "target_image": B}
+    assert rows.identity(spec) != rows.identity(
+        attrs.evolve(
+            spec,
+            watermark=False,  # type: ignore[call-arg]
+        )
+    )
 
 
 # Ranges

@@ -8,9 +8,11 @@ import json
 import math
 import pickle
 import re
+import time
 import warnings
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -578,6 +580,54 @@ def test_any_dict(data: Any) -> None:
     """
     with pytest.raises(SpecError, match="spec: must be a mapping"):
         from_dict(data)
+
+
+LONG = [
+    "a" * 1_000_000,
+    " " * 1_000_000,
+    "," * 1_000_000,
+    "9" * 1_000_000,
+    "https://a/" + "/a" * 500_000,
+    "https://" + "a." * 500_000,
+    "data:image/png;base64," + "A" * 999_996,
+    "data:image/" + ";base64" * 150_000,
+    "[" * 1_000_000,
+    "1e" * 500_000,
+]
+
+
+@pytest.mark.parametrize("text", LONG, ids=lambda text: text[:12])
+def test_long_texts_are_quick(text: str) -> None:
+    """
+    What a stranger sends costs no more time than there is of it.
+    """
+    began = time.process_time()
+
+    for name in ("img2img", "controlnet", "remove_background"):
+        kind = SPECS[name]
+        for field in parameters(kind):
+            with suppress(SpecError), warnings.catch_warnings():
+                warnings.simplefilter("ignore", SpecWarning)
+                from_dict(GOOD | {"endpoint": name, field: text})
+    with pytest.raises(SpecError):
+        from_dict({"endpoint": text, text: 1})
+
+    # 90 times a megabyte.
+    assert time.process_time() - began < 20
+
+
+def test_thousands_of_strangers_are_quick() -> None:
+    """
+    Nobody is asked what he meant by ten thousand names.
+    """
+    data = {f"widt{number}": 1 for number in range(10_000)}
+    began = time.process_time()
+
+    found = faults_of(lambda: from_dict(data))
+
+    assert len(found) == 10_002
+    assert "did you mean 'width'" in found[0].reason
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import functools
 import json
 import re
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -38,7 +38,8 @@ def to_dict(spec: Spec) -> dict[str, Any]:
     said: dict[str, Any] = {"endpoint": spec.endpoint.name}
     for name, default in _defaults(type(spec)):
         value: object = getattr(spec, name)
-        if value is not None and value != default:
+        # What we say unless told not to is told as None.
+        if value != default and (value is not None or default is not None):
             said[name] = _plain(value)
     return said
 
@@ -90,6 +91,11 @@ def _made(
         problems.append(Problem("endpoint", wrong))
         kind = SPECS["text2img"]
     known = parameters(kind)
+    ours = {
+        name
+        for name, default in _defaults(kind)
+        if default not in (None, attrs.NOTHING, Extra())
+    }
     values: dict[str, Any] = {}
     unread: set[str] = set()
     for field, value in data.items():
@@ -100,10 +106,12 @@ def _made(
                 problems.append(Problem(field, str(fault)))
                 unread.add(field)
                 continue
-            if meant is not None:
+            if meant is not None or (value is None and field in ours):
                 values[field] = meant
         else:
-            problems.append(_stranger(field, known))
+            # Who sends thousands of them has made no slip.
+            guess = len(problems) < _GUESSES
+            problems.append(_stranger(field, known if guess else ()))
     for required in required_parameters(kind):
         if required not in values:
             if required not in unread:
@@ -167,7 +175,10 @@ def _plain(value: object) -> object:
     return value
 
 
-def _stranger(name: str, known: Mapping[str, Parameter]) -> Problem:
+_GUESSES = 20
+
+
+def _stranger(name: str, known: Iterable[str]) -> Problem:
     if name.strip().casefold() in {"key", "api_key", "apikey", "api-key"}:
         reason = (
             "looks like an API key; take it out, "
@@ -178,7 +189,7 @@ def _stranger(name: str, known: Mapping[str, Parameter]) -> Problem:
             f"is no parameter{near(name, known)}; "
             "what we don't know yet goes into 'extra'"
         )
-    return Problem(name, reason)
+    return Problem(name if len(name) < 100 else f"{name[:99]}…", reason)
 
 
 def _given_picture(value: object, *, folder: AnyPath | str | None) -> object:

@@ -194,10 +194,16 @@ def note(
     )
 
 
+#: No slip of a known name is longer.
+_LONGEST_SLIP = 60
+
+
 def near(name: str, names: Iterable[str]) -> str:
     """
     ``"; did you mean 'width'?"`` where one of *names* is like *name*.
     """
+    if len(name) > _LONGEST_SLIP:
+        return ""
     # Only who errs waits for it.
     import difflib
 
