@@ -19,6 +19,7 @@ from PIL import Image
 from test_endpoints import SAMPLES
 
 from modelslab_async import (
+    Generation,
     ImageToImage,
     Model,
     ModelsLab,
@@ -383,6 +384,46 @@ async def test_one_of_two_who_wait_goes_away(
 
     assert (await other).images
     assert len(simulator.books.accepted) == 1
+
+
+async def test_two_files_of_one_content(
+    lab: ModelsLab, simulator: Simulator, png: Path
+) -> None:
+    """
+    Where one of them is gone, the other is uploaded.
+    """
+    twin = png.with_name("b.png")
+    twin.write_bytes(png.read_bytes())
+    gone, there = restyled(png, 1), restyled(twin, 2)
+    png.unlink()
+
+    failed, done = await asyncio.gather(
+        lab.generate(gone), lab.generate(there), return_exceptions=True
+    )
+
+    assert isinstance(failed, SpecError)
+    assert isinstance(done, Generation)
+
+
+async def test_a_few_at_once(
+    lab: ModelsLab, simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    However many are wanted, a few go up at once: each takes memory.
+    """
+    paths = [tmp_path / f"{number}.png" for number in range(40)]
+    for number, path in enumerate(paths):
+        path.write_bytes(picture(number))
+    simulator.next("upload", Fault.SILENCE, times=8)
+
+    waiting = [asyncio.create_task(lab.upload(path)) for path in paths]
+    await asyncio.sleep(0.3)
+
+    assert len(simulator.books.uploads) <= 8
+    assert not any(task.done() for task in waiting)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 # Batches

@@ -40,6 +40,10 @@ _Done = TypeVar("_Done")
 _LIFE = 24 / 23
 
 
+#: Each takes three times its size while it goes up.
+_AT_ONCE = 8
+
+
 #: Contents that are remembered: a batch of a million has as many.
 _KEPT = 1000
 
@@ -81,6 +85,9 @@ class Uploads:
     pool: SessionPool
     calls: FreeCalls
     _stored: dict[str, _Stored] = attrs.field(factory=dict, init=False)
+    _at_once: asyncio.Semaphore = attrs.field(
+        factory=partial(asyncio.Semaphore, _AT_ONCE), init=False
+    )
     _under_way: dict[str, asyncio.Task[_Stored]] = attrs.field(
         factory=dict, init=False
     )
@@ -147,6 +154,7 @@ class Uploads:
         if fresh := self._fresh(digest):
             return fresh
         task = self._under_way.get(digest)
+        others = task is not None
         if task is None:
             task = self.runtime.loop.create_task(
                 self._upload(digest, read, path)
@@ -156,6 +164,11 @@ class Uploads:
         try:
             # It goes on when whoever waits goes away: another may want it.
             return await asyncio.shield(task)
+        except SpecError as error:
+            if others:
+                # Their file is gone; ours, of the same content, may be there.
+                return await self._shared(digest, read, path)
+            raise afresh(error) from None
         except ModelsLabError as error:
             raise afresh(error) from error.__cause__
         except asyncio.CancelledError:
@@ -174,6 +187,12 @@ class Uploads:
     async def _upload(
         self, digest: str, read: Callable[[], bytes], path: str | None
     ) -> _Stored:
+        async with self._at_once:
+            return await self._send(digest, read, path)
+
+    async def _send(
+        self, digest: str, read: Callable[[], bytes], path: str | None
+    ) -> _Stored:
         began, wall = self.runtime.now(), time.time()
         data = await self._in_thread(read)
         call = await self._in_thread(
@@ -183,7 +202,10 @@ class Uploads:
         self.pool.vouch(url)
         life = self.runtime.timeouts.upload_used
         upload = Upload(url, digest, wall + life * _LIFE)
-        stored = self._stored[digest] = _Stored(upload, began + life)
+        stored = _Stored(upload, began + life)
+        # The oldest goes first.
+        self._stored.pop(digest, None)
+        self._stored[digest] = stored
         if len(self._stored) > _KEPT:
             del self._stored[next(iter(self._stored))]
         self.runtime.stats.uploads += 1
