@@ -28,7 +28,12 @@ from .results import (
 
 if TYPE_CHECKING:
     from ._batch.batch import Batch
-    from ._batch.outcome import BatchProgress, Outcome
+    from ._batch.outcome import (
+        BatchProgress,
+        FailedOutcome,
+        FinishedOutcome,
+        Outcome,
+    )
     from .specs import (
         AlgorithmType,
         ClothType,
@@ -74,6 +79,8 @@ __all__ = [
     "FaceStyle",
     "FaceSwap",
     "FaceSwapAll",
+    "FailedOutcome",
+    "FinishedOutcome",
     "Generation",
     "HeadShot",
     "IPAdapter",
@@ -124,7 +131,12 @@ def __getattr__(name: str) -> object:
         from ._batch.batch import Batch
 
         return Batch
-    if name in {"BatchProgress", "Outcome"}:
+    if name in {
+        "BatchProgress",
+        "FailedOutcome",
+        "FinishedOutcome",
+        "Outcome",
+    }:
         from ._batch import outcome
 
         return getattr(outcome, name)

@@ -229,7 +229,7 @@ class ModelsLab(Calls):
             JournalError: When it is entered: the journal cannot be used.
         """
         from ._batch.batch import Batch
-        from ._batch.outcome import BatchOptions
+        from ._batch.options import BatchOptions
 
         return Batch(
             self._lifetime.open,

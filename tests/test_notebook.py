@@ -5,14 +5,24 @@ What generations, pictures and batches look like in a notebook.
 from __future__ import annotations
 
 import base64
+import pickle
 
 from typing import Any
 
 import PIL.Image
 import pytest
 
-from modelslab_async import Generation, Image, ModelsLab, TextToImage
-from modelslab_async.errors import ConfigurationError
+from modelslab_async import (
+    FailedOutcome,
+    FinishedOutcome,
+    Generation,
+    Image,
+    ModelsLab,
+    Outcome,
+    TextToImage,
+)
+from modelslab_async.errors import ConfigurationError, GenerationFailedError
+from modelslab_async.simulator import Simulator
 
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
@@ -130,3 +140,25 @@ async def test_without_pillow(
 
     with pytest.raises(ConfigurationError, match="pip install pillow"):
         await lab.pil(Image(0, "https://a.example/x.png"))
+
+
+@pytest.mark.asyncio
+async def test_an_outcome_is_one_of_two(
+    simulator: Simulator, lab: ModelsLab
+) -> None:
+    """
+    What has pictures, and what has none, are two classes of one; they survive
+    a pickle.
+    """
+    simulator.change(failing="a dog")
+    dog = TextToImage("a dog", model_id="flux")
+    good, bad = await lab.batch([CAT, dog])
+
+    assert (type(good), type(bad)) == (FinishedOutcome, FailedOutcome)
+    assert isinstance(good, Outcome)
+    assert (good.ok, bad.ok) == (True, False)
+    assert pickle.loads(pickle.dumps(good)) == good
+    assert pickle.loads(pickle.dumps(bad)).index == bad.index
+    match bad:
+        case FailedOutcome(error=error):
+            assert isinstance(error, GenerationFailedError)

@@ -24,7 +24,8 @@ from .._rooms import Rooms
 from ..errors import ModelsLabError
 from ..specs import Spec
 from .lifetime import BatchLifetime
-from .outcome import BatchOptions, BatchProgress, Outcome, check_batch
+from .options import BatchOptions, check_batch
+from .outcome import BatchProgress, Outcome
 
 
 class Batch:

@@ -53,7 +53,8 @@ from ..journal import (
 )
 from ..specs import Spec
 from .item import BatchJournal, Item, JournalRecord
-from .outcome import Outcome, key_fault
+from .options import key_fault
+from .outcome import Outcome
 from .run import Run, download, see_through
 
 

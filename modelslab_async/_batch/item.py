@@ -24,6 +24,7 @@ from .._engine.submission import UNWRITTEN, Record, Submission, Withdrawn
 from .._engine.waiters import to_its_end
 from ..errors import (
     ClientClosedError,
+    ConfigurationError,
     DownloadError,
     JobUnfinishedError,
     JournalError,
@@ -45,7 +46,7 @@ from ..journal import (
 )
 from ..results import Generation, Receipt
 from ..specs import Spec
-from .outcome import Outcome
+from .outcome import FailedOutcome, FinishedOutcome, Outcome
 
 
 _log = logging.getLogger("modelslab_async")
@@ -334,16 +335,12 @@ class Item:
             track_id, job_id = self.job.track_id, self.job.id
         elif self.entry is not None:
             track_id, job_id = self.entry.track_id, self.entry.job_id
-        return Outcome(
-            self.index,
-            self.spec,
-            self.key,
-            track_id,
-            job_id,
-            generation,
-            error,
-            paths,
-        )
+        told = (self.index, self.spec, self.key, track_id, job_id)
+        if generation is not None:
+            return FinishedOutcome(*told, generation, None, paths)
+        if error is None:
+            error = ConfigurationError("an outcome of nothing")
+        return FailedOutcome(*told, None, error, paths)
 
     def interrupted(self) -> Outcome | None:
         """

@@ -31,13 +31,8 @@ from ..errors import (
 from ..results import JSON
 from ..specs import Spec
 from .feeder import Feeder
-from .outcome import (
-    BatchOptions,
-    BatchProgress,
-    Outcome,
-    OutcomeQueue,
-    Tally,
-)
+from .options import BatchOptions
+from .outcome import BatchProgress, Outcome, OutcomeQueue, Tally
 from .run import Run
 from .storage import Storage
 

@@ -40,7 +40,8 @@ from ..errors import (
 from ..journal import Failed, State, Unknown
 from ..results import Generation, JobState, Receipt
 from .item import BatchJournal, Item
-from .outcome import BatchOptions, Outcome, OutcomeQueue, Tally
+from .options import BatchOptions
+from .outcome import Outcome, OutcomeQueue, Tally
 
 
 _log = logging.getLogger("modelslab_async")
