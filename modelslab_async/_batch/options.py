@@ -9,11 +9,12 @@ import os
 from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import attrs
 
 from .._rooms import priority_faults
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, ModelsLabError
 from ..journal.protocol import Journal
 from ..specs import Spec
 

@@ -26,6 +26,7 @@ import attrs
 from ..errors import ConfigurationError, ModelsLabError
 from ..results import Generation
 from ..specs import Spec
+from .options import BatchOptions
 
 
 G_co = TypeVar("G_co", covariant=True)
