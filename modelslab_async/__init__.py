@@ -16,6 +16,7 @@ from ._policy.retry import RetryPolicy
 from ._policy.timeouts import Timeouts
 from ._version import __version__
 from .results import (
+    Balance,
     Generation,
     Image,
     JobState,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlgorithmType",
+    "Balance",
     "Batch",
     "BatchProgress",
     "ClothType",

@@ -16,7 +16,7 @@ from ._engine.job import Job
 from ._lifetime import Lifetime
 from ._rooms import check_call, check_pictures
 from .errors import ConfigurationError
-from .results import Generation, Image, Model, Stats, Upload
+from .results import Balance, Generation, Image, Model, Stats, Upload
 from .specs import AnyPath, Spec
 
 
@@ -151,6 +151,32 @@ class Calls:
             for model in models
             if all(word in _names(model) for word in words)
         )
+
+    # The account
+
+    async def balance(self) -> Balance:
+        """
+        What the account has left, by the service's word.
+
+        Plans that are paid by the month may not draw on it, and no price of a
+        generation is told anywhere: it guards no spending.
+
+        Raises:
+            ModelsLabError: What the service, or the network, said.
+        """
+        return await self._lifetime.open().account.balance()
+
+    async def processing_count(self) -> int:
+        """
+        How many of the account's jobs are under way, whoever asked for them.
+
+        The service answers 30 times a minute: an answer is given again for
+        two seconds.
+
+        Raises:
+            ModelsLabError: What the service, or the network, said.
+        """
+        return await self._lifetime.open().account.processing_count()
 
     # Pictures
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
 
+from ._engine.account_calls import AccountCalls
 from ._engine.api_key import ApiKey
 from ._engine.free_calls import FreeCalls
 from ._engine.http import NetworkOptions, SessionPool
@@ -149,6 +150,16 @@ class Rooms:
     batches: set[Guest] = attrs.field(factory=set, init=False)
     _downloads: Downloads | None = attrs.field(default=None, init=False)
     _models: tuple[Model, ...] | None = attrs.field(default=None, init=False)
+    _account: AccountCalls | None = attrs.field(default=None, init=False)
+
+    @property
+    def account(self) -> AccountCalls:
+        """
+        The questions about the account, made when the first is asked.
+        """
+        if self._account is None:
+            self._account = AccountCalls(self.calls)
+        return self._account
 
     @property
     def downloads(self) -> Downloads:

@@ -310,6 +310,21 @@ class Model:
         return _object(self.raw_json)
 
 
+@attrs.frozen
+class Balance:
+    """
+    What an account has left.
+
+    Attributes:
+        amount: Below 0 where it is owed.
+
+        currency: Such as ``USD``; None where the service does not say.
+    """
+
+    amount: float
+    currency: str | None = None
+
+
 def _html_of(image: Image) -> str:
     source = image.url or image.proxy_url
     if source is None and image.data is not None and image.media_type:
