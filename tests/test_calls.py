@@ -5,14 +5,18 @@ One call: whoever waits may go at any time, and nothing paid is lost.
 from __future__ import annotations
 
 import asyncio
+import socket
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 import pytest_asyncio
+
+from waiting import until
 
 from modelslab_async import (
     Generation,
@@ -27,6 +31,7 @@ from modelslab_async.errors import (
     ConfigurationError,
     JobNotFoundError,
     JobUnfinishedError,
+    OutcomeUnknownError,
     RateLimitedError,
 )
 from modelslab_async.events import CallRetried, Event
@@ -538,3 +543,91 @@ async def test_retries_are_counted(simulator: Simulator) -> None:
         "UNAVAILABLE",
         "LOADING",
     ]
+
+
+# What has left
+
+
+async def test_what_was_held_when_it_was_closed_is_unknown(
+    modelslab_simulator: Simulator,
+) -> None:
+    """
+    Of 400 requests at once, those that the service has seen are unknown, and
+    no others.
+    """
+    service = modelslab_simulator
+    service.change(slots=500, hold=1e6, latency=Latency.constant(1e6))
+    async with ModelsLab(
+        "a-key",
+        base_url=service.url,
+        slots=400,
+        timeouts=Timeouts().faster(SPEED, silence=5),
+    ) as lab:
+        calls = [
+            asyncio.ensure_future(lab.generate(attrs.evolve(CAT, seed=seed)))
+            for seed in range(400)
+        ]
+        await until(lambda: len(service.books.entries) > 100)
+        await lab.aclose()
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+
+    unknown = [one for one in ends if isinstance(one, OutcomeUnknownError)]
+    seen = {entry.track_id for entry in service.books.entries}
+    assert {one.track_id for one in unknown} == seen
+    assert {type(one) for one in ends} <= {
+        OutcomeUnknownError,
+        ClientClosedError,
+    }
+
+
+@pytest.fixture
+def unreached() -> Iterator[str]:
+    """
+    An address where nobody answers a knock.
+    """
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        # Until its queue of those who knock is full.
+        for _ in range(4):
+            caller = stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(server.getsockname())
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/api/v6"
+
+
+#: What a call is told that never left.
+UNSENT: dict[str, type[BaseException]] = {
+    "close": ClientClosedError,
+    "cancel": asyncio.CancelledError,
+    "timeout": JobUnfinishedError,
+}
+
+
+@pytest.mark.parametrize("way", UNSENT)
+async def test_what_never_left_is_not_unknown(
+    unreached: str, way: str
+) -> None:
+    """
+    Who still knocks has sent nothing, and is in no list of jobs.
+    """
+    strike: dict[str, Callable[[ModelsLab, Any], object]] = {
+        "close": lambda lab, _: asyncio.ensure_future(lab.aclose()),
+        "cancel": lambda _, call: call.cancel(),
+        "timeout": lambda *_: None,
+    }
+    async with ModelsLab("a-key", base_url=unreached) as lab:
+        timeout = 0.2 if way == "timeout" else None
+        call = asyncio.ensure_future(lab.generate(CAT, timeout=timeout))
+        await until(lambda: lab.stats().slots_held)
+        await asyncio.sleep(0.1)
+        jobs = lab.jobs()
+        strike[way](lab, call)
+        (told,) = await asyncio.gather(call, return_exceptions=True)
+        unknown = lab.stats().unknown
+
+    assert jobs == ()
+    assert unknown == 0
+    assert type(told) is UNSENT[way]
+    assert not getattr(told, "sent", False)

@@ -303,7 +303,7 @@ async def test_submit_itself_cancelled_while_it_is_held(
     """
     A request that the service holds has left: cancelled, it is unknown.
     """
-    modelslab_simulator.change(hold=1e6)
+    modelslab_simulator.change(hold=1e6, latency=1e6)
     async with client(modelslab_simulator, slots=1) as lab:
         call = asyncio.ensure_future(lab.submit(cat(1)))
         await until(lambda: modelslab_simulator.books.entries)
