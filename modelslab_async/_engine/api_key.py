@@ -19,10 +19,13 @@ class ApiKey:
     The account's key, or what gives it; silent about itself.
     """
 
-    __slots__ = ("_give",)
+    __slots__ = ("_fixed", "_forms", "_give")
 
     def __init__(self, key: str | Callable[[], str]) -> None:
+        self._fixed = not callable(key)
         self._give = key if callable(key) else lambda: key
+        #: Gives how it may be spelt; made at the first answer.
+        self._forms: Callable[[], tuple[bytes, ...]] | None = None
 
     def __repr__(self) -> str:
         return "ApiKey(***)"
@@ -59,18 +62,23 @@ class ApiKey:
         """
         The key as it is now, for good.
         """
-        return ApiKey(self.reveal())
+        return self if self._fixed else ApiKey(self.reveal())
 
     def scrub(self, body: bytes) -> bytes:
         """
         *body* without the key, which some answers repeat.
         """
         plain = self.reveal()
-        body = body.replace(json.dumps(plain).encode(), b'"***"')
+        forms = None if self._forms is None else self._forms()
+        if forms is None:
+            forms = (json.dumps(plain).encode(), *_spellings(plain))
+            if self._fixed:
+                self._forms = lambda: forms
+        body = body.replace(forms[0], b'"***"')
         # A short key is a word that may stand anywhere.
         if len(plain) < 8:
             return body
-        for form in _spellings(plain):
+        for form in forms[1:]:
             body = body.replace(form, b"***")
         # Escapes within the key are rare, and slow to look for.
         if b"\\u" in body or (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 
+from collections.abc import Awaitable
 from contextvars import copy_context
 
 import attrs
@@ -179,9 +180,9 @@ class Poller:
         end = watch.since + self.job_timeout
         self._loop.plan(watch, max(now, min(now + pause, end)))
 
-    async def _ask(self, watch: Watch) -> CallResult:
+    def _ask(self, watch: Watch) -> Awaitable[CallResult]:
         spec = watch.spec
-        return await watch.inquiry.ask(
+        return watch.inquiry.ask(
             watch.receipt,
             self.pool,
             self.runtime.stats,

@@ -9,6 +9,7 @@ import asyncio
 import os
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import attrs
@@ -54,17 +55,17 @@ class Runtime:
     loop: asyncio.AbstractEventLoop = attrs.field(
         factory=asyncio.get_running_loop, init=False
     )
+    #: Seconds on the loop's clock.
+    now: Callable[[], float] = attrs.field(init=False)
     pid: int = attrs.field(factory=os.getpid, init=False)
     closed: bool = attrs.field(default=False, init=False)
     _executor: ThreadPoolExecutor | None = attrs.field(
         default=None, init=False
     )
 
-    def now(self) -> float:
-        """
-        Seconds on the loop's clock.
-        """
-        return self.loop.time()
+    @now.default
+    def _clock(self) -> Callable[[], float]:
+        return self.loop.time
 
     @property
     def executor(self) -> ThreadPoolExecutor:

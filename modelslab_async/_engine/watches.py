@@ -33,6 +33,8 @@ class Watches:
         return self._by_id.get(job_id or "")
 
     def __contains__(self, watch: Watch) -> bool:
+        if self._by_id.get(watch.receipt.id or "") is watch:
+            return True
         return any(self._by_id.get(key) is watch for key in _keys(watch))
 
     def add(self, watch: Watch) -> None:

@@ -13,6 +13,7 @@ A job's id, and where the job is asked for.
 
 from __future__ import annotations
 
+import functools
 import re
 
 from urllib.parse import quote, unquote, urlsplit
@@ -119,6 +120,8 @@ def _is_fetch_path(path: str) -> bool:
     return job_id == "" or clean_id(job_id) is not None
 
 
+# The API's own is asked for with each job.
+@functools.lru_cache(maxsize=64)
 def _origin(url: str) -> tuple[str, str, int] | None:
     try:
         parts = urlsplit(url)
