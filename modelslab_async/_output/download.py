@@ -449,7 +449,5 @@ def name_prefix(generation: Generation) -> str:
     """
     if generation.id is not None and _NAME.fullmatch(generation.id):
         return generation.id
-    digest = hashlib.sha256()
-    for image in generation.images:
-        digest.update(repr((image.url, image.data)).encode())
-    return digest.hexdigest()[:20]
+    named = generation.id or [(one.url, one.data) for one in generation.images]
+    return hashlib.sha256(repr(named).encode()).hexdigest()[:20]
