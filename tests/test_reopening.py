@@ -32,11 +32,13 @@ def pauses(reopening: Reopening, count: int, step: float = 0.0) -> list[float]:
     return found
 
 
-def test_the_pause_doubles_to_a_bound() -> None:
+def test_pauses_grow_to_a_bound() -> None:
     """
-    Nothing known: 2 s, 4 s, then 6.5 s, on average.
+    Nothing known: 2.5 s on average, each 1.4 times as long, at most 6.5 s.
     """
-    assert pauses(Reopening(1.0, 30.0), 5) == [2.0, 4.0, 6.5, 6.5, 6.5]
+    found = pauses(Reopening(1.0, 30.0), 5)
+
+    assert found == pytest.approx([2.5, 3.5, 4.9, 6.5, 6.5])
 
 
 def test_a_rush_that_goes_on_is_met_with_patience() -> None:
@@ -45,7 +47,8 @@ def test_a_rush_that_goes_on_is_met_with_patience() -> None:
     """
     found = pauses(Reopening(1.0, 30.0), 12, step=20.0)
 
-    assert found[3:] == pytest.approx([12, *range(16, 29, 4), *[30.0] * 4])
+    assert 6.5 < found[3] < 8
+    assert found[8:] == [30.0] * 4
 
 
 def test_what_is_known_of_the_jobs_counts() -> None:
@@ -55,7 +58,7 @@ def test_what_is_known_of_the_jobs_counts() -> None:
     reopening = Reopening(1.0, 30.0)
     reopening.learn(50.0)
 
-    assert reopening.pause(0.0, 5, 0.0) == pytest.approx(10.0)
+    assert reopening.pause(0.0, 5, 0.0) == pytest.approx(12.5)
 
 
 def test_a_try_that_is_accepted_brings_the_next_forward() -> None:
@@ -67,7 +70,7 @@ def test_a_try_that_is_accepted_brings_the_next_forward() -> None:
 
     reopening.accepted()
 
-    assert reopening.pause(5.0, 5, 0.5) == 2.0
+    assert reopening.pause(5.0, 5, 0.5) == 2.5
 
 
 @attrs.define

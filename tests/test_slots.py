@@ -108,7 +108,7 @@ class TestLine:
         slots.refused(first, 0.0, named=None, dice=0.0)
         slots.rejoin(first, 0.0)
 
-        assert slots.admit(1.0) is first
+        assert slots.admit(1.25) is first
 
     def test_leaving(self) -> None:
         """
@@ -431,11 +431,11 @@ class TestClosedLine:
         assert slots.closed
 
     @pytest.mark.parametrize(
-        ("dice", "seconds"), [(0.0, 1.0), (0.5, 2.0), (1.0, 3.0)]
+        ("dice", "seconds"), [(0.0, 1.25), (0.5, 2.5), (1.0, 3.75)]
     )
     def test_holding_none(self, dice: float, seconds: float) -> None:
         """
-        While others hold all slots we try again after 1 to 3 s.
+        While others hold all slots we try again after 1 to 4 s.
         """
         slots = Slots(slots=1)
         crowd(slots, 2)
@@ -473,9 +473,9 @@ class TestClosedLine:
             slots.release(ticket, 0.0)
         slots.account._limit = 2.0
 
-        early, probes = fill(slots, 1.9), fill(slots, 2.1)
-        slots.accepted(probes[0], 2.2)
-        then = fill(slots, 2.2)
+        early, probes = fill(slots, 2.4), fill(slots, 2.6)
+        slots.accepted(probes[0], 2.7)
+        then = fill(slots, 2.7)
 
         assert (len(early), len(probes), len(then)) == (0, 1, 1)
 

@@ -4,16 +4,17 @@ When to try again for a slot that others may give back.
 Clients of one account know nothing of each other. One that was refused and
 holds no slot hears of no end: it has to guess. Slots get free about every
 *job time / limit* seconds, as far as both are known, but for all who wait. So
-the first try comes after two such times on average, and each that is refused
-doubles the pause, up to six or seven of them: with more, slots would idle at
-the end of a rush. Where one goes on for long, jobs are longer than we think,
-or the crowd is large: a fifth of the time since it began is the pause then.
+the first try comes after two or three such times on average, and each that is
+refused makes the next pause longer, up to six or seven of them: with more,
+slots would idle at the end of a rush. Where one goes on for long, jobs are
+longer than we think, or the crowd is large: a fifth of the time since it began
+is the pause then.
 
 What it comes to, in virtual time, clients with 3 calls each that begin at once
 on 5 slots, jobs of 5 s (log-normal, spread 0.5), nothing known at first,
-medians of 60 seeds: 4 clients take 1.14 of what the slots need at 1.0 refusals
-a job, 8 clients 1.15 at 1.8, 16 clients 1.13 at 2.8; 24 clients with one call
-each 1.17 at 2.6. Pauses of half as long give 1.10 at 4 to 5 refusals, a
+medians of 80 seeds: 4 clients take 1.15 of what the slots need at 1.0 refusals
+a job, 8 clients 1.17 at 1.8, 16 clients 1.14 at 2.9; 24 clients with one call
+each 1.15 at 2.7. Pauses of half as long give 1.10 at 4 to 5 refusals, a
 doubling without an upper bound 1.3 to 1.6 at 3 to 4.
 """
 
@@ -22,9 +23,9 @@ from __future__ import annotations
 import attrs
 
 
-#: In times of *job time / limit*: the first pause, and the most that doubling
-#: makes of it.
-_FIRST, _MOST = 2.0, 6.5
+#: In times of *job time / limit*: the first pause, and the longest; how much
+#: longer each is than the one before.
+_FIRST, _MOST, _MORE = 2.5, 6.5, 1.4
 
 
 #: The pause where a rush goes on, as a share of the time since it began.
@@ -69,7 +70,7 @@ class Reopening:
             often = max(self.usual / 20, self.held_for / slots)
         since = now if self._since is None else self._since
         most = max(_MOST * often, _SHARE * (now - since))
-        pause = min(_FIRST * often * 2.0 ** min(self._refusals, 30), most)
+        pause = min(_FIRST * often * _MORE ** min(self._refusals, 30), most)
         return min(self.longest, pause * (0.5 + dice))
 
     def refused(self, now: float) -> None:

@@ -86,7 +86,7 @@ class Timeouts:
         reopen_first:
             From one slot that gets free to the next, where nothing is known
             of the jobs: 5 slots with jobs of 5 s. A queue that was refused is
-            tried again after two of these, then ever later.
+            tried again after two or three of these, then ever later.
 
         reopen_longest: The most until such a try.
 
