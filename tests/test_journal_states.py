@@ -390,7 +390,9 @@ class TestErrors:
             field.name: SOMETHING.get(field.name, f"a {field.name}")
             for field in fields
         }
-        error = kind(*facts.values())
+        error = kind(*(facts[field.name] for field in fields if field.init))
+        for field in fields:
+            setattr(error, field.name, facts[field.name])
         error.__cause__ = TransportError("reset", True)
 
         found = error_of(error_json(error))

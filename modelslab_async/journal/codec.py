@@ -213,6 +213,7 @@ def _reader(kind: type) -> Callable[..., object]:
     return make_dict_structure_fn(
         kind,
         _converter,
+        _cattrs_include_init_false=True,
         **hooks,  # type: ignore[arg-type]  # might be an option, for mypy
     )
 
@@ -227,6 +228,7 @@ def _writer(kind: type) -> Callable[..., object]:
         kind,
         _converter,
         _cattrs_omit_if_default=True,
+        _cattrs_include_init_false=True,
         **hooks,  # type: ignore[arg-type]  # might be an option, for mypy
     )
 
