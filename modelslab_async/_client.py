@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     # not wait for what makes batches durable.
     from ._batch.batch import Batch
     from .journal.protocol import Journal
+    from .webhooks import Doorbell
 
 
 BASE_URL = "https://modelslab.com/api/v6"
@@ -59,6 +60,9 @@ class ModelsLab(Calls):
         retry: What to try again, and how often.
 
         observers: Functions that are told what happens; see `events`.
+
+        doorbell: Where the service tells that a job has ended; see
+            `webhooks.Doorbell`.
 
         trusted_hosts: Hosts (``host`` or ``host:port``) that pictures may be
             loaded from over http, or at addresses that are not global; also
@@ -91,6 +95,7 @@ class ModelsLab(Calls):
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         observers: Iterable[Observer] = (),
         trusted_hosts: Sequence[str] = (),
+        doorbell: Doorbell | None = None,
         proxy: str | None = None,
         ssl: SSLContext | None = None,
         trace_configs: Sequence[TraceConfig] = (),
@@ -122,6 +127,7 @@ class ModelsLab(Calls):
             several(observers),
             network,
             timeouts,
+            doorbell=doorbell,
         )
         super().__init__(Lifetime(options))
         options.check(faults)

@@ -189,6 +189,7 @@ class Lifetime:
                 len(left),
                 named(left),
             )
+        rooms.bells.detach()
         rooms.pool.abandon()
         rooms.runtime.close()
 

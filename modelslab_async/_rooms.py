@@ -18,6 +18,7 @@ import attrs
 
 from ._engine.account_calls import AccountCalls
 from ._engine.api_key import ApiKey
+from ._engine.bells import Bells, RingSource
 from ._engine.free_calls import FreeCalls
 from ._engine.http import NetworkOptions, SessionPool
 from ._engine.job import (
@@ -36,6 +37,7 @@ from ._engine.sender import Sender
 from ._engine.slot_queue import SlotQueue
 from ._engine.submitter import Submitter
 from ._engine.uploads import Uploads
+from ._engine.verification import Verification
 from ._policy.breakers import AccountBreaker
 from ._policy.numbers import number_faults
 from ._policy.polling import Pace, PollSchedule
@@ -82,6 +84,7 @@ class Options:
     timeouts: Timeouts = attrs.field(factory=Timeouts)
     origin: str = attrs.field()
     run: str | None = None
+    doorbell: RingSource | None = None
 
     @origin.default
     def _origin_of_url(self) -> str:
@@ -116,6 +119,12 @@ class Options:
         for observer in self.observers:
             if not _callable(observer):
                 yield f"observers: functions of one event, not {observer!r}"
+        if self.doorbell is not None:
+            from .webhooks import Doorbell
+
+            if not isinstance(self.doorbell, Doorbell):
+                other = type(self.doorbell).__name__
+                yield f"doorbell: a webhooks.Doorbell, not a {other}"
 
 
 class Guest(Protocol):
@@ -147,6 +156,8 @@ class Rooms:
     uploads: Uploads
     calls: FreeCalls
     take_up: TakeUp
+    bells: Bells
+    verification: Verification
     batches: set[Guest] = attrs.field(factory=set, init=False)
     _downloads: Downloads | None = attrs.field(default=None, init=False)
     _models: tuple[Model, ...] | None = attrs.field(default=None, init=False)
@@ -272,6 +283,7 @@ def build(options: Options, take_up: TakeUp) -> Rooms:
     timeouts = options.timeouts
     runtime = Runtime(timeouts, Observers(list(options.observers)))
     budget = RetryBudget(options.retry.budget)
+    bells = Bells(runtime, options.doorbell)
     pool = SessionPool(runtime, options.key, options.base_url, options.network)
     slots = Slots(
         slots=options.slots,
@@ -292,9 +304,16 @@ def build(options: Options, take_up: TakeUp) -> Rooms:
     )
     calls = FreeCalls(runtime, pool, options.retry)
     uploads = Uploads(runtime, pool, calls)
-    sender = Sender(runtime, pool, queue, poller, budget, uploads)
+    bells.silenced = poller.ask_as_without_bells
+    if options.doorbell is not None:
+        pool.hide = options.doorbell.scrub
+    verification = Verification(runtime, pool, poller)
+    sender = Sender(
+        runtime, pool, queue, poller, budget, uploads, bells, verification
+    )
     submitter = Submitter(sender, options.retry, take_up)
     pool.open()
+    bells.listen()
     return Rooms(
         options,
         runtime,
@@ -305,6 +324,8 @@ def build(options: Options, take_up: TakeUp) -> Rooms:
         uploads,
         calls,
         take_up,
+        bells,
+        verification,
     )
 
 

@@ -131,6 +131,8 @@ class SessionPool:
     key: ApiKey
     base_url: str
     options: NetworkOptions = NetworkOptions()
+    #: Takes out of replies what nobody may read.
+    hide: Callable[[bytes], bytes] = attrs.field(default=bytes, repr=False)
     _sessions: list[aiohttp.ClientSession] = attrs.field(
         factory=list, init=False, repr=False
     )
@@ -346,7 +348,7 @@ class SessionPool:
         headers = response.headers
         return Reply(
             status=response.status,
-            body=key.scrub(b"".join(chunks)),
+            body=self.hide(key.scrub(b"".join(chunks))),
             retry_after=headers.get("Retry-After"),
             date=headers.get("Date"),
             rate_reset=headers.get("X-RateLimit-Reset"),

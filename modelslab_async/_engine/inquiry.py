@@ -36,6 +36,7 @@ from .._protocol.replies import (
 from ..errors import ConfigurationError
 from ..results import Receipt
 from ..specs import SPECS, Endpoint
+from .bells import Bell
 from .http import SessionPool
 from .runtime import Counts
 
@@ -68,6 +69,8 @@ class Inquiry:
         other_id: Whether it is asked for by its own id, not the link's.
 
         other_family: Whether it is asked for in another family.
+
+        bell: What rings when it has ended, where something does.
     """
 
     polls: int = 0
@@ -81,6 +84,7 @@ class Inquiry:
     other_form: bool = False
     other_id: bool = False
     other_family: bool = False
+    bell: Bell | None = None
     #: The question, made once; None when what it is made of has changed.
     _call: Call | None = None
     #: The last answer that said "not yet", and what it means.

@@ -45,6 +45,8 @@ class Pacer:
                 eta=None if guess is None else guess * speed,
                 waited=(now - watch.since) * speed,
                 dice=random.random(),
+                bell=watch.inquiry.bell is not None
+                and watch.inquiry.bell.expected,
             )
         except Exception:  # noqa: BLE001 - a paid job is not left unasked
             _log.critical("the schedule died of a bug", exc_info=True)

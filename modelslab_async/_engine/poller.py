@@ -11,13 +11,18 @@ import logging
 
 from collections.abc import Awaitable
 from contextvars import copy_context
+from functools import partial
 
 import attrs
 
 from .._policy.retry import RetryBudget
 from .._policy.tickets import Ticket
 from .._protocol.replies import CallResult
-from ..errors import ModelsLabError
+from ..errors import (
+    GenerationFailedError,
+    ModelsLabError,
+    OutcomeUnknownError,
+)
 from ..events import JobAccepted, JobFinished
 from ..results import Generation, JobState, Receipt
 from .hearing import Hearing
@@ -31,6 +36,10 @@ from .watches import Watches
 
 
 _log = logging.getLogger("modelslab_async")
+
+
+#: Seconds between two polls that rings of one job ask for, at least.
+_RINGS_APART = 0.25
 
 
 @attrs.define(eq=False, repr=False)
@@ -149,6 +158,9 @@ class Poller:
         known = self._watched.find(watch.receipt.id)
         if known is not None and known is not watch:
             known.learn(watch.receipt)
+            if known.inquiry.bell is None and watch.inquiry.bell is not None:
+                known.inquiry.bell = watch.inquiry.bell
+                known.inquiry.bell.heard = partial(self._rung, known)
             known.spec = known.spec or watch.spec
             watch = known
         if self.runtime.observers and watch.context is None:
@@ -167,7 +179,27 @@ class Poller:
         watch.runtime, watch.since = self.runtime, now
         watch.end, watch.state = None, JobState.PROCESSING
         self._watched.add(watch)
+        if watch.inquiry.bell is not None:
+            watch.inquiry.bell.heard = partial(self._rung, watch)
         self._plan(watch, now, first)
+
+    def _rung(self, watch: Watch) -> None:
+        """
+        Ask for a job whose bell has rung, at once.
+
+        An answer that is under way may be older than the ring; it plans then.
+        """
+        if watch in self._watched and not self._loop.asks(watch):
+            self._plan(watch, self.runtime.now())
+
+    def ask_as_without_bells(self) -> None:
+        """
+        Bells do not ring: plan anew what waits for one.
+        """
+        now = self.runtime.now()
+        for watch in self._watched.all():
+            if watch.inquiry.bell is not None and not self._loop.asks(watch):
+                self._plan(watch, now)
 
     def _plan(
         self, watch: Watch, now: float, pause: float | None = None
@@ -175,7 +207,14 @@ class Poller:
         """
         Ask for the job after *pause* seconds, or on schedule.
         """
-        if pause is None:
+        bell = watch.inquiry.bell
+        if bell is not None and bell.pending:
+            bell.pending = False
+            # Whoever rings without end is answered no faster than polled.
+            apart = _RINGS_APART / self.runtime.timeouts.speed
+            pause = max(0.0, bell.asked + apart - now)
+            bell.asked = now + pause
+        elif pause is None:
             pause = self.pacer.pause(watch, now)
         end = watch.since + self.job_timeout
         self._loop.plan(watch, max(now, min(now + pause, end)))
@@ -219,6 +258,7 @@ class Poller:
             self.runtime.stats.succeeded += not again
         elif state is not JobState.UNFINISHED and receipt.id is not None:
             self.runtime.stats.failed += not again
+        self._end_bell(watch, end)
         self._watched.remove(watch)
         watch.end, watch.state, watch.job = end, state, None
         watch.elapsed = now - watch.since if watch.since else 0.0
@@ -234,6 +274,18 @@ class Poller:
                 )
             )
         watch.wake()
+
+    def _end_bell(
+        self, watch: Watch, end: Generation | ModelsLabError
+    ) -> None:
+        if watch.inquiry.bell is None:
+            return
+        unknown = isinstance(end, OutcomeUnknownError)
+        watch.inquiry.bell.over(
+            noticed=watch in self._watched
+            and isinstance(end, Generation | GenerationFailedError),
+            track_id=watch.receipt.track_id if unknown else None,
+        )
 
     def close(self) -> None:
         """

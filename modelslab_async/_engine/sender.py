@@ -39,6 +39,7 @@ from ..errors import (
 )
 from ..events import CallRetried, OutcomeUnknown, QueueFull
 from ..results import Receipt
+from .bells import Bells
 from .http import SessionPool
 from .job import finished
 from .poller import Poller
@@ -46,10 +47,14 @@ from .runtime import Runtime
 from .slot_queue import SlotQueue
 from .submission import Submission, SubmissionEnd, Withdrawn
 from .uploads import NOWHERE, Placed, Uploads
+from .verification import Verification
 from .waiters import afresh
 
 
 _log = logging.getLogger("modelslab_async")
+
+
+_NO_VERDICT = frozenset({SubmitVerdict.CUT, SubmitVerdict.UNKNOWN})
 
 
 @attrs.define(eq=False, repr=False)
@@ -66,6 +71,8 @@ class Sender:
     poller: Poller
     budget: RetryBudget
     uploads: Uploads
+    bells: Bells
+    verification: Verification
 
     async def run(self, one: Submission) -> SubmissionEnd:
         """
@@ -153,6 +160,8 @@ class Sender:
         was accepted.
         """
         heard: CallResult | None = None
+        if one.spec.webhook is None and one.watch.inquiry.bell is None:
+            one.watch.inquiry.bell = self.bells.hang()
         try:
             await one.record.submitting(one.track_id)
             one.attempts.start(self.runtime.now())
@@ -165,6 +174,9 @@ class Sender:
                 heard, Processing | Success
             ):
                 await self._accept(one, ticket, heard)
+                return None
+            if row in _NO_VERDICT and (answer := await self._told(one, heard)):
+                await self._accept(one, ticket, answer)
                 return None
             return await self._not_accepted(one, ticket, row, heard)
         except ConfigurationError:
@@ -193,6 +205,9 @@ class Sender:
             base_url=self.pool.base_url,
             track_id=one.track_id,
             urls=urls,
+            webhook=None
+            if one.watch.inquiry.bell is None
+            else one.watch.inquiry.bell.url,
         )
         reply = await self.pool.submit(call, one.leaving)
         if not isinstance(reply, Reply):
@@ -253,7 +268,7 @@ class Sender:
         """
         attempts = one.attempts
         attempts.slots = self.queue.slots.limit
-        if row is SubmitVerdict.CUT or row is SubmitVerdict.UNKNOWN:
+        if row in _NO_VERDICT:
             return await self._no_verdict(one, ticket, heard)
         if row is SubmitVerdict.QUEUE_FULL:
             self.runtime.stats.refusals += 1
@@ -289,6 +304,23 @@ class Sender:
             )
         return pause
 
+    async def _told(
+        self, one: Submission, heard: CallResult
+    ) -> Processing | Success | None:
+        """
+        What a request without a verdict became, where its bell tells.
+        """
+        bell = one.watch.inquiry.bell
+        if bell is None:
+            return None
+        try:
+            return await self.verification.by_bell(
+                bell, one.spec, one.track_id
+            )
+        except asyncio.CancelledError:
+            self._unknown(one, one.attempts.no_verdict(heard))
+            raise
+
     async def _no_verdict(
         self, one: Submission, ticket: Ticket, heard: CallResult
     ) -> float:
@@ -299,6 +331,9 @@ class Sender:
         # is likely to be over; it comes back then.
         most = self.runtime.timeouts.unknown_slot
         usual = min(self.poller.pacer.usual or most, most)
+        if one.watch.inquiry.bell is not None:
+            # It was held for as long while its bell was waited for.
+            usual = 0.0
         self.runtime.loop.call_later(usual, self.queue.release, ticket)
         self.queue.leave(ticket)
         one.ticket = None
@@ -306,6 +341,10 @@ class Sender:
         self._unknown(one, error)
         await one.record.unknown(error)
         pause = one.attempts.after_unknown(error, self.runtime.now())
+        if one.watch.inquiry.bell is not None:
+            # The next one is another request, with a bell of its own.
+            one.watch.inquiry.bell.over(track_id=one.track_id)
+            one.watch.inquiry.bell = None
         await one.record.planned()
         return pause
 

@@ -194,6 +194,8 @@ class Submitter:
         Send the queue away, wait for what is under way, then give it up.
         """
         self._closed = True
+        # Nobody waits for a ring any more.
+        self.sender.bells.close()
         for one in tuple(self.under_way):
             if not one.sent:
                 one.task.cancel()

@@ -69,6 +69,10 @@ class Timeouts:
             How long a submit without a verdict keeps its slot at most; less
             where jobs are known to take less.
 
+        bell_grace:
+            How long, after the time that a job usually takes, a submit
+            without a verdict waits for its webhook; *unknown_slot* in all.
+
         outage_probe_first: From an outage until the first probe.
 
         outage_probe_longest: The most between two; each pause doubles.
@@ -123,6 +127,7 @@ class Timeouts:
     account_probe: float = 30.0
     not_found: float = 30.0
     unknown_slot: float = 120.0
+    bell_grace: float = 15.0
     outage_probe_first: float = 5.0
     outage_probe_longest: float = 30.0
     outage: float = 1800.0

@@ -61,11 +61,13 @@ def encode(
     base_url: str,
     track_id: str,
     urls: Mapping[str, str] = _NO_URLS,
+    webhook: str | None = None,
 ) -> Call:
     """
     The request that asks for *spec*, under the name *track_id*.
 
-    *urls* says where the local files of `Spec.uploads` are, by SHA-256.
+    *urls* says where the local files of `Spec.uploads` are, by SHA-256;
+    *webhook* is called for a spec that has none.
     """
     kind = type(spec)
     body = _body_of(kind)(spec)
@@ -77,6 +79,8 @@ def encode(
         if name in body:
             body[twin] = body[name]
     body["track_id"] = track_id
+    if body.get("webhook") is None:
+        body["webhook"] = webhook
     for name in [name for name, value in body.items() if value is None]:
         del body[name]
     return Call(
