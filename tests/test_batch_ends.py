@@ -269,6 +269,22 @@ async def test_forgotten(
     assert len(simulator.books.accepted) == 20
 
 
+async def test_finished_and_not_read_to_its_end(
+    lab: ModelsLab, simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    A batch whose last outcome was taken does not keep the next one out, though
+    nobody has looked whether there is one more.
+    """
+    batch = lab.batch(specs(3), output=tmp_path)
+
+    first = [await anext(batch) for _ in range(3)]
+    second = await lab.batch(specs(3), output=tmp_path)
+
+    assert {one.index for one in first} == {one.index for one in second}
+    assert len(simulator.books.accepted) == 3
+
+
 # From inside of its own input.
 
 

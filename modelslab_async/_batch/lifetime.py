@@ -258,9 +258,11 @@ class BatchLifetime:
         """
         Wait until somebody has left it, and nothing more is written for it.
         """
-        for end in (self._leaving, self._lingering):
-            if end is not None:
-                await asyncio.wait({end})
+        if self._leaving is not None:
+            await asyncio.wait({self._leaving})
+        # It is known only now.
+        if self._lingering is not None:
+            await asyncio.wait({self._lingering})
 
     def waits(self, task: asyncio.Task[Any] | None) -> None:
         """
@@ -354,6 +356,9 @@ async def _others_gone(batch: BatchLifetime, run: Run) -> None:
             continue
         if place is None or other.place != place:
             continue
+        if other.outcomes.ended:
+            # It is finished, and nobody has looked yet.
+            await other.leave()
         if not other.left:
             raise JournalError(
                 "locked", "another batch of this client is at work there"

@@ -259,6 +259,8 @@ class OutcomeQueue:
 
     Attributes:
         wanted: Set while there is somebody to ask for.
+
+        ended: Nothing more will be put.
     """
 
     ordered: bool
@@ -276,7 +278,7 @@ class OutcomeQueue:
         factory=list, init=False
     )
     _room: asyncio.Future[None] | None = attrs.field(default=None, init=False)
-    _ended: bool = attrs.field(default=False, init=False)
+    ended: bool = attrs.field(default=False, init=False)
 
     def want(self) -> None:
         """
@@ -290,7 +292,7 @@ class OutcomeQueue:
         Somebody has gone; whether it was the last.
         """
         self._wanting -= 1
-        if self._wanting > 0 or self._ended:
+        if self._wanting > 0 or self.ended:
             return False
         self.wanted.clear()
         return True
@@ -326,7 +328,7 @@ class OutcomeQueue:
         """
         Nothing more will be put.
         """
-        self._ended = True
+        self.ended = True
         self.wanted.set()
         early, self._early = self._early, {}
         # Those between were not asked for.
@@ -339,7 +341,7 @@ class OutcomeQueue:
         The next outcome and its position; None when there are no more.
         """
         while not self._ready:
-            if self._ended:
+            if self.ended:
                 return None
             reader = asyncio.get_running_loop().create_future()
             self._readers.append(reader)
