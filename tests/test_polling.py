@@ -14,7 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelslab_async._policy.polling import Pace, PollSchedule, TokenBucket
+from modelslab_async._policy.polling import (
+    Pace,
+    PollSchedule,
+    TokenBucket,
+    polls_at_once,
+)
 from modelslab_async.errors import ConfigurationError
 
 
@@ -328,6 +333,45 @@ class TestPace:
 
         assert pace._last.seconds.total < 1e9
         assert pace.pause("flux", eta=5.0, waited=0.0, dice=0.5) > 3.5
+
+
+class TestBudget:
+    @pytest.mark.parametrize(
+        ("schedule", "slots", "rate"),
+        [
+            (PollSchedule(), 0, 20.0),
+            (PollSchedule(), 10, 20.0),
+            (PollSchedule(), 100, 200.0),
+            (PollSchedule(shortest=0.1), 100, 1000.0),
+            (PollSchedule.fixed(10), 300, 30.0),
+            (PollSchedule(budget=5.0), 300, 5.0),
+            (PollSchedule(budget=math.inf), 1, math.inf),
+        ],
+    )
+    def test_rate(
+        self, schedule: PollSchedule, slots: int, rate: float
+    ) -> None:
+        """
+        By default as many polls a second as the slots in use can need.
+        """
+        assert schedule.rate(slots) == rate
+
+    @pytest.mark.parametrize(
+        ("slots", "most"), [(0, 16), (15, 16), (50, 50), (1000, 100)]
+    )
+    def test_at_once(self, slots: int, most: int) -> None:
+        """
+        More polls are under way where more slots are in use.
+        """
+        assert polls_at_once(slots) == most
+
+    @pytest.mark.parametrize("budget", [0.0, -1.0, math.nan])
+    def test_a_budget_that_cannot_be(self, budget: float) -> None:
+        """
+        No polls at all is no budget.
+        """
+        with pytest.raises(ConfigurationError, match="budget"):
+            PollSchedule(budget=budget)
 
 
 def _polled(bucket: TokenBucket, now: float) -> float:

@@ -43,12 +43,12 @@ def test_pauses_grow_to_a_bound() -> None:
 
 def test_a_rush_that_goes_on_is_met_with_patience() -> None:
     """
-    After minutes the pause grows with them, up to the longest.
+    After minutes the pause grows with them, up to half of the longest.
     """
     found = pauses(Reopening(1.0, 30.0), 12, step=20.0)
 
     assert 6.5 < found[3] < 8
-    assert found[8:] == [30.0] * 4
+    assert found[8:] == [15.0] * 4
 
 
 def test_what_is_known_of_the_jobs_counts() -> None:
