@@ -4,7 +4,8 @@ Links and pictures in an answer, whatever holds them.
 * *output* is a list, a string, an object by number, `""`, null, or empty while
   *proxy_links* has the files.  *future_links* may name fewer than were asked
   for, and sometimes only ``meta.output`` has them.
-* A link may stand in an object, as its *url*.
+* A link may stand in an object, as its *url*; all of them in a string, as
+  JSON once more.
 * A link stays as it came: signed ones are spelt as they were signed.  It may
   hold spaces and letters beyond ASCII, and lack its scheme (``//host/x.png``,
   ``host.example/x.png``) or its host (``/x.png``: the API's own).
@@ -16,8 +17,11 @@ from __future__ import annotations
 
 import re
 
+from contextlib import suppress
+
 from ..results import JSON, Image
 from .inline import decode_inline
+from .json_text import read_json
 from .replies import CAP_BASE64_BYTES
 
 
@@ -131,7 +135,7 @@ def _texts(value: JSON) -> dict[int, str]:
     Texts by their place, whatever holds them.
     """
     if isinstance(value, str):
-        value = [value]
+        value = _unpacked_list(value)
     if isinstance(value, dict) and isinstance(value.get("url"), str):
         value = [value]
     if isinstance(value, dict):
@@ -148,6 +152,14 @@ def _texts(value: JSON) -> dict[int, str]:
         return {}
     texts = {place: _link_in(each) for place, each in enumerate(value)}
     return {place: text for place, text in texts.items() if text}
+
+
+def _unpacked_list(text: str) -> JSON:
+    if text.lstrip()[:1] in {"[", "{"}:
+        with suppress(ValueError, RecursionError):
+            found: JSON = read_json(text)
+            return found
+    return [text]
 
 
 def _link_in(value: JSON) -> str:
