@@ -9,6 +9,7 @@ import socket
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -29,6 +30,7 @@ from modelslab_async import (
 from modelslab_async.errors import (
     ClientClosedError,
     ConfigurationError,
+    DownloadError,
     JobNotFoundError,
     JobUnfinishedError,
     OutcomeUnknownError,
@@ -631,3 +633,37 @@ async def test_what_never_left_is_not_unknown(
     assert unknown == 0
     assert type(told) is UNSENT[way]
     assert not getattr(told, "sent", False)
+
+
+# Fresh links
+
+
+async def test_fresh_links_change_nothing_else(
+    lab: ModelsLab, simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    What the service told with its first answer stays: fresh links come
+    without it. And a job that is asked for its links has not succeeded twice.
+    """
+    simulator.change(hold=1e6, latency=Latency.constant(0.0))
+    known = await lab.generate(CAT)
+    old = attrs.evolve(
+        known, images=(Image(0, f"{simulator.url}/gone/0.png"),)
+    )
+    simulator.next("file", Reply(404, "gone"), times=999)
+
+    with pytest.raises(DownloadError) as told:
+        await lab.download(old, tmp_path)
+    simulator.forget_orders()
+    (path,) = await lab.download(old, tmp_path)
+    stats = lab.stats()
+
+    fresh = told.value.generation
+    assert fresh is not None
+    assert fresh.images[0].url == known.images[0].url
+    assert known.generation_time is not None
+    assert attrs.evolve(fresh, raw_json=b"", images=()) == attrs.evolve(
+        known, raw_json=b"", images=()
+    )
+    assert path.stat().st_size > 0
+    assert (stats.accepted, stats.succeeded, stats.failed) == (1, 1, 0)

@@ -21,7 +21,8 @@ from waiting import until
 from modelslab_async import ModelsLab, TextToImage, Timeouts
 from modelslab_async._engine import hearing, poller, sender, slot_queue
 from modelslab_async._policy.polling import Pace
-from modelslab_async.errors import ConfigurationError
+from modelslab_async._protocol.encode import encode
+from modelslab_async.errors import ConfigurationError, ModelsLabError
 from modelslab_async.events import (
     CallRetried,
     Event,
@@ -348,3 +349,35 @@ async def test_a_bug_in_the_schedule_loses_no_job(
     assert generation.images
     assert len(critical) == 2
     assert (stats.slots_held, stats.unfinished) == (0, 0)
+
+
+async def test_a_bug_before_a_request_leaves_holds_no_slot(
+    service: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """
+    Whatever dies on the way to the wire: the caller hears of it, the slot is
+    free for the next, and nothing was asked for.
+    """
+    left = [1]
+
+    def stumbles(*facts: Any, **more: Any) -> Any:
+        if left:
+            left.pop()
+            raise ZeroDivisionError
+        return encode(*facts, **more)
+
+    monkeypatch.setattr(sender, "encode", stumbles)
+    async with ModelsLab(
+        "a-key", base_url=service.url, timeouts=WAITS, slots=1
+    ) as lab:
+        with pytest.raises(ModelsLabError, match="a bug") as told:
+            await lab.generate(CAT)
+        entries = len(service.books.entries)
+        generation = await lab.generate(CAT)
+
+    assert isinstance(told.value.__cause__, ZeroDivisionError)
+    assert "died of a bug" in caplog.text
+    assert entries == 0
+    assert generation.images

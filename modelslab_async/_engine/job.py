@@ -28,7 +28,7 @@ import attrs
 from .._policy.numbers import is_number
 from .._policy.tickets import Ticket
 from .._protocol.job_ids import clean_id, fetch_result_id
-from .._protocol.replies import Success
+from .._protocol.replies import Processing, Success
 from ..errors import ConfigurationError, JobUnfinishedError, ModelsLabError
 from ..events import Event
 from ..results import JSON, Generation, JobState, JobUpdate, Receipt
@@ -360,6 +360,25 @@ def timeout_faults(timeout: object) -> Iterator[str]:
     """
     if timeout is not None and not (is_number(timeout) and timeout >= 0):
         yield f"timeout: seconds from 0, or None, not {timeout!r}"
+
+
+def acceptance(
+    endpoint: Endpoint, track_id: str, answer: Processing | Success
+) -> Receipt:
+    """
+    What the service tells with the answer in which it takes a request.
+    """
+    return Receipt(
+        answer.id,
+        endpoint.name,
+        track_id,
+        answer.fetch_result,
+        None if isinstance(answer, Success) else answer.eta,
+        answer.seed,
+        answer.expected_urls,
+        answer.meta_json,
+        answer.generation_time if isinstance(answer, Success) else None,
+    )
 
 
 def finished(receipt: Receipt, answer: Success) -> Generation:

@@ -29,7 +29,6 @@ from .._protocol.replies import (
 )
 from ..errors import (
     AuthenticationError,
-    ConfigurationError,
     ModelsLabError,
     OutcomeUnknownError,
     PaymentRequiredError,
@@ -38,10 +37,9 @@ from ..errors import (
     TransportError,
 )
 from ..events import CallRetried, OutcomeUnknown, QueueFull
-from ..results import Receipt
 from .bells import Bells
 from .http import SessionPool
-from .job import finished
+from .job import acceptance, finished
 from .poller import Poller
 from .runtime import Runtime
 from .slot_queue import SlotQueue
@@ -159,39 +157,42 @@ class Sender:
         Send it once; give how long to wait before the next try, None if it
         was accepted.
         """
-        heard: CallResult | None = None
+        recorded = settled = False
         if one.spec.webhook is None and one.watch.inquiry.bell is None:
             one.watch.inquiry.bell = self.bells.hang()
         try:
             await one.record.submitting(one.track_id)
+            recorded = True
             one.attempts.start(self.runtime.now())
             heard = await self._exchange(one, urls)
+            settled = True
             one.asked = one.asked or not isinstance(heard, Unsent)
             # Also what never left can't be taken back while it is recorded.
             one.sent = True
             row = judge_submit(heard)
-            if row is SubmitVerdict.ACCEPTED and isinstance(
-                heard, Processing | Success
+            answer = None
+            if isinstance(heard, Processing | Success) and (
+                row is SubmitVerdict.ACCEPTED
             ):
-                await self._accept(one, ticket, heard)
-                return None
-            if row in _NO_VERDICT and (answer := await self._told(one, heard)):
+                answer = heard
+            elif row in _NO_VERDICT:
+                answer = await self._told(one, heard)
+            if answer is not None:
                 await self._accept(one, ticket, answer)
                 return None
             return await self._not_accepted(one, ticket, row, heard)
-        except ConfigurationError:
-            # No key could be had: nothing left.
-            if heard is None:
-                await one.record.planned()
-            raise
-        except asyncio.CancelledError:
-            if heard is None and one.sent:
+        except BaseException as exc:
+            if not settled and one.sent:
+                # Cancelled, for nothing else comes out of an exchange.
                 one.asked = True
                 words = "our own task was cancelled"
                 self._unknown(
                     one, OutcomeUnknownError(one.track_id, "cancelled", words)
                 )
-            elif heard is None:
+            elif not settled and (
+                recorded or isinstance(exc, asyncio.CancelledError)
+            ):
+                # Nothing left: no key could be had, say.
                 await one.record.planned()
             raise
         finally:
@@ -221,18 +222,7 @@ class Sender:
     async def _accept(
         self, one: Submission, ticket: Ticket, answer: Processing | Success
     ) -> None:
-        eta = answer.eta if isinstance(answer, Processing) else None
-        receipt = Receipt(
-            answer.id,
-            one.spec.endpoint.name,
-            one.track_id,
-            answer.fetch_result,
-            eta,
-            answer.seed,
-            answer.expected_urls,
-            answer.meta_json,
-            answer.generation_time if isinstance(answer, Success) else None,
-        )
+        receipt = acceptance(one.spec.endpoint, one.track_id, answer)
         end = message = None
         if isinstance(answer, Processing):
             message = answer.message
@@ -320,6 +310,9 @@ class Sender:
         except asyncio.CancelledError:
             self._unknown(one, one.attempts.no_verdict(heard))
             raise
+        except Exception:  # noqa: BLE001 - it is unknown then
+            _log.critical("a bell died of a bug", exc_info=True)
+            return None
 
     async def _no_verdict(
         self, one: Submission, ticket: Ticket, heard: CallResult
