@@ -542,17 +542,29 @@ async def test_overwrite_replaces(tmp_path: Path) -> None:
     assert path.read_bytes() == PNG
 
 
-@pytest.mark.parametrize("id_", [None, "", "../x", "a b", "x" * 129, "é"])
-async def test_odd_ids_are_no_names(id_: str | None) -> None:
+@pytest.mark.parametrize("id_", ["../x", "a b", "x" * 129, "é"])
+async def test_odd_ids_are_no_names(id_: str) -> None:
     """
-    An id that could lead elsewhere gives a hash of the links instead.
+    An id that could lead elsewhere gives its hash instead, whatever the links
+    are.
+    """
+    one, other = job(id_=id_), job(Image(0, FRESH), id_=id_)
+
+    assert name_prefix(one) == name_prefix(other)
+    assert name_prefix(one) != name_prefix(job(id_="msg.01A"))
+    assert len(name_prefix(one)) == 20
+    assert name_prefix(job(id_="a-B_1")) == "a-B_1"
+
+
+@pytest.mark.parametrize("id_", [None, ""])
+async def test_no_id_is_no_name(id_: str | None) -> None:
+    """
+    Without an id a hash of the links is the name.
     """
     one, other = job(id_=id_), job(Image(0, FRESH), id_=id_)
 
     assert name_prefix(one) == name_prefix(job(id_=None))
     assert name_prefix(one) != name_prefix(other)
-    assert len(name_prefix(one)) == 20
-    assert name_prefix(job(id_="a-B_1")) == "a-B_1"
 
 
 @pytest.mark.parametrize("call", ["write", "fsync", "replace"])

@@ -153,8 +153,8 @@ class Downloads:
             directory: Made, with its parents, where it is missing.
 
             prefix:
-                What names begin with; else the generation's id, or, where it
-                has none that can be a name, a hash of its links.
+                What names begin with; else the generation's id, its hash
+                where it can be no name, or a hash of the links.
 
             fresh: Gives the generation with new links; asked at most once.
 
