@@ -107,7 +107,10 @@ function show(figure) {
   name.href = `#${figure.id}`;
   name.textContent = figure.dataset.name;
   by("original").href = small.src;
-  all("[data-copy=seed]")[0].hidden = !figure.dataset.seed;
+  const told = by("told").firstElementChild;
+  box.querySelector("[data-copy=prompt]").hidden =
+    told.classList.contains("name");
+  box.querySelector("[data-copy=seed]").hidden = !figure.dataset.seed;
   by("beside").scrollTop = box.scrollTop = 0;
   if (!box.open) box.showModal();
   for (const step of [1, -1])

@@ -13,7 +13,6 @@ import functools
 import hashlib
 import html
 import importlib.resources
-import json
 import re
 import shlex
 
@@ -24,6 +23,7 @@ from datetime import datetime
 import attrs
 
 from ..results import JSON
+from .captions import caption_of, details_of, model_of, spec_of
 from .causes import Cause
 from .manifest import Row
 
@@ -254,9 +254,9 @@ def _bar(rows: list[Row], summary: Summary) -> Iterator[str]:
         'autocomplete="off" spellcheck="false">\n'
         '<output id="found" for="filter"></output>\n'
     )
-    specs = [_spec(row) for row in rows]
+    specs = [spec_of(row) for row in rows]
     specs += [failure.spec for failure in summary.failures]
-    models = Counter(filter(None, map(_model, specs)))
+    models = Counter(filter(None, map(model_of, specs)))
     if len(models) > 1:
         yield from _chips("model", "Models", models)
     states = Counter(failure.cause.state for failure in summary.failures)
@@ -316,14 +316,14 @@ def _group(
         yield (
             f"<li{_data(failure.item, spec, cause.state)}>"
             '<p class="prompt" dir="auto">'
-            f'{_escaped(_caption(spec))}</p><p class="reason" dir="auto">'
+            f'{_escaped(caption_of(spec))}</p><p class="reason" dir="auto">'
             f'{_escaped(failure.reason)}</p><p class="facts">'
         )
         yield _dotted(
             [
                 f"#{failure.index}",
                 failure.item,
-                _model(spec),
+                model_of(spec),
                 failure.id and f"job {failure.id}",
             ]
         )
@@ -346,9 +346,11 @@ def _again(option: str, folder: str) -> Iterator[str]:
 
 
 def _figure(row: Row, of: int, *, lazy: bool) -> Iterator[str]:
-    spec = _spec(row)
+    spec = spec_of(row)
     link = _escaped(row.get("file"))
-    caption = _escaped(_caption(spec))
+    caption = _escaped(caption_of(spec))
+    # Only a prompt is worth a copy.
+    kind = "prompt" if spec.get("prompt") else "prompt name"
     index, n = row.get("index"), row.get("n")
     place = n + 1 if isinstance(n, int) else 1
     told = row.get("of")
@@ -366,7 +368,7 @@ def _figure(row: Row, of: int, *, lazy: bool) -> Iterator[str]:
         f"{_data(item, spec, _DONE, seed)}>"
         f'<a href="{link}"><img src="{link}"{size} '
         f'loading="{"lazy" if lazy else "eager"}" alt="{caption}"></a>\n'
-        f'<figcaption><p class="prompt" dir="auto">{caption}</p>'
+        f'<figcaption><p class="{kind}" dir="auto">{caption}</p>'
         '<p class="facts">'
     )
     took = row.get("generation_time")
@@ -375,13 +377,13 @@ def _figure(row: Row, of: int, *, lazy: bool) -> Iterator[str]:
             f"#{index}",
             item,
             sample,
-            _model(spec),
+            model_of(spec),
             f"seed {seed}" if seed is not None else None,
             f"{took:.1f} s" if isinstance(took, int | float) else None,
         ]
     )
     yield "</p><dl hidden>"
-    for title, value in _details(row, spec):
+    for title, value in details_of(row):
         yield (
             f'<dt>{_escaped(title)}</dt><dd dir="auto">{_escaped(value)}</dd>'
         )
@@ -399,7 +401,7 @@ def _data(
     """
     facts = {
         "item": item,
-        "model": _model(spec),
+        "model": model_of(spec),
         "endpoint": spec.get("endpoint"),
         "seed": spec.get("seed") if seed is None else seed,
         "state": state,
@@ -409,33 +411,6 @@ def _data(
         for name, value in facts.items()
         if value is not None
     )
-
-
-def _details(
-    row: Row, spec: Mapping[str, JSON]
-) -> Iterator[tuple[str, object]]:
-    for name, value in spec.items():
-        if name not in {"prompt", "track_id", "seed"} and value is not None:
-            plain = value if isinstance(value, str) else json.dumps(value)
-            yield name.replace("_", " "), plain
-    size = row.get("size_bytes")
-    if isinstance(size, int):
-        pixels = f"{row.get('width')} \u00d7 {row.get('height')} pixels"
-        yield "picture", f"{pixels}, {size / 1000:,.0f} kB"
-    for name, word in (
-        ("seed", "seed"),
-        ("item", "item"),
-        ("id", "job"),
-        ("track_id", "track id"),
-        ("file", "file"),
-    ):
-        value = row.get(name)
-        if value is not None:
-            yield word, value
-    for name in ("accepted", "finished"):
-        date = row.get(f"{name}_at")
-        if isinstance(date, str):
-            yield name, f"{date[:19].replace('T', ' ')} UTC"
 
 
 def _navigation(number: int, pages: int) -> Iterator[str]:
@@ -461,18 +436,6 @@ def _navigation(number: int, pages: int) -> Iterator[str]:
 _IMAGE = re.compile(r"images/[A-Za-z0-9_-]{1,200}\.[a-z]{3,4}")
 
 
-def _spec(row: Row) -> Mapping[str, JSON]:
-    spec = row.get("spec")
-    return spec if isinstance(spec, dict) else {}
-
-
-def _model(spec: Mapping[str, JSON]) -> str:
-    """
-    What made it: the model, or an endpoint that has but one.
-    """
-    return str(spec.get("model_id") or spec.get("endpoint") or "")
-
-
 def _index(row: Row) -> object:
     return row.get("index")
 
@@ -487,18 +450,6 @@ def _order(row: Row) -> tuple[float, float]:
         index if isinstance(index, int) else 0,
         n if isinstance(n, int) else 0,
     )
-
-
-def _caption(spec: Mapping[str, JSON]) -> str:
-    """
-    What tells an item apart: its prompt, or the name of its picture.
-    """
-    if spec.get("prompt"):
-        return str(spec["prompt"])
-    for name, value in spec.items():
-        if name.endswith("image") and isinstance(value, str):
-            return value.rstrip("/").rpartition("/")[2][:200]
-    return ""
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
