@@ -15,7 +15,7 @@ import threading
 import urllib.request
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +202,28 @@ def audit(books: dict[str, Any], output: Path) -> Audit:
     """
     Hold the journal and the folder against the books.
     """
-    entries = journal(output)
+
+    def saved(name: str) -> bool:
+        return (output / "images" / name).stat().st_size > 0
+
+    return compare(books, journal(output), saved)
+
+
+def compare(
+    books: dict[str, Any],
+    entries: Sequence[Entry],
+    saved: Callable[[str], bool],
+) -> Audit:
+    """
+    Hold what a journal says against the books.
+
+    Args:
+        books: What the service knows.
+
+        entries: All items.
+
+        saved: Whether there is a picture of that name.
+    """
     by_job = {entry.job_id: entry for entry in entries if entry.job_id}
     by_track = {entry.track_id: entry for entry in entries}
     accepted = [s for s in books["submits"] if s["job_id"] is not None]
@@ -216,7 +237,7 @@ def audit(books: dict[str, Any], output: Path) -> Audit:
             for s in accepted
             if not _kept(
                 by_job.get(str(s["job_id"])) or by_track.get(s["track_id"]),
-                output,
+                saved,
             )
         ),
         twice=tuple(
@@ -232,17 +253,16 @@ def audit(books: dict[str, Any], output: Path) -> Audit:
     )
 
 
-def _kept(entry: Entry | None, output: Path) -> bool:
+def _kept(entry: Entry | None, saved: Callable[[str], bool]) -> bool:
     """
     Whether what was paid for is on disk, or somebody is told why not.
     """
     if entry is None:
         return False
-    files = [output / "images" / name for name in entry.files]
     return entry.state in {State.FAILED, State.UNKNOWN} or (
         entry.state is State.STORED
-        and bool(files)
-        and all(file.stat().st_size > 0 for file in files)
+        and bool(entry.files)
+        and all(map(saved, entry.files))
     )
 
 
