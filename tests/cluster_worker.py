@@ -6,6 +6,7 @@ A process that is one worker of a cluster, to be killed:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 
@@ -31,7 +32,8 @@ async def main(
         asyncio.get_running_loop().add_signal_handler(
             signal.SIGTERM, working.cancel
         )
-        await asyncio.wait({working})
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
 
 
 if __name__ == "__main__":

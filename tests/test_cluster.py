@@ -27,7 +27,8 @@ from pgserver import own_server
 from modelslab_async.journal import State
 
 
-SPEED = 20.0
+#: Jobs take 0.6 s.
+SPEED = 8.0
 SLOTS = 15
 
 
@@ -98,7 +99,7 @@ def test_killed_workers(
     with samples.taken():
         workers, moments = storm(at, database, tmp_path, 5)
     found = audit(at, database, tmp_path)
-    full = [samples.full_after(moment, SLOTS - 1) for moment in moments]
+    full = [samples.full_after(moment, SLOTS - 2) for moment in moments]
 
     assert (found.lost, found.twice) == ((), ())
     assert sum(found.states.values()) == 1000

@@ -36,15 +36,17 @@ from modelslab_async.cluster import (
     SCHEMA_VERSION,
     PostgresJournal,
     migrate,
-    postgres,
 )
+from modelslab_async.cluster.delivered import DeliveredJournal
 from modelslab_async.errors import ConfigurationError, JournalError
 from modelslab_async.journal import (
     Discarded,
     Identity,
     Journal,
+    Start,
     State,
     Submitting,
+    on_start,
 )
 
 
@@ -165,8 +167,8 @@ class TestTakenOver:
 
     async def test_not_heard_of(self, database: str, begun: Begun) -> None:
         """
-        What a dead process had is free when nobody has heard of it for a
-        minute: its requests are unknown, its jobs are taken up by one.
+        What a dead process had is free when nobody has heard of it for
+        long: its requests are unknown, its jobs are taken up by one.
         """
         first = await begun()
         await first.plan(items("ab"))
@@ -174,7 +176,7 @@ class TestTakenOver:
         await walk(first, 1, State.ACCEPTED)
         await sql(
             database,
-            "UPDATE modelslab_run SET seen_at = now() - interval '61 s'",
+            "UPDATE modelslab_run SET lease = -1000000",
         )
 
         second, third = await begun(), await begun()
@@ -215,14 +217,11 @@ class TestTakenOver:
 
         assert error.reason == "locked"
 
-    async def test_heartbeat(
-        self, database: str, begun: Begun, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_heartbeat(self, database: str, begun: Begun) -> None:
         """
         A run that only waits is heard of all the same.
         """
-        monkeypatch.setattr(postgres, "LEASE", 0.04)
-        await begun()
+        await begun(lease=0.04)
         said = "SELECT seen_at FROM modelslab_run"
 
         before = await sql(database, said)
@@ -297,6 +296,78 @@ class TestPlanning:
         assert dog.index == 0
         assert cats.id != dogs.id
         assert sum((await dogs.counts()).values()) == 1
+
+
+@pytest.mark.asyncio
+class TestClaimed:
+    async def test_by_one_that_lives(
+        self, database: str, begun: Begun
+    ) -> None:
+        """
+        What a worker has that lives is given to no other; what a dead one had
+        is, as a run that takes it over finds it.
+        """
+        first, second = await begun(), await begun()
+        await first.enlist(items("ab"))
+        mine = await first.claim(0)
+        await walk(first, 0, State.SUBMITTING)
+
+        refused = await second.claim(0)
+        again = await first.claim(0)
+        await sql(
+            database,
+            "UPDATE modelslab_run SET lease = -1000000 "
+            "WHERE id = (SELECT min(id) FROM modelslab_run)",
+        )
+        taken = await second.claim(0)
+        late = await error_of(first.move(0, STEPS[State.ACCEPTED]))
+
+        assert mine is not None
+        assert mine.state is State.PLANNED
+        assert refused is None
+        assert again is not None
+        assert again.state is State.SUBMITTING
+        assert taken is not None
+        assert taken.state is State.UNKNOWN
+        assert late.reason == "locked"
+
+    async def test_after_the_server_was_down(
+        self, database: str, begun: Begun
+    ) -> None:
+        """
+        Who could not say that he lives, as the server was down, lives.
+        """
+        first, second = await begun(lease=600.0), await begun()
+        await first.enlist(items("a"))
+        await first.claim(0)
+        await sql(
+            database,
+            "UPDATE modelslab_run SET seen_at = now() - interval '1 h'",
+        )
+
+        assert await second.claim(0) is None
+
+    async def test_delivered(self, database: str, begun: Begun) -> None:
+        """
+        A worker's batch finds what was claimed; what it has lost meanwhile
+        is reported, and left alone.
+        """
+        other = await begun()
+        await other.enlist(items("ab"))
+        async with DeliveredJournal(
+            database, batch="cats", lease=60.0
+        ) as worker:
+            await worker.begin(US)
+            await worker.claim(0)
+            await worker.claim(1)
+            await (await begun()).plan(items("b"))
+
+            found = await worker.plan([item("b", "1"), item("a", "0")])
+
+        assert indexes(found) == [1, 0]
+        assert on_start(found[0], output=True) is Start.REPORT
+        assert isinstance(found[0].error, JournalError)
+        assert on_start(found[1], output=True) is Start.SUBMIT
 
 
 # Databases that come and go.

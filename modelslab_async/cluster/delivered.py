@@ -8,8 +8,12 @@ import asyncio
 
 from collections.abc import Collection, Mapping, Sequence
 
-from ..journal import Entry, Request, State
+import attrs
+
+from ..errors import JournalError
+from ..journal import Entry, Request, State, error_json
 from .postgres import PostgresJournal
+from .tables import ItemTables
 
 
 #: How much more time passes between counts than they take.
@@ -44,14 +48,24 @@ class DeliveredJournal(SharedJournal):
     for keys, and may do so again.
     """
 
-    def __init__(self, dsn: str, *, batch: str) -> None:
-        super().__init__(dsn, batch=batch)
+    def __init__(self, dsn: str, *, batch: str, lease: float) -> None:
+        super().__init__(dsn, batch=batch, lease=lease)
         self._counted: tuple[float, Mapping[State, int]] = (0.0, {})
 
     async def plan(self, items: Sequence[Request]) -> Sequence[Entry]:
+        """
+        Those items, which were claimed before.
+        """
         indexes = [int(item.key or -1) for item in items]
-        taken = {entry.index: entry for entry in await self.take(indexes)}
-        return [taken[index] for index in indexes]
+
+        async def read(tables: ItemTables) -> dict[int, Entry]:
+            return {
+                entry.index: entry if owner == tables.run else _lost(entry)
+                for entry, owner in await tables.with_owners(indexes)
+            }
+
+        found = await self.with_tables(read)
+        return [found[index] for index in indexes]
 
     async def counts(self) -> Mapping[State, int]:
         """
@@ -65,3 +79,13 @@ class DeliveredJournal(SharedJournal):
             now = clock()
             self._counted = now + _SELDOM * (now - began), counts
         return counts
+
+
+def _lost(entry: Entry) -> Entry:
+    """
+    An item that another worker has, for the batch to leave alone.
+    """
+    error = JournalError("locked", f"item {entry.index} is another worker's")
+    return attrs.evolve(
+        entry, state=State.FAILED, error_json=error_json(error)
+    )

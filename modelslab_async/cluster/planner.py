@@ -28,6 +28,7 @@ from ..specs import Spec
 from .delivered import SharedJournal
 from .engine import Engine, lock_of
 from .setup import migrate
+from .tables import ItemTables
 
 
 #: Items that share a transaction.
@@ -105,7 +106,7 @@ class Planner:
                 piece = []
         await self._write(piece)
         if not fresh:
-            self._deferred += await self.journal.with_items(self._defer_open)
+            self._deferred += await self.journal.with_tables(self._defer_open)
         return PlanSummary(self._items, self._added, self._deferred)
 
     async def _write(self, piece: Sequence[Request]) -> None:
@@ -133,13 +134,11 @@ class Planner:
             if start is Start.PLAN:
                 await self.journal.move(entry.index, Planned())
 
-    async def _defer_open(
-        self, connection: AsyncConnection[Any], batch: int
-    ) -> int:
+    async def _defer_open(self, tables: ItemTables) -> int:
         """
         Defer what is not at its end and nobody is going to deliver.
         """
-        cursor = await connection.execute(
+        cursor = await tables.connection.execute(
             """
             SELECT "index" FROM modelslab_item
             WHERE batch = %s AND state = ANY(%s) AND NOT EXISTS (
@@ -149,7 +148,7 @@ class Planner:
             ORDER BY "index"
             """,
             (
-                batch,
+                tables.batch,
                 [int(state) for state in _OPEN],
                 lock_of(self.journal.name, ""),
             ),
@@ -157,7 +156,7 @@ class Planner:
         indexes = [index async for (index,) in cursor]
         for first in range(0, len(indexes), _PIECE):
             await self.engine.defer(
-                connection,
+                tables.connection,
                 self.journal.name,
                 indexes[first : first + _PIECE],
             )

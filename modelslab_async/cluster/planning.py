@@ -168,14 +168,17 @@ async def begin_with(
     return then
 
 
-async def take(tables: ItemTables, indexes: Sequence[int]) -> list[Entry]:
+async def claim(tables: ItemTables, index: int) -> Entry | None:
     """
-    Make items a run's, whoever had them.
+    Make an item a run's, if no other run that lives has it.
+
+    Raises:
+        IndexError: There is none.
     """
-    taken = []
-    for entry, owner in await tables.with_owners(indexes):
-        if owner != tables.run:
-            entry = await begin_with(tables, entry, another=False)  # noqa: PLW2901 - as it is then
-        taken.append(entry)
-    await tables.give(indexes)
-    return taken
+    held = await tables.look(index)
+    if not held.free:
+        return None
+    if held.owner == tables.run:
+        return held.entry
+    await tables.give(index)
+    return await begin_with(tables, held.entry, another=False)

@@ -4,7 +4,7 @@ A batch's memory in PostgreSQL: the journal that many machines share.
 Each journal that is open is one run, and each item has at most one run that
 may change it: the last one that it was planned in. So a worker that was given
 up for dead, whose item was given to another, cannot write over that one. What
-nobody has, because its run was closed or not heard of for a minute, is free.
+nobody has, because its run was closed or not heard of for a while, is free.
 
 A connection that breaks is made anew, and what was being written is written
 again, for a minute. Whether a commit arrived whose answer did not is known
@@ -46,8 +46,8 @@ from ..journal import (
     fingerprint,
 )
 from .database import Database
-from .planning import Also, Plan, begin_with, take
-from .tables import LEASE, BatchRow, ItemTables
+from .planning import Also, Plan, begin_with, claim
+from .tables import BatchRow, ItemTables
 
 
 T = TypeVar("T")
@@ -69,6 +69,7 @@ class PostgresJournal:
         *,
         batch: str,
         patience: float = 60.0,
+        lease: float = 60.0,
     ) -> None:
         """
         Args:
@@ -78,11 +79,15 @@ class PostgresJournal:
 
             patience: Seconds to try again for, while the database cannot be
                 reached.
+
+            lease: Seconds after which others take it for dead, when they
+                hear nothing of it; it says so four times as often.
         """
         # First of all, for `__del__`.
         self._run: int | None = None
         self.name = batch
         self._database = Database(dsn, patience)
+        self._lease = lease
         self._batch: BatchRow | None = None
         self._heart: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -160,7 +165,7 @@ class PostgresJournal:
                 ),
             )
             await _forget(connection, self._run)
-            run = await _new_run(connection, batch)
+            run = await _new_run(connection, batch, self._lease)
             tables = ItemTables(connection, batch.id, run)
             states = (
                 MOVES[Discarded].sources if another else {State.SUBMITTING}
@@ -201,22 +206,20 @@ class PostgresJournal:
         plan = Plan(items, self._begun(), owned=False, also=also)
         return await self._plan(plan)
 
-    async def take(self, indexes: Sequence[int]) -> Sequence[Entry]:
+    async def claim(self, index: int) -> Entry | None:
         """
-        Make items this run's, in the order of their indexes.
+        Make an item this run's; None where another run that lives has it.
         """
         self._begun()
-        return await self._within(lambda tables: take(tables, indexes))
+        return await self._within(lambda tables: claim(tables, index))
 
-    async def with_items(
-        self, work: Callable[[AsyncConnection[Any], int], Awaitable[T]]
+    async def with_tables(
+        self, work: Callable[[ItemTables], Awaitable[T]]
     ) -> T:
         """
-        Do something else in a transaction, with the batch's number.
+        Do something else with the batch's items, in a transaction.
         """
-        return await self._within(
-            lambda tables: work(tables.connection, tables.batch)
-        )
+        return await self._within(work)
 
     async def move(self, index: int, step: Step) -> Entry:
         async def work(tables: ItemTables) -> Entry:
@@ -330,7 +333,7 @@ class PostgresJournal:
             )
 
         while True:
-            await asyncio.sleep(LEASE / 4)
+            await asyncio.sleep(self._lease / 4)
             with contextlib.suppress(JournalError):
                 await self._database.transact(work)
 
@@ -377,7 +380,9 @@ def _check(batch: BatchRow, identity: Identity, *, new_key: bool) -> bool:
     return batch.origin == SIMULATOR and batch.simulator != identity.run
 
 
-async def _new_run(connection: AsyncConnection[Any], batch: BatchRow) -> int:
+async def _new_run(
+    connection: AsyncConnection[Any], batch: BatchRow, lease: float
+) -> int:
     # What was not heard of for so long is nobody's for long.
     await connection.execute(
         "DELETE FROM modelslab_run "
@@ -385,8 +390,9 @@ async def _new_run(connection: AsyncConnection[Any], batch: BatchRow) -> int:
         (batch.id,),
     )
     cursor = await connection.execute(
-        "INSERT INTO modelslab_run (batch) VALUES (%s) RETURNING id",
-        (batch.id,),
+        "INSERT INTO modelslab_run (batch, lease) VALUES (%s, %s) "
+        "RETURNING id",
+        (batch.id, lease),
     )
     row = await cursor.fetchone()
     return -1 if row is None else int(row[0])

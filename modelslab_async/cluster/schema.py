@@ -34,10 +34,13 @@ CREATE TABLE modelslab_run (
     batch bigint NOT NULL REFERENCES modelslab_batch ON DELETE CASCADE,
     began_at timestamptz NOT NULL DEFAULT now(),
     seen_at timestamptz NOT NULL DEFAULT now(),
+    lease double precision NOT NULL,
     plans bigint NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE modelslab_run IS
     'Who has a batch open now, and when each was last heard of.';
+COMMENT ON COLUMN modelslab_run.lease IS
+    'Seconds of silence after which it is taken for dead.';
 COMMENT ON COLUMN modelslab_run.plans IS
     'How many pieces of its input have been planned.';
 CREATE INDEX modelslab_run_batch ON modelslab_run (batch);

@@ -27,11 +27,6 @@ from ..journal import (
 )
 
 
-#: Seconds after which a run that was not heard of is taken for dead. It says
-#: so four times as often.
-LEASE = 60.0
-
-
 _FIELDS = tuple(field.name for field in attrs.fields(Entry))
 
 
@@ -74,12 +69,14 @@ FROM unnest(
 """  # noqa: S608 - our own names
 
 
-#: Whether nobody who lives has it.
-_FREE = f"""
+#: Whether nobody who lives has it. While the server was down, nobody could
+#: say that he lives.
+_FREE = """
 NOT EXISTS (
     SELECT FROM modelslab_run AS other
     WHERE other.id = owner AND other.id <> %s
-        AND other.seen_at > now() - interval '{LEASE} s'
+        AND greatest(other.seen_at, pg_postmaster_start_time())
+            > now() - other.lease * interval '1 s'
 )
 """
 
@@ -132,6 +129,23 @@ class Known:
     @property
     def place(self) -> Place:
         return self.lookup, self.ordinal
+
+
+@attrs.frozen
+class Held:
+    """
+    An item, and who may change it.
+
+    Attributes:
+        moves: How many steps it has taken.
+
+        free: Whether no other run that lives has it.
+    """
+
+    entry: Entry
+    moves: int
+    owner: int | None
+    free: bool
 
 
 def lookup_of(item: Request) -> bytes:
@@ -266,13 +280,31 @@ class ItemTables:
 
     async def own(self, index: int) -> tuple[Entry, int]:
         """
-        An item of this run's, or nobody's, and how many steps it has taken;
-        nobody else changes it until the transaction ends.
+        An item of this run's, or nobody's, and how many steps it has taken.
 
         Raises:
             IndexError: There is none.
 
             JournalError: It is another run's now.
+        """
+        held = await self.look(index)
+        if not held.free:
+            raise JournalError(
+                "locked",
+                f"item {index} was given to another worker, as this one was "
+                "taken for dead; nothing was written",
+            )
+        if held.owner != self.run:
+            await self.give(index)
+        return held.entry, held.moves
+
+    async def look(self, index: int) -> Held:
+        """
+        An item and who has it; nobody else changes it until the transaction
+        ends.
+
+        Raises:
+            IndexError: There is none.
         """
         cursor = await self.connection.execute(
             f"SELECT {_COLUMNS}, moves, owner, {_FREE} "  # noqa: S608
@@ -283,16 +315,7 @@ class ItemTables:
         row = await cursor.fetchone()
         if row is None:
             raise IndexError(f"there is no item {index}")
-        moves, owner, free = row[-3:]
-        if not free:
-            raise JournalError(
-                "locked",
-                f"item {index} was given to another worker, as this one was "
-                "taken for dead; nothing was written",
-            )
-        if owner != self.run:
-            await self.give([index])
-        return to_entry(row), moves
+        return Held(to_entry(row), *row[-3:])
 
     async def get(self, index: int) -> Entry:
         """
@@ -366,25 +389,23 @@ class ItemTables:
             self.run,
             limit,
         )
-        await self.give([entry.index for entry in found])
+        await self.give(*(entry.index for entry in found))
         return found
 
     async def with_owners(
         self, indexes: Sequence[int]
     ) -> list[tuple[Entry, int | None]]:
         """
-        Items and whose they are, in the order of their indexes; nobody else
-        changes them until the transaction ends.
+        Items and whose they are.
         """
         cursor = await self.connection.execute(
             f"SELECT {_COLUMNS}, owner FROM modelslab_item "  # noqa: S608
-            'WHERE batch = %s AND "index" = ANY(%s) ORDER BY "index" '
-            "FOR UPDATE",
+            'WHERE batch = %s AND "index" = ANY(%s)',
             (self.batch, list(indexes)),
         )
         return [(to_entry(row), row[-1]) async for row in cursor]
 
-    async def give(self, indexes: Sequence[int]) -> None:
+    async def give(self, *indexes: int) -> None:
         """
         Make items this run's.
         """

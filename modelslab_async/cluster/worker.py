@@ -5,7 +5,8 @@ of its client.
 For each batch that has items for it there is one `Batch` of ours, fed as
 items come, so that slots, breakers and output folder are as on one machine.
 An item that is delivered reads the journal first: what is at its end is left
-as it is, what is accepted is polled, what is done is downloaded.
+as it is, what is accepted is polled, what is done is downloaded; and what
+another worker has, that lives, is left to that one.
 """
 
 from __future__ import annotations
@@ -171,8 +172,11 @@ class Worker:
                 if batch is not None:
                     # They have a folder in common.
                     await batch.aclose()
+                journal = DeliveredJournal(
+                    self._dsn, batch=name, lease=self._options.stalled
+                )
                 batch = self._batches[name] = WorkedBatch(
-                    self._lab, self._dsn, name, self._folder(name)
+                    self._lab, journal, self._folder(name)
                 )
         return await batch.bring_home(index)
 
@@ -199,18 +203,19 @@ class WorkedBatch:
     """
 
     def __init__(
-        self, lab: ModelsLab, dsn: str, name: str, output: Path | None
+        self, lab: ModelsLab, journal: DeliveredJournal, output: Path | None
     ) -> None:
         self._feed = Feed()
-        self._journal = DeliveredJournal(dsn, batch=name)
+        self._journal = journal
         self._saves = output is not None
         self._under_way: dict[int, asyncio.Future[None]] = {}
         self._batch = lab.batch(
             self._feed,
             items=self._feed.keys(),
-            journal=self._journal,
+            journal=journal,
             output=output,
         )
+        self._begun = asyncio.Event()
         self._running = asyncio.ensure_future(self._run())
 
     @property
@@ -228,22 +233,37 @@ class WorkedBatch:
             LaterError: It is to be delivered again.
         """
         try:
-            if index not in self._under_way:
-                entry = await self._journal.get(index)
-                if self._ended(entry):
-                    return entry.state.name.lower()
-                if self._running.done():
-                    raise LaterError("the worker has left the batch")
-                self._feed.put(read_spec(json.loads(entry.spec)), index)
-                self._under_way[index] = asyncio.Future()
-            await asyncio.shield(self._under_way[index])
+            await self._begun.wait()
+            waiting = self._under_way.get(index)
+            if waiting is None:
+                # Before anything else: it may be delivered twice at once.
+                waiting = self._under_way[index] = asyncio.Future()
+                try:
+                    await self._hand_in(index)
+                except BaseException:
+                    self._settle(index)
+                    raise
+            await asyncio.shield(waiting)
             entry = await self._journal.get(index)
         except ModelsLabError as error:
             raise LaterError(str(error)) from error
         if self._ended(entry):
             return entry.state.name.lower()
-        reason = f"item {index} is {entry.state.name.lower()} still"
-        raise LaterError(reason)
+        raise LaterError(f"item {index} is {entry.state.name.lower()} still")
+
+    async def _hand_in(self, index: int) -> None:
+        """
+        Give an item to the batch, if there is anything to do.
+        """
+        entry = await self._journal.claim(index)
+        if entry is None:
+            raise LaterError(f"item {index} is with another worker")
+        if self._running.done():
+            raise LaterError("the worker has left the batch")
+        if self._ended(entry):
+            self._settle(index)
+        else:
+            self._feed.put(read_spec(json.loads(entry.spec)), index)
 
     def _ended(self, entry: Entry) -> bool:
         return entry.state in _ENDED or (
@@ -254,12 +274,14 @@ class WorkedBatch:
         reason: object = "the worker has left the batch"
         try:
             async with self._journal, self._batch:
+                self._begun.set()
                 async for outcome in self._batch:
                     self._settle(int(outcome.item or -1))
         except ModelsLabError as error:
             reason = error
             _log.warning("batch %r: %s", self._journal.name, error)
         finally:
+            self._begun.set()
             later = LaterError(str(self._batch.stopped or reason))
             for waiting in self._under_way.values():
                 if not waiting.done():
