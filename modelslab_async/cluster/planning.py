@@ -168,7 +168,7 @@ async def begin_with(
     return then
 
 
-async def claim(tables: ItemTables, index: int) -> Entry | None:
+async def claim_item(tables: ItemTables, index: int) -> Entry | None:
     """
     Make an item a run's, if no other run that lives has it.
 

@@ -46,7 +46,7 @@ from ..journal import (
     fingerprint,
 )
 from .database import Database
-from .planning import Also, Plan, begin_with, claim
+from .planning import Also, Plan, begin_with, claim_item
 from .tables import BatchRow, ItemTables
 
 
@@ -211,7 +211,7 @@ class PostgresJournal:
         Make an item this run's; None where another run that lives has it.
         """
         self._begun()
-        return await self._within(lambda tables: claim(tables, index))
+        return await self._within(lambda tables: claim_item(tables, index))
 
     async def with_tables(
         self, work: Callable[[ItemTables], Awaitable[T]]
