@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from modelslab_async._output.causes import cause_of
 from modelslab_async.errors import (
     AuthenticationError,
     DownloadError,
@@ -21,6 +20,7 @@ from modelslab_async.errors import (
     ServerError,
     TransportError,
 )
+from modelslab_async.journal.causes import cause_of
 
 
 @pytest.mark.parametrize(

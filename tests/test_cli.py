@@ -469,7 +469,19 @@ def test_empty_input(type_: Type) -> None:
     ("words", "said"),
     [
         ([], "would ask for 2 requests, 5 pictures\n"),
-        (["--json"], '{"requests": 2, "pictures": 5}\n'),
+        (
+            ["--json"],
+            json.dumps(
+                {
+                    "requests": 2,
+                    "pictures": 5,
+                    "there": 0,
+                    "fetched": 0,
+                    "reported": 0,
+                }
+            )
+            + "\n",
+        ),
     ],
 )
 def test_dry_run(type_: Type, words: Sequence[str], said: str) -> None:
@@ -558,8 +570,12 @@ def test_status_of_what_was(
         "not running",
         "1 saved",
         "1 unknown: sent, and no answer came",
+        f"  {lost.track_id}",
         "1 failed",
-        f"  unknown: {lost.track_id}",
+        (
+            "  1 failed: the service gave up: Failed, Try Again "
+            "(--resubmit-failed asks again)"
+        ),
     ]
     assert told.objects[0]["unknown"] == [lost.track_id]
     assert told.objects[0]["running"] is False
@@ -616,7 +632,7 @@ def test_status_of_nothing(type_: Type, tmp_path: Path) -> None:
     ran = type_("status", str(tmp_path))
 
     assert ran.code == 2
-    assert "no such file" in ran.err
+    assert "there is no batch in" in ran.err
 
 
 # Interrupts, in a process of their own

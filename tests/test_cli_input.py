@@ -17,6 +17,7 @@ from modelslab_async._cli.input_file import (
     InputFormat,
     Row,
     Source,
+    Usual,
 )
 from modelslab_async.specs import TextToImage
 
@@ -35,7 +36,7 @@ def give(tmp_path: Path) -> Give:
         path.write_bytes(
             content.encode() if isinstance(content, str) else content
         )
-        return Source.open(str(path), None, model="flux", kind=None)
+        return Source.open(str(path), None, Usual())
 
     return give
 
@@ -228,7 +229,7 @@ def test_stdin(content: bytes, prompt: str) -> None:
     Stdin can be read twice, and tells itself what it is.
     """
     with Source.open(
-        "-", io.TextIOWrapper(io.BytesIO(content)), model="flux", kind=None
+        "-", io.TextIOWrapper(io.BytesIO(content)), Usual()
     ) as source:
         check = source.check()
         first = next(source.rows())
@@ -244,7 +245,7 @@ def test_format_wins(give: Give, tmp_path: Path) -> None:
     path = tmp_path / "prompts"
     path.write_text('{"prompt": "a cat"}')
 
-    source = Source.open(str(path), None, model="flux", kind="jsonl")
+    source = Source.open(str(path), None, Usual(), kind="jsonl")
 
     assert asked(next(source.rows())).prompt == "a cat"
 
@@ -264,7 +265,7 @@ def test_unreadable(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "prompts.doc").write_text("a cat")
 
     with pytest.raises(InputError, match=words):
-        Source.open(str(tmp_path / name), None, model="flux", kind=None)
+        Source.open(str(tmp_path / name), None, Usual())
 
 
 def test_changed_meanwhile(give: Give, tmp_path: Path) -> None:
@@ -300,7 +301,7 @@ def test_any_bytes(content: bytes, kind: InputFormat) -> None:
     with Source.open(
         "-",
         io.TextIOWrapper(io.BytesIO(content)),
-        model="flux",
+        Usual(),
         kind=kind,
     ) as source:
         check = source.check()

@@ -10,13 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from modelslab_async._cli.screen import (
-    ProgressLine,
-    Screen,
-    clean,
-    duration,
-    excerpt,
-)
+from modelslab_async._cli.progress import ProgressLine
+from modelslab_async._cli.screen import Screen
+from modelslab_async._cli.words import clean, duration, excerpt
 
 
 class Terminal(io.StringIO):
@@ -119,7 +115,7 @@ def test_bars(screen: Screen, terminal: Terminal) -> None:
     """
     A terminal gets bars with how many of how many.
     """
-    with screen.bars(12):
+    with screen.bars():
         screen.show(ProgressLine(12, 3, 1, 5, 3, (5, 5)))
 
     shown = terminal.getvalue()
@@ -139,7 +135,7 @@ def test_results_above_bars(
     monkeypatch.setattr(sys, "stdout", terminal)
     path = "x" * 300
 
-    with screen.bars(1):
+    with screen.bars():
         screen.result(path)
 
     assert path in terminal.getvalue()
@@ -153,7 +149,7 @@ def test_results_apart_from_bars(
     """
     Results that go elsewhere are not on the terminal.
     """
-    with screen.bars(1):
+    with screen.bars():
         screen.result("out/1.png")
 
     assert capsys.readouterr().out == "out/1.png\n"

@@ -12,10 +12,10 @@ from typing import Any
 
 from pictures import ReadPage, picture
 
-from modelslab_async._output.causes import Cause
 from modelslab_async._output.gallery import Gallery
 from modelslab_async._output.manifest import Manifest
 from modelslab_async._output.page import Failure, file_name
+from modelslab_async.journal.causes import Cause
 from modelslab_async.results import JSON
 
 

@@ -17,9 +17,9 @@ import pytest
 
 from pictures import ReadPage, picture, row
 
-from modelslab_async._output.causes import Cause
 from modelslab_async._output.manifest import Row
 from modelslab_async._output.page import Failure, Page, Summary, stamp_of
+from modelslab_async.journal.causes import Cause
 
 
 def hostile(text: str) -> Row:

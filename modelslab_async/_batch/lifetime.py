@@ -339,6 +339,7 @@ class BatchLifetime:
         return facts | {
             "running": not self._over,
             "stopped": None if stopped is None else str(stopped),
+            "failures": self.tally.failures(),
         }
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import (
     Callable,
 )
@@ -24,7 +24,8 @@ from typing import (
 import attrs
 
 from ..errors import ConfigurationError, ModelsLabError
-from ..results import Generation
+from ..journal.causes import Cause, cause_of
+from ..results import JSON, Generation
 from ..specs import Spec
 from .options import BatchOptions
 
@@ -128,6 +129,8 @@ class BatchProgress:
         rate: Outcomes a second, of those that were asked for in this run.
 
         time_left: Seconds, from the rate; None if nobody can say.
+
+        asked: Requests that were made in this run.
     """
 
     total: int | None
@@ -140,6 +143,11 @@ class BatchProgress:
     elapsed: float
     rate: float
     time_left: float | None
+    asked: int = 0
+
+
+#: How many causes of failures the status tells apart.
+_CAUSES = 50
 
 
 @attrs.define(eq=False)
@@ -159,6 +167,8 @@ class Tally:
 
         elsewhere: Items that ended before the input came to them, if it ever
             does, by index.
+
+        causes: How many failed of what.
     """
 
     total: int | None = None
@@ -170,6 +180,7 @@ class Tally:
     requests: int = 0
     pictures: int = 0
     elsewhere: set[int] = attrs.field(factory=set)
+    causes: Counter[Cause] = attrs.field(factory=Counter)
 
     def count(self, outcome: Outcome, *, fresh: bool) -> None:
         """
@@ -179,9 +190,20 @@ class Tally:
         if outcome.generation is None:
             self.failed += 1
             self.fresh_failed += fresh
+            if outcome.error is not None:
+                self.causes[cause_of(outcome.error)] += 1
         else:
             self.done += 1
             self.images += len(outcome.generation.images)
+
+    def failures(self) -> list[JSON]:
+        """
+        How many failed of what, the most frequent causes first.
+        """
+        return [
+            attrs.asdict(cause) | {"count": count}
+            for cause, count in self.causes.most_common(_CAUSES)
+        ]
 
     def ask(self, pictures: int) -> None:
         """
@@ -243,6 +265,7 @@ class Tally:
             elapsed=elapsed,
             rate=rate,
             time_left=left,
+            asked=self.requests,
         )
 
 

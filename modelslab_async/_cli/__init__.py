@@ -13,14 +13,15 @@ from collections.abc import Sequence
 
 import click
 
+from .._version import __version__
 from ..errors import (
     ConfigurationError,
     JournalError,
     ModelsLabError,
     SpecError,
 )
-from . import batch, cluster, generate, simulate, status
-from .context import Context, program
+from . import batch, catalogue, cluster, generate, simulate, status
+from .context import PROGRAM, Context
 from .exit_codes import ACCOUNT, ALL_DONE, FAILED, INTERRUPTED, REFUSED, USAGE
 from .input_file import InputError
 from .screen import Screen
@@ -58,19 +59,19 @@ def _run(screen: Screen, arguments: tuple[str, ...]) -> int:
         with screen.logs(), warnings.catch_warnings():
             found = shell.main(
                 list(arguments),
-                prog_name=program(),
+                prog_name=PROGRAM,
                 standalone_mode=False,
                 obj=Context(screen, arguments),
             )
         return found if isinstance(found, int) else ALL_DONE
     except click.ClickException as exc:
-        screen.say(_usage(exc))
+        screen.warn(_usage(exc))
         return USAGE
     except (click.Abort, KeyboardInterrupt):
-        screen.say("interrupted; nothing was asked for")
+        screen.warn("interrupted; nothing was asked for")
         return INTERRUPTED
     except REFUSED as exc:
-        screen.say(f"the account says no: {exc}")
+        screen.warn(f"the account says no: {exc}")
         return ACCOUNT
     except (
         ConfigurationError,
@@ -79,10 +80,10 @@ def _run(screen: Screen, arguments: tuple[str, ...]) -> int:
         SpecError,
         ImportError,
     ) as exc:
-        screen.say(f"{program()}: {exc}")
+        screen.warn(f"{PROGRAM}: {exc}")
         return USAGE
     except ModelsLabError as exc:
-        screen.say(f"{type(exc).__name__}: {exc}")
+        screen.warn(f"{type(exc).__name__}: {exc}")
         return FAILED
 
 
@@ -96,17 +97,31 @@ def _usage(exc: click.ClickException) -> str:
 
 
 @click.group(
+    epilog="""
+    \b
+    Try it, without a key or a cent:
+      modelslab-async generate "a red fox in fresh snow" --simulate
+
+    \b
+    Exit codes: 0 all done, 1 some failed, 2 wrong usage or input,
+    3 the account says no, 130 interrupted.
+
+    \b
+    Completion, for bash (or zsh, fish):
+      eval "$(_MODELSLAB_ASYNC_COMPLETE=bash_source modelslab-async)"
+    """,
     context_settings={
         "help_option_names": ["-h", "--help"],
         "max_content_width": 79,
     },
 )
-@click.version_option(package_name="modelslab-async")
+@click.version_option(__version__, prog_name=PROGRAM)
 def shell() -> None:
     """
-    Pictures from prompts, by the ModelsLab API.
+    Pictures from prompts and pictures, by the ModelsLab API.
 
     The key is read from MODELSLAB_API_KEY; --simulate needs none.
+    MODELSLAB_BASE_URL names another service, MODELSLAB_PROXY a proxy.
     """
 
 
@@ -116,6 +131,8 @@ for _command in (
     cluster.cluster,
     generate.fetch,
     status.status,
+    catalogue.endpoints,
+    catalogue.models,
     simulate.simulate,
 ):
     shell.add_command(_command)

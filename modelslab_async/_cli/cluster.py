@@ -19,14 +19,16 @@ import click
 
 from ..errors import SpecWarning
 from ..results import JSON
+from ..specs import SPECS
 from . import options
-from .batch import SourceSpecs, passed
 from .context import Context, Service
 from .exit_codes import ALL_DONE, USAGE
-from .input_file import Check, Source
+from .input_file import Check, Source, Usual
 from .interrupts import until_told
-from .screen import duration
+from .screen import Screen
+from .source_specs import SourceSpecs, passed
 from .status import STATE_WORDS
+from .words import duration
 
 
 if TYPE_CHECKING:
@@ -81,6 +83,8 @@ def cluster_migrate(context: Context, /, dsn: str) -> int:
 @click.argument("input", metavar="INPUT")
 @_dsn
 @click.option("--name", required=True, help="The name of the batch.")
+@options.endpoint
+@options.images
 @options.model
 @click.option(
     "--format",
@@ -110,7 +114,9 @@ def cluster_batch(
     context: Context,
     /,
     input: str,  # noqa: A002
-    model: str,
+    endpoint: str,
+    images: tuple[str, ...],
+    model: str | None,
     kind: Any,
     as_json: bool,
     **choices: Any,
@@ -121,12 +127,13 @@ def cluster_batch(
     INPUT is what `modelslab-async batch` takes. Run again with the same
     name, it adds what is new.
     """
-    with Source.open(input, sys.stdin, model=model, kind=kind) as source:
+    usual = Usual(SPECS[endpoint], model, images, context.home)
+    with Source.open(input, sys.stdin, usual, kind=kind) as source:
         check = source.check()
         if not passed(context.screen, source, check):
             return USAGE
         warnings.simplefilter("ignore", SpecWarning)
-        found = asyncio.run(_plan(source, check, **choices))
+        found = asyncio.run(_plan(context.screen, source, check, **choices))
     context.screen.result(
         json.dumps(found)
         if as_json
@@ -137,12 +144,12 @@ def cluster_batch(
 
 
 async def _plan(
-    source: Source, check: Check, *, name: str, **choices: Any
+    screen: Screen, source: Source, check: Check, *, name: str, **choices: Any
 ) -> dict[str, JSON]:
     from ..cluster import plan
 
     specs = SourceSpecs(source, check)
-    async with Service(simulate=False).lab() as lab:
+    async with Service(simulate=False).lab(screen) as lab:
         found = await plan(
             lab, specs, batch=name, items=specs.keys(), **choices
         )
@@ -215,7 +222,8 @@ def cluster_worker(
     )
 
     async def work() -> None:
-        async with Service(simulate=False, slots=slots).lab() as lab:
+        service = Service(simulate=False, slots=slots)
+        async with service.lab(context.screen) as lab:
             await Worker(lab, dsn, found).run()
 
     context.screen.say(f"worker {worker_name}: working")

@@ -4,7 +4,9 @@ What every command knows: where to speak, what was typed, whom to ask.
 
 from __future__ import annotations
 
+import secrets
 import shlex
+import shutil
 import sys
 
 from collections.abc import AsyncIterator
@@ -15,19 +17,27 @@ import attrs
 
 from .._client import ModelsLab
 from ..simulator import Simulator
-from .screen import Screen
+from .screen import Screen, Talk
 
 
 #: What must not be said twice without being meant.
 _ONCE = frozenset({"--resubmit-unknown", "--resubmit-failed", "--new-key"})
 
 
+#: Numbers of simulated jobs have as many digits as real ones.
+_FIRST_ID = 200_000_000
+
+
+#: What the shell is called, however it was started.
+PROGRAM = "modelslab-async"
+
+
 def program() -> str:
     """
     How this shell was called, to call it again.
     """
-    if Path(sys.argv[0]).name == "modelslab-async":
-        return sys.argv[0]
+    if Path(sys.argv[0]).name == PROGRAM:
+        return PROGRAM if shutil.which(PROGRAM) else sys.argv[0]
     return f"{Path(sys.executable).name} -m modelslab_async"
 
 
@@ -59,19 +69,32 @@ class Service:
 
     simulate: bool
     speed: float = 1.0
+    proxy: str | None = attrs.field(default=None, repr=False)
+    trusted_hosts: tuple[str, ...] = ()
     slots: int | None = None
 
     @asynccontextmanager
-    async def lab(self) -> AsyncIterator[ModelsLab]:
+    async def lab(self, screen: Screen) -> AsyncIterator[ModelsLab]:
         """
-        A client of it.
+        A client of it; *screen* may want to know what happens.
         """
+        observers = (screen.event,) if screen.talk > Talk.USUAL else ()
         if not self.simulate:
-            async with ModelsLab(slots=self.slots) as lab:
+            async with ModelsLab(
+                slots=self.slots,
+                proxy=self.proxy,
+                trusted_hosts=self.trusted_hosts,
+                observers=observers,
+            ) as lab:
                 yield lab
             return
         async with (
-            Simulator(speed=self.speed, slots=self.slots or 5) as simulator,
+            Simulator(
+                speed=self.speed,
+                slots=self.slots or 5,
+                # Files of another run may be there, by their jobs' numbers.
+                first_id=_FIRST_ID + secrets.randbelow(_FIRST_ID),
+            ) as simulator,
             ModelsLab.simulated(
                 simulator.url, speed=self.speed, slots=self.slots
             ) as lab,

@@ -9,34 +9,76 @@ import json
 import shlex
 import warnings
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+import attrs
 import click
 
 from .._client import ModelsLab
+from .._engine.job import Job
 from .._protocol.rows import read_row
-from ..errors import ModelsLabError, SpecWarning
-from ..results import JSON
-from ..specs import Spec
+from ..errors import DownloadError, ModelsLabError, SpecWarning
+from ..results import JSON, Generation, JobState
+from ..specs import SPECS, Spec
 from . import options
 from .context import Context, Service, program
 from .exit_codes import ALL_DONE, INTERRUPTED
 from .interrupts import Interrupts
-from .screen import excerpt
+from .requests import (
+    FROM_PICTURE,
+    WITH_PICTURE,
+    first_parameter,
+    settings_of,
+    with_model,
+    with_pictures,
+)
+from .words import duration, excerpt
 
 
-@click.command()
-@click.argument("prompt")
+#: How a job is come by: asked for, or taken up.
+_Begin = Callable[[ModelsLab], Awaitable[Job]]
+
+
+@click.command(
+    epilog=f"""
+    \b
+    Examples:
+      modelslab-async generate "a red fox in fresh snow" --simulate
+      modelslab-async generate "a fox" -m sdxl --width 768 -n 4 --seed 7
+      modelslab-async generate "in oil" -e {WITH_PICTURE} --image cat.png
+      modelslab-async generate -e {FROM_PICTURE} cat.png
+    """
+)
+@click.argument("prompt", required=False)
+@options.endpoint
+@options.images
 @options.model
 @options.output
-@options.field("width", "Pixels, divisible by 8.", type=int)
-@options.field("height", "Pixels, divisible by 8.", type=int)
-@click.option("-n", "--samples", type=int, help="Pictures, from 1 to 4.")
-@options.field("seed", "For the same picture again.", type=int)
-@options.field("steps", "Steps of denoising.", type=int)
-@options.field("guidance", "How closely to follow the prompt.", type=float)
-@options.field("negative", "What should not be in the picture.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace files of the same names."
+)
+@options.field("width", "--width", about="Pixels", type=int)
+@options.field("height", "--height", about="Pixels", type=int)
+@options.field(
+    "samples", "-n", "--samples", about="How many pictures", type=int
+)
+@options.field(
+    "seed", "--seed", about="The same for the same picture again", type=int
+)
+@options.field(
+    "num_inference_steps", "--steps", about="Steps of denoising", type=int
+)
+@options.field(
+    "guidance_scale",
+    "--guidance",
+    about="How closely to follow the prompt",
+    type=float,
+)
+@options.field(
+    "negative_prompt", "--negative", about="What should not be there"
+)
 @click.option(
     "--set",
     "more",
@@ -46,177 +88,216 @@ from .screen import excerpt
 )
 @options.timeout
 @options.as_json
-@options.simulated
+@options.talk
+@options.service
 @click.pass_obj
 def generate(
     context: Context,
     /,
-    prompt: str,
-    model: str,
+    prompt: str | None,
+    endpoint: str,
+    images: tuple[str, ...],
+    model: str | None,
     output: Path,
+    overwrite: bool,
     more: tuple[str, ...],
     timeout: float | None,
     as_json: bool,
-    simulate: bool,
-    speed: float,
-    steps: int | None,
-    guidance: float | None,
-    negative: str | None,
+    service: Service,
     **fields: JSON,
 ) -> int:
     """
     Ask for one generation, save its pictures, and print where they are.
+
+    PROMPT says what they show; where the endpoint takes none, it is the
+    picture that it begins with.
     """
-    fields |= {
-        "prompt": prompt,
-        "model_id": model,
-        "num_inference_steps": steps,
-        "guidance_scale": guidance,
-        "negative_prompt": negative,
+    kind = SPECS[endpoint]
+    said: dict[str, JSON] = {
+        name: value for name, value in fields.items() if value is not None
     }
-    for text in more:
-        name, equals, value = text.partition("=")
-        if not equals or not name or name.strip().lower() == "key":
-            raise click.UsageError(f"--set wants FIELD=VALUE, not {name!r}")
-        fields[name] = options.value_of(value)
-    row = {name: value for name, value in fields.items() if value is not None}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", SpecWarning)
-        spec = read_row(row)
-    for warning in caught:
-        context.screen.say(f"note: {warning.message}")
+    if prompt is not None:
+        said[first_parameter(kind)] = prompt
+    try:
+        row = with_pictures(kind, said | settings_of(more), images)
+    except ValueError as exc:
+        raise click.UsageError(f"--image: {exc}") from None
+    spec = _spec_of(
+        context, with_model(kind, row, model) | {"endpoint": endpoint}
+    )
     return asyncio.run(
-        _generate(
+        _one(
             context,
-            Service(simulate, speed),
-            spec,
-            context.home / output if as_json else output,
-            timeout=timeout,
-            as_json=as_json,
+            service,
+            partial(_asked_for, spec=spec, timeout=timeout),
+            _Saving(context, output, overwrite, timeout, as_json),
         )
     )
 
 
-@click.command()
+@click.command(
+    epilog="""
+    \b
+    Example:
+      modelslab-async fetch 134701497 -o pictures
+    """
+)
 @click.argument("job")
 @options.output
+@click.option(
+    "--overwrite", is_flag=True, help="Replace files of the same names."
+)
 @options.timeout
 @options.as_json
-@options.simulated
+@options.talk
+@options.service
 @click.pass_obj
 def fetch(
     context: Context,
     /,
     job: str,
     output: Path,
+    overwrite: bool,
     timeout: float | None,
     as_json: bool,
-    simulate: bool,
-    speed: float,
+    service: Service,
 ) -> int:
     """
     Take up JOB, an id or a handle: wait for it, and save its pictures.
     """
     return asyncio.run(
-        _fetch(
+        _one(
             context,
-            Service(simulate, speed),
-            job,
-            context.home / output if as_json else output,
-            timeout=timeout,
-            as_json=as_json,
+            service,
+            partial(_taken_up, job=job),
+            _Saving(context, output, overwrite, timeout, as_json),
         )
     )
 
 
-async def _generate(
-    context: Context,
-    service: Service,
-    spec: Spec,
-    output: Path,
-    *,
-    timeout: float | None,
-    as_json: bool,
+def _spec_of(context: Context, row: dict[str, JSON]) -> Spec:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SpecWarning)
+        spec = read_row(row, folder=context.home)
+    for warning in caught:
+        context.screen.say(f"note: {warning.message}")
+    return spec
+
+
+async def _asked_for(
+    lab: ModelsLab, *, spec: Spec, timeout: float | None
+) -> Job:
+    return await lab.submit(spec, timeout=timeout)
+
+
+async def _taken_up(lab: ModelsLab, *, job: str) -> Job:
+    return lab.job(job)
+
+
+@attrs.frozen
+class _Saving:
+    """
+    What becomes of a job's pictures.
+    """
+
+    context: Context
+    output: Path
+    overwrite: bool
+    timeout: float | None
+    as_json: bool
+
+    @property
+    def folder(self) -> Path:
+        """
+        Whoever reads JSON may do so elsewhere.
+        """
+        home = self.context.home
+        return home / self.output if self.as_json else self.output
+
+    async def save(self, lab: ModelsLab, generation: Generation) -> None:
+        """
+        Save, and print what is where.
+        """
+        paths = await self._paths(lab, generation)
+        if not self.as_json:
+            for path in paths:
+                self.context.screen.result(str(path))
+            return
+        facts: dict[str, JSON] = {
+            "job_id": generation.id,
+            "track_id": generation.track_id,
+            "seed": generation.seed,
+            "paths": [str(path) for path in paths],
+        }
+        self.context.screen.result(json.dumps(facts))
+
+    async def _paths(
+        self, lab: ModelsLab, generation: Generation
+    ) -> tuple[Path, ...]:
+        name, number = generation.id, 1
+        while True:
+            try:
+                return await lab.download(
+                    generation, self.folder, overwrite=self.overwrite
+                )
+            except DownloadError as error:
+                # Of another service's job that had the same number.
+                if name is None or "is another picture" not in error.reason:
+                    raise
+                number += 1
+                generation = attrs.evolve(generation, id=f"{name}-{number}")
+
+
+async def _one(
+    context: Context, service: Service, begin: _Begin, saving: _Saving
 ) -> int:
-    """
-    Ask for one generation, and save it.
-    """
-    async with service.lab() as lab:
-        asking = asyncio.ensure_future(lab.submit(spec, timeout=timeout))
-        return await _saved(context, lab, asking, output, timeout, as_json)
+    screen = context.screen
+    async with service.lab(screen) as lab:
+        asking = asyncio.ensure_future(begin(lab))
 
+        def stop() -> None:
+            if not lab.jobs():
+                asking.cancel()
 
-async def _fetch(
-    context: Context,
-    service: Service,
-    job: str,
-    output: Path,
-    *,
-    timeout: float | None,
-    as_json: bool,
-) -> int:
-    """
-    Take up one job, and save it.
-    """
-    async with service.lab() as lab:
-        asking = asyncio.ensure_future(_given(lab.job(job)))
-        return await _saved(context, lab, asking, output, timeout, as_json)
+        def how() -> str:
+            commands = [
+                f"go on with: {program()} fetch {job.id} "
+                f"-o {shlex.quote(str(saving.folder))}"
+                for job in lab.jobs()
+                if job.id is not None
+            ]
+            return "\n".join(commands) or "nothing was accepted"
 
-
-async def _given(job: Any) -> Any:
-    return job
-
-
-async def _saved(
-    context: Context,
-    lab: ModelsLab,
-    asking: asyncio.Future[Any],
-    output: Path,
-    timeout: float | None,
-    as_json: bool,
-) -> int:
-    def stop() -> None:
-        if not any(True for _ in lab.jobs()):
-            asking.cancel()
-
-    def how() -> str:
-        commands = [
-            f"go on with: {program()} fetch {job.id} "
-            f"-o {shlex.quote(str(output))}"
-            for job in lab.jobs()
-            if job.id is not None
-        ]
-        return "\n".join(commands) or "nothing was accepted"
-
-    interrupts = Interrupts(context, stop, how)
-    with interrupts.watched():
-        try:
-            job = await asking
-        except asyncio.CancelledError:
-            if not interrupts.told:
+        interrupts = Interrupts(context, stop, how)
+        with interrupts.watched(), screen.working() as now:
+            now("waiting for a slot")
+            try:
+                job = await asking
+            except asyncio.CancelledError:
+                if not interrupts.told:
+                    raise
+                screen.warn("nothing was asked for")
+                return INTERRUPTED
+            if job.spec is not None:
+                screen.say(f"job {excerpt(job.id)} is accepted")
+            showing = asyncio.create_task(_show(job, now))
+            try:
+                generation = await job.result(timeout=saving.timeout)
+                now(f"job {job.id} is done; loading its pictures")
+                await saving.save(lab, generation)
+            except ModelsLabError:
+                if any(other is job for other in lab.jobs()):
+                    screen.warn(how())
                 raise
-            context.screen.say("nothing was asked for")
-            return INTERRUPTED
-        context.screen.say(f"job {excerpt(job.id)} is accepted")
-        try:
-            generation = await job.result(timeout=timeout)
-            paths = await lab.download(generation, output)
-        except ModelsLabError:
-            if any(other is job for other in lab.jobs()):
-                context.screen.say(how())
-            raise
-    if as_json:
-        context.screen.result(
-            json.dumps(
-                {
-                    "job_id": generation.id,
-                    "track_id": generation.track_id,
-                    "seed": generation.seed,
-                    "paths": [str(path) for path in paths],
-                }
-            )
-        )
-    else:
-        for path in paths:
-            context.screen.result(str(path))
+            finally:
+                showing.cancel()
     return INTERRUPTED if interrupts.told else ALL_DONE
+
+
+async def _show(job: Job, now: Callable[[str], None]) -> None:
+    async for update in job.updates():
+        if update.state is JobState.PROCESSING:
+            expected = (
+                "" if not update.eta else f", about {duration(update.eta)}"
+            )
+            now(f"job {job.id} is processing{expected}")

@@ -10,12 +10,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import shutil
 import tempfile
 import warnings
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Literal, NoReturn, Self, TextIO, TypeAlias
 
@@ -24,12 +24,18 @@ import attrs
 from .._protocol.rows import read_row
 from ..errors import Problem, SpecError, SpecWarning
 from ..results import JSON
-from ..specs import Spec
+from ..specs import SPECS, Spec, parameters
+from .requests import (
+    USUAL_ENDPOINT,
+    first_parameter,
+    with_model,
+    with_pictures,
+)
 
 
 InputFormat: TypeAlias = Literal["txt", "jsonl", "csv"]
 
-#: How many faults are shown; the rest is counted.
+#: How many faults are shown; the rest is number_of.
 SHOWN = 20
 #: A line longer than this is no line of ours, and is not read into memory.
 _LONGEST_BYTES = 16 * 2**20
@@ -99,6 +105,48 @@ class Check:
             self.first_warned.append(fault)
 
 
+@attrs.frozen
+class Usual:
+    """
+    What rows don't say.
+
+    Attributes:
+        kind: What is asked for.
+
+        model: Which model; None: the usual one, where one is needed.
+
+        pictures: What it begins with.
+
+        folder: Where local pictures lie.
+    """
+
+    kind: type[Spec] = SPECS[USUAL_ENDPOINT]
+    model: str | None = None
+    pictures: tuple[str, ...] = ()
+    folder: Path = Path()
+
+    def completed(self, row: dict[str, JSON]) -> dict[str, JSON]:
+        """
+        *row* with what it does not say.
+
+        Raises:
+            SpecError: More pictures are given than it takes.
+        """
+        named = row.get("endpoint") or self.kind.endpoint.name
+        kind = SPECS.get(named) if isinstance(named, str) else None
+        if kind is None:
+            # Whoever reads it tells what is wrong.
+            return row
+        try:
+            row = with_pictures(kind, row, self.pictures)
+        except ValueError as exc:
+            raise SpecError((Problem("image", str(exc)),)) from None
+        model = self.model
+        if model is not None and "model_id" not in parameters(kind):
+            model = None
+        return with_model(kind, row, model) | {"endpoint": named}
+
+
 class _Names:
     """
     Which lines call their item the same, in 16 bytes a line.
@@ -131,6 +179,7 @@ class _Names:
 
 
 _Raw: TypeAlias = "dict[str, JSON] | Problem"
+_Reader: TypeAlias = Callable[[IO[bytes]], Iterator[tuple[int, _Raw]]]
 
 
 @attrs.define
@@ -143,7 +192,7 @@ class Source:
 
     name: str
     kind: InputFormat
-    model: str
+    usual: Usual
     _spool: IO[bytes] | None = attrs.field(default=None, repr=False)
 
     @classmethod
@@ -151,9 +200,9 @@ class Source:
         cls,
         name: str,
         stdin: TextIO | None,
+        usual: Usual,
         *,
-        model: str,
-        kind: InputFormat | None,
+        kind: InputFormat | None = None,
     ) -> Self:
         """
         Find out what *name* is, and keep what can be read only once.
@@ -163,7 +212,7 @@ class Source:
 
             stdin: Read to its end if it is meant.
 
-            model: The model of rows that name none.
+            usual: What rows don't say.
 
             kind: Wins over the suffix.
 
@@ -173,14 +222,14 @@ class Source:
         if name == "-":
             if stdin is None:
                 raise InputError("stdin is closed")
-            return cls._spooled("stdin", stdin.buffer, model, kind)
+            return cls._spooled("stdin", stdin.buffer, usual, kind)
         path = Path(name)
         kind = kind or _KINDS.get(path.suffix.lower())
         try:
             with path.open("rb") as file:
                 if not path.is_file():
                     # A pipe, as of <(…).
-                    return cls._spooled(name, file, model, kind)
+                    return cls._spooled(name, file, usual, kind)
         except OSError as exc:
             raise InputError(
                 f"cannot read {name!r}: {exc.strerror or exc}"
@@ -190,24 +239,27 @@ class Source:
                 f"{name!r} is neither .txt, .jsonl nor .csv; "
                 "say what it is with --format"
             )
-        return cls(name, kind, model)
+        # Its pictures lie where it does.
+        return cls(name, kind, attrs.evolve(usual, folder=path.parent))
 
     @classmethod
     def _spooled(
         cls,
         name: str,
         file: IO[bytes],
-        model: str,
+        usual: Usual,
         kind: InputFormat | None,
     ) -> Self:
         # Prompts are private: a temporary file without a name.
         spool = tempfile.TemporaryFile()  # noqa: SIM115
-        shutil.copyfileobj(file, spool)
+        # Line by line: a terminal ends with one Ctrl-D then.
+        while line := file.readline(_LONGEST_BYTES):
+            spool.write(line)
         spool.seek(0)
         # What comes without a name is told by its first sign.
         begins = spool.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
         guess: InputFormat = "jsonl" if begins.startswith(b"{") else "txt"
-        return cls(name, kind or guess, model, spool)
+        return cls(name, kind or guess, usual, spool)
 
     def __enter__(self) -> Self:
         return self
@@ -274,10 +326,10 @@ class Source:
             problems.append(
                 Problem("item", "is your name for the line: text or a number")
             )
-        if fields.get("model_id") in (None, ""):
-            fields["model_id"] = self.model
         try:
-            spec = read_row(fields)
+            spec = read_row(
+                self.usual.completed(fields), folder=self.usual.folder
+            )
         except SpecError as exc:
             raise SpecError((*problems, *exc.problems)) from None
         if problems:
@@ -287,7 +339,13 @@ class Source:
     # Line by line
 
     def _raws(self) -> Iterator[tuple[int, _Raw]]:
-        read = {"txt": _prompts, "jsonl": _objects, "csv": _cells}[self.kind]
+        first = first_parameter(self.usual.kind)
+        readers: dict[InputFormat, _Reader] = {
+            "txt": partial(_prompts, first=first),
+            "jsonl": _objects,
+            "csv": partial(_cells, first=first),
+        }
+        read = readers[self.kind]
         if self._spool is not None:
             self._spool.seek(0)
             yield from read(self._spool)
@@ -328,12 +386,12 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, str | Problem]]:
             yield number, Problem("line", "is not UTF-8; save it as UTF-8")
 
 
-def _prompts(file: IO[bytes]) -> Iterator[tuple[int, _Raw]]:
+def _prompts(file: IO[bytes], *, first: str) -> Iterator[tuple[int, _Raw]]:
     for number, line in _lines(file):
         if isinstance(line, Problem):
             yield number, line
         elif (prompt := line.strip()) and not prompt.startswith("#"):
-            yield number, {"prompt": prompt}
+            yield number, {first: prompt}
 
 
 def _objects(file: IO[bytes]) -> Iterator[tuple[int, _Raw]]:
@@ -378,7 +436,7 @@ def _no_number(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a number")
 
 
-def _cells(file: IO[bytes]) -> Iterator[tuple[int, _Raw]]:
+def _cells(file: IO[bytes], *, first: str) -> Iterator[tuple[int, _Raw]]:
     torn: list[Problem] = []
 
     def texts() -> Iterator[str]:
@@ -409,7 +467,7 @@ def _cells(file: IO[bytes]) -> Iterator[tuple[int, _Raw]]:
             continue
         elif header is None:
             header = [cell.strip() for cell in cells]
-            wrong = _header_fault(header)
+            wrong = _header_fault(header, first)
             if wrong is not None:
                 yield number, wrong
                 return
@@ -429,17 +487,17 @@ def _cells(file: IO[bytes]) -> Iterator[tuple[int, _Raw]]:
             )
 
 
-def _header_fault(header: list[str]) -> Problem | None:
+def _header_fault(header: list[str], first: str) -> Problem | None:
     twice = next((name for name in header if header.count(name) > 1), None)
     if twice:
         return Problem(_shown(twice), "is the name of two columns")
     if "" in header:
         return Problem("line", "names no field for one of the columns")
-    if "prompt" not in header:
+    if first not in header and "endpoint" not in header:
         return Problem(
-            "prompt",
+            first,
             "is no column: the first line names the fields, "
-            "as in: prompt,model_id,seed",
+            f"as in: {first},seed",
         )
     return None
 

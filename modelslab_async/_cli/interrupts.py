@@ -72,14 +72,15 @@ class Interrupts:
         if which is not signal.SIGINT:
             asyncio.get_running_loop().call_later(_TERM, self._leave)
             limit = f" for {_TERM:.0f} s"
-        self.context.screen.say(
+        self.context.screen.warn(
             f"interrupted: asking for nothing more; waiting{limit} for what "
             "is paid for (Ctrl-C again leaves at once)"
         )
         self.stop()
 
     def _leave(self) -> NoReturn:
-        self.context.screen.say(f"left; {self.how()}")
+        self.context.screen.close()
+        self.context.screen.warn(f"left; {self.how()}")
         finish()
         # As kill -9 would, which a journal is made for: nothing is tidied up
         # that could take time.

@@ -4,7 +4,7 @@ Options that several commands have.
 
 from __future__ import annotations
 
-import json
+import functools
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,11 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
-from ..results import JSON
+from ..specs import SPECS, parameters
+from .context import Context, Service
+from .model_names import complete_model
+from .requests import USUAL_ENDPOINT, USUAL_MODEL
+from .screen import Screen, Talk
 
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -43,15 +47,40 @@ def together(*options: Option) -> Option:
     return put
 
 
-def field(name: str, help: str, **more: Any) -> Option:  # noqa: A002
+def field(name: str, *names: str, about: str, **more: Any) -> Option:
     """
-    An option for a field of the request.
+    An option for a parameter of the request, with its range.
     """
-    return click.option(f"--{name}", help=help, **more)
+    wanted = parameters(SPECS[USUAL_ENDPOINT])[name].wanted
+    return click.option(
+        *names, name, help=f"{about}: {wanted}.", **{"type": str, **more}
+    )
 
 
+endpoint = click.option(
+    "-e",
+    "--endpoint",
+    type=click.Choice(list(SPECS)),
+    default=USUAL_ENDPOINT,
+    show_default=True,
+    metavar="NAME",
+    help="What to ask for; `modelslab-async endpoints` lists them.",
+)
+images = click.option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="PATH_OR_URL",
+    type=click.Path(),
+    help="A picture to begin with, from here or from the web; as often as "
+    "the endpoint takes pictures, in the order of `endpoints NAME`.",
+)
 model = click.option(
-    "-m", "--model", default="flux", show_default=True, help="Model to ask."
+    "-m",
+    "--model",
+    metavar="MODEL",
+    shell_complete=complete_model,
+    help=f"Model to ask.  [default: {USUAL_MODEL}, where one is needed]",
 )
 output = click.option(
     "-o",
@@ -65,7 +94,55 @@ as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, one line an outcome."
 )
 speed = click.FloatRange(min=0, min_open=True)
-simulated = together(
+timeout = click.option(
+    "--timeout",
+    type=speed,
+    metavar="SECONDS",
+    help="How long to wait for the pictures; the job itself goes on.",
+)
+
+
+def talk(command: _Command, /) -> _Command:
+    """
+    How much is said.
+    """
+
+    def louder(context: click.Context, _: click.Parameter, count: int) -> None:
+        if count:
+            _screen(context).set_talk(Talk.ALL if count > 1 else Talk.MORE)
+
+    def quieter(
+        context: click.Context, _: click.Parameter, quiet: bool
+    ) -> None:
+        if quiet:
+            _screen(context).set_talk(Talk.LITTLE)
+
+    return together(
+        click.option(
+            "-v",
+            "--verbose",
+            count=True,
+            expose_value=False,
+            callback=louder,
+            help="Say what happens; -vv says each request.",
+        ),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            expose_value=False,
+            callback=quieter,
+            help="Say nothing but results and what went wrong.",
+        ),
+    )(command)
+
+
+def _screen(context: click.Context) -> Screen:
+    ours: Context = context.obj
+    return ours.screen
+
+
+_SERVICE = together(
     click.option(
         "--simulate",
         is_flag=True,
@@ -76,22 +153,40 @@ simulated = together(
         type=speed,
         default=1.0,
         show_default=True,
-        help="With --simulate: how much faster than life.",
+        help="With --simulate: divides every duration; 10 is ten times as "
+        "fast as the service.",
+    ),
+    click.option(
+        "--proxy",
+        metavar="URL",
+        help="An http proxy.  [default: MODELSLAB_PROXY]",
+    ),
+    click.option(
+        "--trusted-host",
+        "trusted_hosts",
+        multiple=True,
+        metavar="HOST",
+        help="A host or network that pictures may be loaded from, although "
+        "it is not global; may be said again.",
     ),
 )
-timeout = click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Seconds to wait for the pictures; the job itself goes on.",
-)
 
 
-def value_of(text: str) -> JSON:
+def service(command: Callable[..., int], /) -> Callable[..., int]:
     """
-    What a value of ``--set`` means: JSON, or else text.
+    Whom to ask, and by which way; the command is given a `Service`.
     """
-    try:
-        value: JSON = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return value
+
+    @functools.wraps(command)
+    def with_service(
+        *args: Any,
+        simulate: bool,
+        speed: float,
+        proxy: str | None,
+        trusted_hosts: tuple[str, ...],
+        **more: Any,
+    ) -> int:
+        asked = Service(simulate, speed, proxy, trusted_hosts)
+        return command(*args, service=asked, **more)
+
+    return _SERVICE(with_service)

@@ -7,95 +7,44 @@ control characters, and nothing in it is taken for markup.
 
 from __future__ import annotations
 
+import enum
 import logging
 import sys
-import unicodedata
+import time
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, cast
 
 import attrs
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-)
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
 
+from ..events import Event, JobPolled
+from .progress import ProgressLine
 from .streams import Forgiving, put_line
+from .words import clean, duration
 
 
-#: Control, format (as bidirectional overrides), surrogate, line separators.
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 #: Seconds between looks, at bars and at plain lines.
 _BARS, _LINES = 0.2, 5.0
 
 
-def clean(text: object) -> str:
+class Talk(enum.IntEnum):
     """
-    *text* on one line, with nothing in it that a terminal would obey.
-    """
-    return "".join(
-        " " if unicodedata.category(char) in _UNSEEN else char
-        for char in str(text)
-    )
-
-
-def excerpt(text: object, most: int = 60) -> str:
-    """
-    The beginning of *text*, clean.
-    """
-    whole = clean(text)
-    return whole if len(whole) <= most else whole[: most - 1] + "…"
-
-
-def duration(seconds: float) -> str:
-    """
-    Seconds as people say them.
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-@attrs.frozen
-class ProgressLine:
-    """
-    How a batch stands.
-
-    *rate* is items a second, *left* seconds; None where it is not known yet.
+    How much is said.
     """
 
-    total: int
-    done: int = 0
-    failed: int = 0
-    in_flight: int = 0
-    waiting: int = 0
-    slots: tuple[int, int] | None = None
-    rate: float | None = None
-    left: float | None = None
+    LITTLE = enum.auto()
+    USUAL = enum.auto()
+    MORE = enum.auto()
+    ALL = enum.auto()
 
-    def __str__(self) -> str:
-        said = [
-            f"{self.done} done",
-            f"{self.failed} failed",
-            f"{self.in_flight} in flight",
-            f"{self.waiting} waiting",
-        ]
-        if self.slots is not None:
-            said.append("{} of {} slots".format(*self.slots))
-        if self.rate is not None:
-            said.append(f"{self.rate * 60:.1f} a minute")
-        if self.left is not None:
-            said.append(f"{duration(self.left)} left")
-        return ", ".join(said)
+
+_LEVELS = {Talk.MORE: logging.INFO, Talk.ALL: logging.DEBUG}
 
 
 class _ToScreen(logging.Handler):
@@ -108,10 +57,12 @@ class _ToScreen(logging.Handler):
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno < _LEVELS.get(self._screen.talk, logging.WARNING):
+            return
         said = f"{record.levelname.lower()}: {record.getMessage()}"
         if record.exc_info and record.exc_info[1] is not None:
             said += f" ({record.exc_info[1]!r})"
-        self._screen.say(said)
+        self._screen.warn(said)
 
 
 @attrs.define(eq=False)
@@ -119,8 +70,8 @@ class Screen:
     """
     Where results and remarks go.
 
-    What changes: the bars, while there are any, and whether anybody still
-    reads the results.
+    What changes: how much is said, the last line of a terminal while
+    something runs, and whether anybody still reads the results.
     """
 
     _err: Console = attrs.field(
@@ -131,10 +82,10 @@ class Screen:
             emoji=False,
         )
     )
-    _bars: Progress | None = None
-    _task: TaskID | None = None
+    _live: Live | None = attrs.field(default=None, init=False)
+    talk: Talk = attrs.field(default=Talk.USUAL, init=False)
     #: Whoever read stdout has gone away.
-    unread: bool = False
+    unread: bool = attrs.field(default=False, init=False)
     #: It was said that results cannot be printed.
     _told: bool = attrs.field(default=False, init=False)
 
@@ -143,15 +94,15 @@ class Screen:
         """
         Seconds until the next look at a batch.
         """
-        return _LINES if self._bars is None else _BARS
+        return _LINES if self._live is None else _BARS
 
     def result(self, text: str) -> None:
         """
         Print a result, one line, on stdout.
         """
         text = clean(text)
-        if self._bars is not None and sys.stdout.isatty():
-            # The same terminal: above the bars, not through them.
+        if self._live is not None and sys.stdout.isatty():
+            # The same terminal: above the last line, not through it.
             self._err.print(text, soft_wrap=True)
             return
         try:
@@ -161,52 +112,96 @@ class Screen:
             return
         if fault is not None and not self._told:
             self._told = True
-            self.say(f"cannot print results: {fault}")
+            self.warn(f"cannot print results: {fault}")
 
     def say(self, text: object) -> None:
         """
-        Print a remark on stderr; each line of it is made clean.
+        Print a remark, where remarks are wanted.
+        """
+        if self.talk is not Talk.LITTLE:
+            self.warn(text)
+
+    def warn(self, text: object) -> None:
+        """
+        Print on stderr, whatever is wanted; each line of it is made clean.
         """
         for line in str(text).split("\n"):
             self._err.print(clean(line), soft_wrap=True)
+
+    def event(self, event: Event) -> None:
+        """
+        Print what has happened.
+        """
+        if isinstance(event, JobPolled) and self.talk is not Talk.ALL:
+            return
+        facts = attrs.asdict(event, recurse=False)
+        said = " ".join(
+            f"{name}={fact}"
+            for name, fact in facts.items()
+            if fact is not None
+        )
+        self.warn(f"{type(event).__name__} {said}")
+
+    # The last line
 
     def show(self, look: ProgressLine) -> None:
         """
         Say how a batch stands.
         """
-        if self._bars is None or self._task is None:
+        if self._live is None:
             self.say(look)
-        else:
-            self._bars.update(
-                self._task,
-                completed=look.done + look.failed,
-                total=look.total,
-                look=str(look),
-            )
+            return
+        text = look.fitted(self._err.width, ascii_only=self._ascii)
+        self._live.update(Text(text, no_wrap=True, overflow="crop"))
 
     @contextmanager
-    def bars(self, total: int) -> Iterator[None]:
+    def bars(self) -> Iterator[None]:
         """
-        Show bars meanwhile, where stderr is a terminal.
+        Show how a batch stands in the last line, where stderr is a terminal.
         """
-        if not self._err.is_terminal:
+        with self._last_line(Text("")):
+            yield
+
+    @contextmanager
+    def working(self) -> Iterator[Callable[[str], None]]:
+        """
+        Show that something runs, and how long already; gives what says at
+        what it is.
+        """
+        line = _Working("dots" if not self._ascii else "line")
+        with self._last_line(line.spinner):
+            yield line.say
+
+    @contextmanager
+    def _last_line(self, line: Text | Spinner) -> Iterator[None]:
+        if not self._err.is_terminal or self.talk is Talk.LITTLE:
             yield
             return
-        bars = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[look]}", markup=False),
+        # Gone afterwards: what was true then is not to be read later.
+        self._live = Live(
+            line,
             console=self._err,
+            transient=True,
+            refresh_per_second=8,
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._task = bars.add_task("", total=total, look="")
-        self._bars = bars
         try:
-            with bars:
+            with self._live:
                 yield
         finally:
-            self._bars = self._task = None
+            self._live = None
+
+    def close(self) -> None:
+        """
+        Give the terminal back as it was.
+        """
+        if self._live is not None:
+            self._live.stop()
+
+    @property
+    def _ascii(self) -> bool:
+        return "utf" not in self._err.encoding
 
     @contextmanager
     def logs(self) -> Iterator[None]:
@@ -215,11 +210,40 @@ class Screen:
         """
         log = logging.getLogger("modelslab_async")
         handler = _ToScreen(self)
-        handler.setLevel(logging.WARNING)
-        before, log.propagate = log.propagate, False
+        before = log.propagate, log.level
+        log.propagate = False
         log.addHandler(handler)
         try:
             yield
         finally:
             log.removeHandler(handler)
-            log.propagate = before
+            log.propagate, log.level = before
+
+    def set_talk(self, talk: Talk) -> None:
+        """
+        Say more or less from here on.
+        """
+        self.talk = talk
+        if talk in _LEVELS:
+            logging.getLogger("modelslab_async").setLevel(_LEVELS[talk])
+
+
+class _Working:
+    """
+    A line that says what runs, and for how long already.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._began = time.monotonic()
+        self._what = "…"
+        self.spinner = Spinner(kind, self)
+
+    def say(self, what: str) -> None:
+        """
+        What it is now.
+        """
+        self._what = what
+
+    def __rich__(self) -> Text:
+        spent = time.monotonic() - self._began
+        return Text(f"{clean(self._what)}, {duration(spent)}", no_wrap=True)

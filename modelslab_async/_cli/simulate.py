@@ -15,7 +15,8 @@ from . import options
 from .context import Context
 from .exit_codes import ALL_DONE
 from .interrupts import until_told
-from .screen import clean
+from .requests import settings_of
+from .words import clean
 
 
 @click.command()
@@ -39,7 +40,7 @@ from .screen import clean
 @click.option(
     "--speed",
     type=options.speed,
-    help="How much faster than life.",
+    help="Divides every duration; 10 is ten times as fast as the service.",
 )
 @click.option(
     "--profile",
@@ -89,9 +90,7 @@ def simulate(
     said = {
         name: value for name, value in choices.items() if value is not None
     }
-    for text in more:
-        name, _, value = text.partition("=")
-        said[name] = options.value_of(value)
+    said |= settings_of(more)
     try:
         settings = Settings(**said)
         Simulator(settings, replay=replay)

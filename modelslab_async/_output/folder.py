@@ -20,9 +20,9 @@ from typing import Self
 import attrs
 
 from ..errors import DownloadError, JournalError, ModelsLabError
+from ..journal.causes import cause_of
 from ..journal.states import Entry
 from ..results import JSON, Generation
-from .causes import cause_of
 from .disk import Disk, TemporaryFile, remove_temporary, replace_file
 from .download import Downloads, Fresh
 from .gallery import PAGE_SIZE, Gallery

@@ -22,9 +22,9 @@ from datetime import datetime
 
 import attrs
 
+from ..journal.causes import Cause
 from ..results import JSON
 from .captions import caption_of, details_of, model_of, spec_of
-from .causes import Cause
 from .manifest import Row
 
 

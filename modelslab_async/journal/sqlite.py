@@ -26,6 +26,7 @@ import sqlite3
 import threading
 import warnings
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -34,6 +35,7 @@ from typing import Any, Generic, Self, TypeVar
 import attrs
 
 from ..errors import ClientClosedError
+from .causes import Cause, cause_of
 from .protocol import Identity, Request
 from .sqlite_file import OpenFile, as_ours, open_to_read, open_to_write
 from .sqlite_tables import Tables
@@ -65,11 +67,14 @@ class JournalSummary:
 
         oldest: When the oldest accepted or done item was accepted, in
             seconds since the epoch.
+
+        failures: How many failed of what.
     """
 
     counts: Mapping[State, int]
     unknown: tuple[str, ...]
     oldest: float | None
+    failures: Mapping[Cause, int] = attrs.field(factory=dict)
 
 
 @attrs.define(eq=False)
@@ -351,4 +356,9 @@ def _inspect(path: Path) -> JournalSummary:
             tables.counts(),
             tuple(str(entry.track_id) for entry in unknown),
             tables.oldest(),
+            Counter(
+                cause_of(entry.error)
+                for entry in tables.in_states({State.FAILED})
+                if entry.error is not None
+            ),
         )

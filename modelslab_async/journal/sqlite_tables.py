@@ -156,7 +156,7 @@ class Tables:
         if identity.run is not None:
             self._note("simulator", identity.run)
         states = MOVES[Discarded].sources if another else {State.SUBMITTING}
-        for entry in self._in_states(states):
+        for entry in self.in_states(states):
             step = first_step(entry, another_simulator=another)
             if step is not None:
                 self._write(entry, after(entry, step))
@@ -282,11 +282,23 @@ class Tables:
         rows.sort(key=lambda row: row[0])
         return [_to_entry(row) for row in rows[:limit]]
 
-    def _in_states(self, states: Collection[State]) -> Iterator[Entry]:
+    def in_states(self, states: Collection[State]) -> Iterator[Entry]:
         last = -1
         while page := self.entries(states, last, 500, unseen=False):
             yield from page
             last = page[-1].index
+
+    def known(self, item: Request, ordinal: int) -> Entry | None:
+        """
+        What `plan` would find; *ordinal* counts those with the same identity
+        and no key.
+        """
+        if item.key is not None:
+            found = self.execute(_SELECT_BY_KEY, _to_column(item.key))
+        else:
+            found = self.execute(_SELECT_BY_ORDINAL, item.identity, ordinal)
+        row = found.fetchone()
+        return None if row is None else _to_entry(row)
 
     def find(
         self, job_id: str | None, track_id: str | None

@@ -18,7 +18,7 @@ from ..errors import (
     ModelsLabError,
     OutcomeUnknownError,
 )
-from ..journal.states import ASKED_AGAIN
+from .states import ASKED_AGAIN
 
 
 @attrs.frozen

@@ -1,0 +1,48 @@
+"""
+Words for people: text from outside made harmless, and durations.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+#: Control, format (as bidirectional overrides), surrogate, line separators.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def clean(text: object) -> str:
+    """
+    *text* on one line, with nothing in it that a terminal would obey.
+    """
+    return "".join(
+        " " if unicodedata.category(char) in _UNSEEN else char
+        for char in str(text)
+    )
+
+
+def excerpt(text: object, most: int = 60) -> str:
+    """
+    The beginning of *text*, clean.
+    """
+    whole = clean(text)
+    return whole if len(whole) <= most else whole[: most - 1] + "…"
+
+
+def duration(seconds: float) -> str:
+    """
+    Seconds as people say them.
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def number_of(number: int, one: str, many: str | None = None) -> str:
+    """
+    ``"1 item"``, ``"2 items"``.
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
