@@ -194,11 +194,21 @@ class Rooms:
         """
         return (*self.poller.jobs(), *self.submitter.jobs())
 
-    def resume(self, receipt: Receipt, spec: Spec | None = None) -> Job:
+    def resume(
+        self,
+        receipt: Receipt,
+        spec: Spec | None = None,
+        bell: str | None = None,
+    ) -> Job:
         """
         Take up a job that ran when it was last seen: it holds a slot at once.
+
+        *bell* is the number of its webhook.
         """
-        watch = self.poller.resume(Watch(receipt, spec))
+        watch = Watch(receipt, spec)
+        if bell is not None:
+            watch.inquiry.bell = self.bells.hang(bell)
+        watch = self.poller.resume(watch)
         if watch.job is None:
             watch.job = Job(watch, self.take_up)
         return watch.job

@@ -172,7 +172,11 @@ class MemoryJournal:
         ][:limit]
 
     async def find(
-        self, *, job_id: str | None = None, track_id: str | None = None
+        self,
+        *,
+        job_id: str | None = None,
+        track_id: str | None = None,
+        bell: str | None = None,
     ) -> Sequence[Entry]:
         self._check()
         live = {State.SUBMITTING, State.ACCEPTED, State.UNKNOWN}
@@ -183,6 +187,7 @@ class MemoryJournal:
             and (
                 (job_id is not None and entry.job_id == job_id)
                 or (track_id is not None and entry.track_id == track_id)
+                or (bell is not None and entry.bell == bell)
             )
         ]
 
@@ -243,14 +248,16 @@ RECEIPT = Receipt(
 #: A step to each state.
 STEPS: Mapping[State, Step] = {
     State.PLANNED: Planned(),
-    State.SUBMITTING: Submitting("track-1"),
+    State.SUBMITTING: Submitting("track-1", "007", "134701400", 999.5),
     State.ACCEPTED: Accepted(RECEIPT, 1000.5),
     State.DONE: Done(GENERATION, 1010.5),
     State.STORED: Stored(("000000-7-0.png", "000000-7-1.png"), 1011.5),
     State.FAILED: Failed(
         GenerationFailedError("1", "track-1", "no", {"a": 1})
     ),
-    State.UNKNOWN: Unknown(OutcomeUnknownError("track-1", "waiting", "gone")),
+    State.UNKNOWN: Unknown(
+        OutcomeUnknownError("track-1", "waiting", "gone"), 1180.5
+    ),
 }
 
 #: A way to each state.
@@ -729,9 +736,14 @@ class JournalLaws(abc.ABC):
 
         by_job = await journal.find(job_id="134701497")
         by_track = await journal.find(track_id="track-1")
+        by_bell = await journal.find(bell="007")
 
         assert indexes(by_job) == [0]
         assert indexes(by_track) == [0, 2]
+        assert indexes(by_bell) == [0, 2]
+        assert (by_bell[0].mark, by_bell[0].asked_at) == ("134701400", 999.5)
+        assert by_bell[1].unknown_at == 1180.5
+        assert await journal.find(bell="134701497") == []
         assert await journal.find(job_id="track-1") == []
         assert await journal.find() == []
 

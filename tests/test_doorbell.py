@@ -11,7 +11,7 @@ import re
 import threading
 import time
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,19 @@ import pytest_asyncio
 
 from aiohttp import web
 
-from modelslab_async import ModelsLab, PollSchedule, TextToImage, Timeouts
+from modelslab_async import (
+    Batch,
+    ModelsLab,
+    Outcome,
+    PollSchedule,
+    TextToImage,
+    Timeouts,
+)
 from modelslab_async._engine.bells import Bells
 from modelslab_async._engine.runtime import Runtime
 from modelslab_async.errors import ConfigurationError, OutcomeUnknownError
 from modelslab_async.events import Observers
+from modelslab_async.journal import Entry, SqliteJournal, State
 from modelslab_async.results import JobState, Notice
 from modelslab_async.simulator import Fault, Rings, Simulator
 from modelslab_async.webhooks import Doorbell
@@ -539,3 +547,175 @@ async def test_no_source_no_bell() -> None:
     Without a doorbell no request has a bell.
     """
     assert bells_of(None).hang() is None
+
+
+# Late, in a batch's journal.
+
+
+async def test_a_late_bell_settles_it_in_the_journal(
+    bell: Doorbell, tmp_path: Path
+) -> None:
+    """
+    An item that was told as unknown is accepted, fetched and saved when its
+    bell rings while the batch runs; bought once.
+    """
+    specs = [attrs.evolve(CAT, seed=seed) for seed in range(2)]
+    async with ringing(
+        bell, PollSchedule(), rings="never", latency=[0.1, 500]
+    ) as (simulator, lab):
+        simulator.next("submit", Fault.CLOUDFLARE_TIMEOUT)
+        told = []
+        async with lab.batch(specs, output=tmp_path) as batch:
+            async for outcome in batch:
+                told.append(outcome)
+                if isinstance(outcome.error, OutcomeUnknownError):
+                    number = await _number(tmp_path, batch)
+                    job_id = min(simulator.books.jobs)
+                    bell.ring(number, _said(job_id))
+                    await _saved(tmp_path, 1)
+                    simulator.finish()
+
+    assert [outcome.error is None for outcome in told] == [False, True]
+    assert len(simulator.books.jobs) == 2
+    assert len([*(tmp_path / "images").iterdir()]) == 2
+    again = await _again(tmp_path, simulator, bell, specs)
+    assert [outcome.error for outcome in again] == [None, None]
+    assert len(simulator.books.jobs) == 2
+
+
+async def test_a_bell_survives_a_restart(tmp_path: Path) -> None:
+    """
+    With the same secret, the same URL settles what an earlier process left
+    unknown: also where it rang before the batch was there.
+    """
+    specs = [CAT]
+    async with Simulator(
+        speed=SPEED, pictures="plain", hold=0, rings="never"
+    ) as simulator:
+        async with hung() as first, client(simulator, first) as lab:
+            simulator.next("submit", Fault.CLOUDFLARE_TIMEOUT)
+            (outcome,) = await lab.batch(specs, output=tmp_path)
+            assert isinstance(outcome.error, OutcomeUnknownError)
+        (entry,) = await _unknown(tmp_path)
+        assert entry.bell is not None
+        (job_id,) = simulator.books.jobs
+        async with hung() as second, client(simulator, second) as lab:
+            second.ring(entry.bell, _said(job_id))
+            async with lab.batch(_slowly(tmp_path), output=tmp_path) as batch:
+                assert [one async for one in batch] == []
+        (done,) = await _again(tmp_path, simulator, second, specs)
+
+    assert done.error is None
+    assert len(done.paths) == 1
+    assert len(simulator.books.jobs) == 1
+
+
+async def test_accepted_jobs_ring_after_a_restart(tmp_path: Path) -> None:
+    """
+    A job that an earlier process was told of as accepted rings in this one.
+    """
+    async with Simulator(
+        speed=SPEED, pictures="plain", hold=0, latency=1e5
+    ) as simulator:
+        async with hung() as first, client(simulator, first) as lab:
+            batch = lab.batch([CAT], output=tmp_path)
+            async with batch:
+                while not batch.progress.in_flight or not lab.stats().accepted:
+                    await asyncio.sleep(0.01)
+            port = int(first.base_url.split(":")[2].split("/")[0])
+        async with hung(port=port) as second, client(simulator, second) as lab:
+            asking = asyncio.ensure_future(
+                _gathered(lab.batch([CAT], output=tmp_path))
+            )
+            while not lab.stats().polls:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            simulator.finish()
+            (outcome,) = await asyncio.wait_for(asking, 20)
+
+    assert outcome.error is None
+    (record,) = simulator.books.jobs.values()
+    assert record.polls == 2
+
+
+async def test_a_lie_settles_nothing_in_the_journal(
+    bell: Doorbell, tmp_path: Path
+) -> None:
+    """
+    A late ring that names no job, or another item's, leaves it unknown.
+    """
+    specs = [attrs.evolve(CAT, seed=seed) for seed in range(2)]
+    async with ringing(
+        bell, PollSchedule(), rings="never", latency=[0.1, 300]
+    ) as (simulator, lab):
+        simulator.next("submit", Fault.CLOUDFLARE_TIMEOUT)
+        async with lab.batch(specs, output=tmp_path) as batch:
+            async for outcome in batch:
+                if isinstance(outcome.error, OutcomeUnknownError):
+                    number = await _number(tmp_path, batch)
+                    other = max(simulator.books.jobs)
+                    bell.ring(number, _said(other))
+                    bell.ring(number, _said(1))
+                    bell.ring(number, b"{not json")
+                    await asyncio.sleep(0.1)
+                    simulator.finish()
+
+    (entry,) = await _unknown(tmp_path)
+    assert entry.bell == number
+
+
+def _said(job_id: int) -> bytes:
+    return f'{{"status":"success","id":{job_id}}}'.encode()
+
+
+async def _number(folder: Path, batch: Batch) -> str:
+    """
+    The number of the one unknown item of a batch that runs.
+    """
+    run = batch._lifetime._run
+    assert run is not None
+    assert run.journal is not None
+    (entry,) = await run.journal.journal.entries({State.UNKNOWN})
+    assert entry.bell is not None
+    return entry.bell
+
+
+async def _saved(folder: Path, count: int) -> None:
+    def saved() -> int:
+        return len([*(folder / "images").glob("*.png")])
+
+    async with asyncio.timeout(20):
+        while await asyncio.to_thread(saved) < count:
+            await asyncio.sleep(0.01)
+
+
+async def _unknown(folder: Path) -> Sequence[Entry]:
+    journal = await SqliteJournal.open(folder / "journal.sqlite")
+    try:
+        return await journal.entries({State.UNKNOWN})
+    finally:
+        await journal.aclose()
+
+
+async def _slowly(folder: Path) -> AsyncIterator[TextToImage]:
+    """
+    No item, but time for a bell.
+    """
+    await _saved(folder, 1)
+    no_more: tuple[TextToImage, ...] = ()
+    for nothing in no_more:
+        yield nothing
+
+
+async def _again(
+    folder: Path,
+    simulator: Simulator,
+    bell: Doorbell,
+    specs: list[TextToImage],
+) -> list[Outcome]:
+    async with client(simulator, bell, PollSchedule()) as lab:
+        return await lab.batch(specs, output=folder)
+
+
+async def _gathered(batch: Batch) -> list[Outcome]:
+    return await batch

@@ -219,7 +219,7 @@ class TestFile:
         header = closed.read_bytes()[:100]
 
         assert header[68:72] == b"MLAB"
-        assert int.from_bytes(header[60:64], "big") == 2
+        assert int.from_bytes(header[60:64], "big") == 3
 
     async def test_no_byte_of_the_key(self, path: Path) -> None:
         """
@@ -321,7 +321,7 @@ class TestRefused:
             (_foreign, "corrupt"),
             (lambda path: (path.unlink(), path.mkdir()), "corrupt"),
             (lambda path: _patched(path, 68, 0x12345678), "corrupt"),
-            (lambda path: _patched(path, 60, 3), "newer"),
+            (lambda path: _patched(path, 60, 4), "newer"),
             (lambda path: _patched(path, 60, 1), "mismatch"),
             (lambda path: _patched(path, 60, 0), "corrupt"),
             (_without_table, "corrupt"),

@@ -11,9 +11,7 @@ there.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import warnings
 
 from collections import deque
 from collections.abc import (
@@ -30,7 +28,7 @@ from typing import Any
 import attrs
 
 from .._engine.submission import Submission
-from .._protocol.rows import read_spec, written
+from .._protocol.rows import written
 from .._rooms import spec_faults
 from ..errors import (
     ClientClosedError,
@@ -38,21 +36,23 @@ from ..errors import (
     DownloadError,
     JournalError,
     ModelsLabError,
-    OutcomeUnknownError,
-    SpecError,
 )
 from ..journal import (
     Entry,
-    Failed,
     Journal,
     Request,
     Start,
     State,
-    Unknown,
     on_start,
 )
 from ..specs import Spec
-from .item import BatchJournal, Item, JournalRecord
+from .item import (
+    BatchJournal,
+    Item,
+    JournalRecord,
+    came_before,
+    left_over,
+)
 from .options import key_fault
 from .outcome import Outcome
 from .run import Run, download, see_through
@@ -68,6 +68,10 @@ _CHUNK = 500
 #: Items that are looked up in the journal at once, at most: there is one wait
 #: for the disk for each such page.
 _PAGE = 500
+
+
+#: By a poll, or by a bell.
+_GO_ON = frozenset({State.ACCEPTED, State.UNKNOWN})
 
 
 #: Items whose pictures are uploaded ahead: an upload takes longer than a
@@ -162,13 +166,13 @@ class Feeder:
 
     async def _feed(self, journal: BatchJournal) -> None:
         async for entry in _left(journal.journal, State.ACCEPTED):
-            if (item := self._left_over(journal, entry)) is not None:
+            if (item := left_over(journal, entry)) is not None:
                 self.run.resume(item)
         while not self._enough and (items := await self._pull()):
             await self._look_up(journal, items)
         if self.run.folder is not None and not self._enough:
             async for entry in _left(journal.journal, State.DONE):
-                item = self._left_over(journal, entry)
+                item = left_over(journal, entry)
                 if item is not None and entry.index not in self.run.resumed:
                     await self.run.calm()
                     self.run.start(item, download)
@@ -264,9 +268,7 @@ class Feeder:
             resumed.position, resumed.key = item.position, item.key
             return
         saves = run.folder is not None
-        if entry.state is State.ACCEPTED or (
-            entry.state is State.DONE and saves
-        ):
+        if entry.state in _GO_ON or (entry.state is State.DONE and saves):
             # It may have gone on since it was looked up.
             item.entry = entry = await journal.get(entry.index)
         match on_start(
@@ -285,7 +287,8 @@ class Feeder:
             case Start.DOWNLOAD:
                 run.start(item, download)
             case Start.PLAN:
-                item.before = _before(entry)
+                error = entry.error or ModelsLabError("it was not said why")
+                item.before = came_before(entry, error)
                 await self._ask(item)
             case Start.SUBMIT:
                 await self._ask(item)
@@ -321,27 +324,6 @@ class Feeder:
             paths = self.run.folder.paths(entry.files)
         return item.outcome(generation, paths=paths)
 
-    def _left_over(self, journal: BatchJournal, entry: Entry) -> Item | None:
-        """
-        An item of an earlier run, which the input may come to or not.
-        """
-        try:
-            with warnings.catch_warnings():
-                # It was told when the item was first asked for.
-                warnings.simplefilter("ignore")
-                spec = read_spec(json.loads(entry.spec))
-        except (SpecError, ValueError) as error:
-            _log.warning(
-                "item %d of an earlier run waits for its place in the input: "
-                "%s",
-                entry.index,
-                error,
-            )
-            return None
-        item = Item(None, entry.index, spec, entry.key, entry)
-        item.record = JournalRecord(item, journal)
-        return item
-
 
 async def _left(journal: Journal, state: State) -> AsyncGenerator[Entry, None]:
     """
@@ -357,16 +339,6 @@ async def _left(journal: Journal, state: State) -> AsyncGenerator[Entry, None]:
             yield entry
         if not page:
             return
-
-
-def _before(entry: Entry) -> Failed | Unknown:
-    """
-    The step that led to where an entry is.
-    """
-    error = entry.error or ModelsLabError("it was not said why")
-    if entry.state is State.UNKNOWN and isinstance(error, OutcomeUnknownError):
-        return Unknown(error)
-    return Failed(error)
 
 
 def _source(

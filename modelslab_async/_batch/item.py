@@ -9,8 +9,10 @@ nothing: what is late is tried again, in its order, until it succeeds.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
+import warnings
 
 from collections import deque
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from .._engine.api_key import ApiKey
 from .._engine.job import Job
 from .._engine.submission import UNWRITTEN, Record, Submission, Withdrawn
 from .._engine.waiters import to_its_end
+from .._protocol.rows import read_spec
 from ..errors import (
     ClientClosedError,
     ConfigurationError,
@@ -30,6 +33,7 @@ from ..errors import (
     JournalError,
     ModelsLabError,
     OutcomeUnknownError,
+    SpecError,
 )
 from ..journal import (
     Accepted,
@@ -123,20 +127,23 @@ class JournalRecord:
     _lost: bool = attrs.field(default=False, init=False)
     _done: Generation | None = attrs.field(default=None, init=False)
 
-    async def submitting(self, track_id: str) -> None:
+    async def submitting(
+        self, track_id: str, bell: str | None, mark: str | None
+    ) -> None:
         """
         Raises:
             JournalError: It is not written: nothing may leave.
         """
         if self.item.fault is not None:
             raise self.item.fault
+        step = Submitting(track_id, bell, mark, time.time())
         try:
             await self.journal.see_key()
             if isinstance(self.item.before, Planned):
-                await self._move(Submitting(track_id))
+                await self._move(step)
             else:
                 # Both or none, or nobody knows what to go back to.
-                steps = asyncio.ensure_future(self._again(track_id))
+                steps = asyncio.ensure_future(self._again(step))
                 await to_its_end(steps)
         except JournalError as error:
             self.journal.refused(error)
@@ -154,7 +161,7 @@ class JournalRecord:
         await self._write(self.item.before)
 
     async def unknown(self, error: OutcomeUnknownError) -> None:
-        await self._write(Unknown(error))
+        await self._write(Unknown(error, time.time()))
 
     async def failed(self, error: ModelsLabError) -> None:
         await self._write(Failed(error))
@@ -209,9 +216,9 @@ class JournalRecord:
             self.late.append(step)
         return False
 
-    async def _again(self, track_id: str) -> None:
+    async def _again(self, step: Submitting) -> None:
         await self._move(Planned())
-        await self._move(Submitting(track_id))
+        await self._move(step)
 
     async def _move(self, step: Step) -> None:
         self.item.entry = await self.journal.journal.move(
@@ -246,6 +253,44 @@ def _fault(item: Item, exc: Exception) -> JournalError:
     )
     error.__cause__ = exc
     return error
+
+
+def came_before(
+    entry: Entry | None, error: ModelsLabError
+) -> Failed | Unknown:
+    """
+    The step that led to where an item is that is asked for again.
+    """
+    if not isinstance(error, OutcomeUnknownError):
+        return Failed(error)
+    if entry is None or entry.track_id is None:
+        return Unknown(error)
+    # The later request has a bell of its own; this one's may still ring.
+    request = Submitting(
+        entry.track_id, entry.bell, entry.mark, entry.asked_at
+    )
+    return Unknown(error, entry.unknown_at, request)
+
+
+def left_over(journal: BatchJournal, entry: Entry) -> Item | None:
+    """
+    An item of an earlier run, or request, which the input may come to or not.
+    """
+    try:
+        with warnings.catch_warnings():
+            # It was told when the item was first asked for.
+            warnings.simplefilter("ignore")
+            spec = read_spec(json.loads(entry.spec))
+    except (SpecError, ValueError) as error:
+        _log.warning(
+            "item %d of an earlier run waits for its place in the input: %s",
+            entry.index,
+            error,
+        )
+        return None
+    item = Item(None, entry.index, spec, entry.key, entry)
+    item.record = JournalRecord(item, journal)
+    return item
 
 
 # From a plan to an outcome.

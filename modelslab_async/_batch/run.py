@@ -37,9 +37,9 @@ from ..errors import (
     PaymentRequiredError,
     TransportError,
 )
-from ..journal import Failed, State, Unknown
+from ..journal import State
 from ..results import Generation, JobState, Receipt
-from .item import BatchJournal, Item
+from .item import BatchJournal, Item, came_before
 from .options import BatchOptions
 from .outcome import Outcome, OutcomeQueue, Tally
 
@@ -190,7 +190,8 @@ class Run:
         """
         Take up a job that ran when its batch was last seen.
         """
-        item.job = self.rooms.resume(_receipt(item), item.spec)
+        bell = None if item.entry is None else item.entry.bell
+        item.job = self.rooms.resume(_receipt(item), item.spec, bell)
         self.resumed[item.index] = item
         self.start(item, see_through)
 
@@ -408,11 +409,11 @@ async def _bought_again(run: Run, item: Item, error: ModelsLabError) -> bool:
         return False
     run.tally.ask(item.spec.pictures)
     if isinstance(error, OutcomeUnknownError):
-        item.before = Unknown(error)
+        item.before = came_before(item.entry, error)
         timeouts = run.rooms.runtime.timeouts
         await asyncio.sleep(backoff(item.unknowns, timeouts, random.random()))
     else:
-        item.before = Failed(error)
+        item.before = came_before(item.entry, error)
     # Somebody may have gone in the meantime, who would have read of it.
     return await _wanted_again(run)
 

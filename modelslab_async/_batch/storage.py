@@ -20,6 +20,7 @@ from ..errors import DownloadError, JournalError
 from ..journal import Identity, Journal, State
 from ..results import JSON
 from .item import BatchJournal
+from .late_bells import LateBells
 from .run import Run
 
 
@@ -51,6 +52,7 @@ class Storage:
     #: Ours to close, where it is not the caller's.
     _opened: Journal | None = attrs.field(default=None, init=False)
     _keeper: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    _bells: LateBells | None = attrs.field(default=None, init=False)
     _closing: bool = attrs.field(default=False, init=False)
     #: Why the page could not be written, as it was said.
     _told: str = attrs.field(default="", init=False)
@@ -98,6 +100,8 @@ class Storage:
         journal where the loop ends.
         """
         if self.run.journal is not None:
+            self._bells = LateBells(self.run, self.run.journal)
+            self._bells.listen()
             self._keeper = asyncio.ensure_future(self._keep())
 
     async def _keep(self) -> None:
@@ -167,6 +171,8 @@ class Storage:
         Write what is late, the status and the page; close the journal.
         """
         self._closing = True
+        if self._bells is not None:
+            self._bells.close()
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait({self._keeper})

@@ -248,6 +248,10 @@ class Bells:
         silent = noticed and not bell.rung
         if track_id is not None:
             _keep(self._unknown, bell.number, track_id)
+            if bell.named:
+                # It rang, too late or in vain: whoever knows it may try.
+                named = Notice(bell.named[-1], None, JobState.PROCESSING)
+                self.runtime.loop.call_soon(self._ring, bell.number, named)
             return
         now = self.runtime.now() if silent else 0.0
         _keep(self._past, bell.number, now)
@@ -286,31 +290,44 @@ class Bells:
             if noticed and self.runtime.now() - noticed <= _JUST_NOW:
                 self._silent = 0
             return
-        self._tell_of(number, notice)
-        for stray in tuple(self.strays):
-            self.offer(stray, number, notice)
+        self._offer(number, notice, tuple(self.strays))
 
-    def offer(self, stray: Stray, number: str, notice: Notice | None) -> None:
+    def offer_kept(self, stray: Stray) -> None:
         """
-        Have one who may know it find out what a number is.
+        Have one who comes late see to the rings that nobody knew.
         """
+        if self.source is not None:
+            for number, notice in self.source.kept():
+                self._offer(number, notice, (stray,))
+
+    def _offer(
+        self, number: str, notice: Notice | None, strays: Sequence[Stray]
+    ) -> None:
         task = self.runtime.loop.create_task(
-            self._offer(stray, number, notice)
+            self._find_out(number, notice, strays)
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _offer(
-        self, stray: Stray, number: str, notice: Notice | None
+    async def _find_out(
+        self, number: str, notice: Notice | None, strays: Sequence[Stray]
     ) -> None:
-        try:
-            known = await stray(number, notice)
-        except Exception:  # noqa: BLE001 - a ring breaks no run
-            _log.warning("a webhook could not be looked into", exc_info=True)
-            return
-        if known and self.source is not None:
-            self.source.taken(number)
-            _keep(self._past, number, 0.0)
+        """
+        Ask those who may know it what a number is.
+        """
+        for stray in strays:
+            try:
+                known = await stray(number, notice)
+            except Exception:  # noqa: BLE001 - a ring breaks no run
+                _log.warning("a webhook is not looked into", exc_info=True)
+                continue
+            if known:
+                self._unknown.pop(number, None)
+                if self.source is not None:
+                    self.source.taken(number)
+                _keep(self._past, number, 0.0)
+                return
+        self._tell_of(number, notice)
 
     def _tell_of(self, number: str, notice: Notice | None) -> None:
         """

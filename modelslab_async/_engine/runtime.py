@@ -37,6 +37,8 @@ class Counts:
     refusals: int = 0
     unknown: int = 0
     uploads: int = 0
+    #: Of all jobs that were accepted.
+    highest_id: int = 0
     #: The last of them, by track_id.
     unknown_ids: deque[str] = attrs.field(factory=lambda: deque(maxlen=1000))
 

@@ -17,6 +17,7 @@ from .._policy.tickets import Ticket
 from .._policy.verdicts import SubmitVerdict, judge_submit
 from .._protocol.decode import decode
 from .._protocol.encode import encode
+from .._protocol.job_ids import job_number
 from .._protocol.refusals import refusal_error
 from .._protocol.replies import (
     CallResult,
@@ -158,10 +159,10 @@ class Sender:
         was accepted.
         """
         recorded = settled = False
-        if one.spec.webhook is None and one.watch.inquiry.bell is None:
+        if one.spec.webhook is None and one.bell is None:
             one.watch.inquiry.bell = self.bells.hang()
         try:
-            await one.record.submitting(one.track_id)
+            await one.write_down(self.runtime.stats.highest_id)
             recorded = True
             one.attempts.start(self.runtime.now())
             heard = await self._exchange(one, urls)
@@ -206,9 +207,7 @@ class Sender:
             base_url=self.pool.base_url,
             track_id=one.track_id,
             urls=urls,
-            webhook=None
-            if one.watch.inquiry.bell is None
-            else one.watch.inquiry.bell.url,
+            webhook=None if one.bell is None else one.bell.url,
         )
         reply = await self.pool.submit(call, one.leaving)
         if not isinstance(reply, Reply):
@@ -223,6 +222,8 @@ class Sender:
         self, one: Submission, ticket: Ticket, answer: Processing | Success
     ) -> None:
         receipt = acceptance(one.spec.endpoint, one.track_id, answer)
+        stats = self.runtime.stats
+        stats.highest_id = max(stats.highest_id, job_number(answer.id) or 0)
         end = message = None
         if isinstance(answer, Processing):
             message = answer.message
@@ -300,12 +301,11 @@ class Sender:
         """
         What a request without a verdict became, where its bell tells.
         """
-        bell = one.watch.inquiry.bell
-        if bell is None:
+        if one.bell is None:
             return None
         try:
             return await self.verification.by_bell(
-                bell, one.spec, one.track_id
+                one.bell, one.spec, one.track_id
             )
         except asyncio.CancelledError:
             self._unknown(one, one.attempts.no_verdict(heard))
@@ -324,7 +324,7 @@ class Sender:
         # is likely to be over; it comes back then.
         most = self.runtime.timeouts.unknown_slot
         usual = min(self.poller.pacer.usual or most, most)
-        if one.watch.inquiry.bell is not None:
+        if one.bell is not None:
             # It was held for as long while its bell was waited for.
             usual = 0.0
         self.runtime.loop.call_later(usual, self.queue.release, ticket)
@@ -334,9 +334,9 @@ class Sender:
         self._unknown(one, error)
         await one.record.unknown(error)
         pause = one.attempts.after_unknown(error, self.runtime.now())
-        if one.watch.inquiry.bell is not None:
+        if one.bell is not None:
             # The next one is another request, with a bell of its own.
-            one.watch.inquiry.bell.over(track_id=one.track_id)
+            one.bell.over(track_id=one.track_id)
             one.watch.inquiry.bell = None
         await one.record.planned()
         return pause

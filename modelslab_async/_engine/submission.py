@@ -15,6 +15,7 @@ from ..errors import ModelsLabError, OutcomeUnknownError
 from ..results import Generation, Receipt
 from ..specs import Spec
 from .attempts import Attempts
+from .bells import Bell
 from .job import Job, Watch
 from .waiters import Waiters
 
@@ -27,9 +28,14 @@ class Record(Protocol):
     has left: what was paid for must not be lost to a full disk.
     """
 
-    async def submitting(self, track_id: str) -> None:
+    async def submitting(
+        self, track_id: str, bell: str | None, mark: str | None
+    ) -> None:
         """
         The next thing that happens is the first byte.
+
+        *bell* is the number of its webhook, *mark* the highest job id that is
+        known.
         """
 
     async def accepted(self, receipt: Receipt) -> None:
@@ -68,7 +74,9 @@ class Unwritten:
     The record of a call: calls don't survive their process.
     """
 
-    async def submitting(self, track_id: str) -> None: ...
+    async def submitting(
+        self, track_id: str, bell: str | None, mark: str | None
+    ) -> None: ...
 
     async def accepted(self, receipt: Receipt) -> None: ...
 
@@ -139,6 +147,24 @@ class Submission:
         The name of the request.
         """
         return self.attempts.track_id
+
+    @property
+    def bell(self) -> Bell | None:
+        """
+        What rings when its job has ended.
+        """
+        return self.watch.inquiry.bell
+
+    async def write_down(self, highest: int) -> None:
+        """
+        Record that it is about to leave; *highest* is the highest job id that
+        is known, 0 where none is.
+        """
+        await self.record.submitting(
+            self.track_id,
+            None if self.bell is None else self.bell.number,
+            str(highest) if highest else None,
+        )
 
     def withdraw(self) -> None:
         """

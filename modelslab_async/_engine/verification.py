@@ -104,7 +104,7 @@ class Verification:
         if not isinstance(reply, Reply):
             return Doubt.UNSURE
         heard = decode(reply)
-        named = _named(reply)
+        named = _named_in(reply)
         if named is not None and track_id is not None and named != track_id:
             return Doubt.ANOTHER
         match judge_poll(heard, {job_id}), heard:
@@ -122,7 +122,7 @@ class Verification:
         return Doubt.UNSURE
 
 
-def _named(reply: Reply) -> str | None:
+def _named_in(reply: Reply) -> str | None:
     try:
         data = read_answer(reply.body)
     except (ValueError, RecursionError):

@@ -43,6 +43,18 @@ def clean_id(value: object) -> str | None:
 _FOLDERS = frozenset({".", ".."})
 
 
+def job_number(job_id: str | None) -> int | None:
+    """
+    The service's ids as it counts, all families together; None for others.
+    """
+    if job_id is None or not _NUMBER.fullmatch(job_id):
+        return None
+    return int(job_id)
+
+
+_NUMBER = re.compile("[0-9]{1,18}")
+
+
 def fetch_url(
     base_url: str, fetch_result: str | None, endpoint: Endpoint, job_id: str
 ) -> str:

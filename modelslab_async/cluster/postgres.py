@@ -258,9 +258,15 @@ class PostgresJournal:
         )
 
     async def find(
-        self, *, job_id: str | None = None, track_id: str | None = None
+        self,
+        *,
+        job_id: str | None = None,
+        track_id: str | None = None,
+        bell: str | None = None,
     ) -> Sequence[Entry]:
-        return await self._within(lambda tables: tables.find(job_id, track_id))
+        return await self._within(
+            lambda tables: tables.find(job_id, track_id, bell)
+        )
 
     async def counts(self) -> Mapping[State, int]:
         return await self._within(lambda tables: tables.counts())

@@ -88,6 +88,17 @@ CREATE UNIQUE INDEX modelslab_item_lookup
     ON modelslab_item (batch, lookup, ordinal);
 CREATE INDEX modelslab_item_state ON modelslab_item (batch, state);
 """,
+    """
+ALTER TABLE modelslab_item
+    ADD COLUMN bell text,
+    ADD COLUMN mark text,
+    ADD COLUMN asked_at double precision,
+    ADD COLUMN unknown_at double precision;
+COMMENT ON COLUMN modelslab_item.bell IS
+    'The number of its last request''s webhook.';
+COMMENT ON COLUMN modelslab_item.mark IS
+    'The highest job id that was known when that request left.';
+""",
 )
 
 

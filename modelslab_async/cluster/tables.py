@@ -54,6 +54,8 @@ _TYPES = {
     "accepted_at": "double precision",
     "done_at": "double precision",
     "stored_at": "double precision",
+    "asked_at": "double precision",
+    "unknown_at": "double precision",
 }
 
 
@@ -417,18 +419,20 @@ class ItemTables:
             )
 
     async def find(
-        self, job_id: str | None, track_id: str | None
+        self, job_id: str | None, track_id: str | None, bell: str | None
     ) -> list[Entry]:
         """
-        Items that have not ended and have this job or this name.
+        Items that have not ended and have this job, this name or this bell.
         """
         return await self.select(
             "WHERE batch = %s AND state = ANY(%s) "
-            'AND (job_id = %s OR track_id = %s) ORDER BY "index"',
+            "AND (job_id = %s OR track_id = %s OR bell = %s) "
+            'ORDER BY "index"',
             self.batch,
             [int(state) for state in _UNENDED],
             to_column(job_id),
             to_column(track_id),
+            bell,
         )
 
     async def counts(self) -> Mapping[State, int]:

@@ -233,11 +233,15 @@ class Journal(Protocol):
         """
 
     async def find(
-        self, *, job_id: str | None = None, track_id: str | None = None
+        self,
+        *,
+        job_id: str | None = None,
+        track_id: str | None = None,
+        bell: str | None = None,
     ) -> Sequence[Entry]:
         """
-        Submitting, accepted and unknown items that have this job or this
-        name; none for None.
+        Submitting, accepted and unknown items that have this job, this name,
+        or this bell; none for None.
         """
 
     async def counts(self) -> Mapping[State, int]:

@@ -36,7 +36,7 @@ from .states import MOVES, Discarded, Entry, State, Step, after, first_step
 APPLICATION_ID = 0x4D4C4142
 
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 SCHEMA = f"""
@@ -66,6 +66,10 @@ CREATE TABLE item (
     generation_json TEXT,
     files TEXT NOT NULL,
     error_json TEXT,
+    bell TEXT,
+    mark TEXT,
+    asked_at REAL,
+    unknown_at REAL,
     ordinal INTEGER NOT NULL,
     run INTEGER NOT NULL,
     equals INTEGER NOT NULL
@@ -301,16 +305,17 @@ class Tables:
         return None if row is None else _to_entry(row)
 
     def find(
-        self, job_id: str | None, track_id: str | None
+        self, job_id: str | None, track_id: str | None, bell: str | None
     ) -> Sequence[Entry]:
         rows = self.execute(
             f"{SELECT} WHERE state IN (?, ?, ?) "
-            'AND (job_id = ? OR track_id = ?) ORDER BY "index"',
+            'AND (job_id = ? OR track_id = ? OR bell = ?) ORDER BY "index"',
             State.SUBMITTING,
             State.ACCEPTED,
             State.UNKNOWN,
             _to_column(job_id),
             _to_column(track_id),
+            bell,
         )
         return [_to_entry(row) for row in rows]
 

@@ -99,6 +99,17 @@ class Entry:
         accepted_at: Seconds since the epoch; so are *done_at* and *stored_at*.
 
         files: Names of its pictures, in their order.
+
+        bell: The number of its last request's webhook; without its token it
+            opens nothing.
+
+        mark: The highest job id that was known when that request left: its
+            own is above.
+
+        asked_at: When it left, in seconds since the epoch.
+
+        unknown_at: When it was found that nobody knows what came of it; None
+            where its process ended first.
     """
 
     index: int
@@ -116,6 +127,10 @@ class Entry:
     generation_json: str | None = attrs.field(default=None, repr=False)
     files: tuple[str, ...] = ()
     error_json: str | None = None
+    bell: str | None = None
+    mark: str | None = None
+    asked_at: float | None = None
+    unknown_at: float | None = None
 
     @property
     def generation(self) -> Generation | None:
@@ -147,9 +162,14 @@ class Planned:
 class Submitting:
     """
     The next thing that happens is the first byte.
+
+    See `Entry` for *bell* and *mark*; *at* is its *asked_at*.
     """
 
     track_id: str
+    bell: str | None = None
+    mark: str | None = None
+    at: float | None = None
 
 
 @attrs.frozen
@@ -197,9 +217,16 @@ class Failed:
 class Unknown:
     """
     It left, and no verdict came.
+
+    Attributes:
+        at: When that was found; see `Entry.unknown_at`.
+
+        request: Which request that was, where a later one came to nothing.
     """
 
     error: OutcomeUnknownError
+    at: float | None = None
+    request: Submitting | None = None
 
 
 @attrs.frozen
@@ -288,13 +315,9 @@ def after(entry: Entry, step: Step) -> Entry:
     match step:
         case Planned() | Discarded():
             return _without_traces(entry)
-        case Submitting(track_id=track_id):
-            return attrs.evolve(
-                _without_traces(entry),
-                state=state,
-                track_id=track_id,
-                attempt=entry.attempt + 1,
-            )
+        case Submitting():
+            begun = _with_request(_without_traces(entry), step)
+            return attrs.evolve(begun, state=state, attempt=begun.attempt + 1)
         case Accepted(receipt=receipt, at=at):
             return attrs.evolve(
                 entry,
@@ -324,10 +347,32 @@ def after(entry: Entry, step: Step) -> Entry:
                 receipt=None,
                 generation_json=without_pictures(entry.generation_json or ""),
             )
-        case Failed(error=error) | Unknown(error=error):
+        case Failed(error=error):
             return attrs.evolve(
                 entry, state=state, error_json=error_json(error)
             )
+        case Unknown(error=error, at=at, request=request):
+            return attrs.evolve(
+                _with_request(entry, request),
+                state=state,
+                error_json=error_json(error),
+                unknown_at=at,
+            )
+
+
+def _with_request(entry: Entry, request: Submitting | None) -> Entry:
+    """
+    The same item with the names of a request.
+    """
+    if request is None:
+        return entry
+    return attrs.evolve(
+        entry,
+        track_id=request.track_id,
+        bell=request.bell,
+        mark=request.mark,
+        asked_at=request.at,
+    )
 
 
 def _without_traces(entry: Entry) -> Entry:
