@@ -425,14 +425,11 @@ class ItemTables:
         Items that have not ended and have this job, this name or this bell.
         """
         return await self.select(
-            "WHERE batch = %s AND state = ANY(%s) "
-            "AND (job_id = %s OR track_id = %s OR bell = %s) "
-            'ORDER BY "index"',
+            "WHERE batch = %s AND state = ANY(%s) AND (job_id = %s "
+            'OR track_id = %s OR bell = %s) ORDER BY "index"',
             self.batch,
-            [int(state) for state in _UNENDED],
-            to_column(job_id),
-            to_column(track_id),
-            bell,
+            _UNENDED,
+            *map(to_column, (job_id, track_id, bell)),
         )
 
     async def counts(self) -> Mapping[State, int]:
@@ -467,7 +464,9 @@ class ItemTables:
         return [to_entry(row) async for row in cursor]
 
 
-_UNENDED = (State.SUBMITTING, State.ACCEPTED, State.UNKNOWN)
+_UNENDED = [
+    int(state) for state in (State.SUBMITTING, State.ACCEPTED, State.UNKNOWN)
+]
 
 
 async def _only(cursor: AsyncCursor[Any]) -> Any:
