@@ -20,7 +20,7 @@ from ..errors import (
     ModelsLabError,
     SpecError,
 )
-from . import batch, catalogue, cluster, generate, simulate, status
+from . import batch, catalogue, cluster, doctor, generate, simulate, status
 from .context import PROGRAM, Context
 from .exit_codes import ACCOUNT, ALL_DONE, FAILED, INTERRUPTED, REFUSED, USAGE
 from .input_file import InputError
@@ -133,6 +133,7 @@ for _command in (
     status.status,
     catalogue.endpoints,
     catalogue.models,
+    doctor.doctor,
     simulate.simulate,
 ):
     shell.add_command(_command)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import time
 import weakref
 
 from collections.abc import (
@@ -41,7 +42,14 @@ import attrs
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from .._protocol.replies import Call, Cut, FileReply, Reply, Unsent
+from .._protocol.replies import (
+    Call,
+    Cut,
+    Exchange,
+    FileReply,
+    Reply,
+    Unsent,
+)
 from .._version import __version__
 from ..errors import ClientClosedError, TransportError, UnsafeUrlError
 from .abandoned import drop, leave_to_parent
@@ -101,6 +109,8 @@ class NetworkOptions:
     proxy: str | None = attrs.field(default=None, repr=False)
     ssl: SSLContext | bool = True
     trace_configs: Sequence[TraceConfig] = ()
+    #: Is handed each exchange, without the key; for `doctor`.
+    tap: Callable[[Exchange], None] | None = None
 
     def faults(self) -> Iterator[str]:
         """
@@ -303,7 +313,7 @@ class SessionPool:
         key: ApiKey,
         limit: float | None,
     ) -> Reply | Unsent | Cut:
-        begun = False
+        begun, at = False, time.time()
         reached = anyio.fail_after(limit) if limit else nullcontext()
         try:
             with reached:
@@ -314,7 +324,7 @@ class SessionPool:
                     proxy=self.options.proxy,
                 ) as response:
                     begun = True
-                    return await self._reply(response, call.cap_bytes, key)
+                    return await self._reply(response, call, key, at)
         except aiohttp.ClientHttpProxyError as exc:
             return Unsent(_words(exc, key), hopeless=exc.status == 407)
         except (
@@ -334,7 +344,11 @@ class SessionPool:
         return Unsent(reason, hopeless=hopeless)
 
     async def _reply(
-        self, response: aiohttp.ClientResponse, cap_bytes: int, key: ApiKey
+        self,
+        response: aiohttp.ClientResponse,
+        call: Call,
+        key: ApiKey,
+        at: float,
     ) -> Reply | Unsent | Cut:
         if response.status == 407 and self.options.proxy is not None:
             return Unsent("the proxy wants a password", hopeless=True)
@@ -342,13 +356,16 @@ class SessionPool:
         size = 0
         async for chunk in response.content.iter_any():
             size += len(chunk)
-            if size > cap_bytes:
-                return Cut(f"over {cap_bytes} bytes long", begun=True)
+            if size > call.cap_bytes:
+                return Cut(f"over {call.cap_bytes} bytes long", begun=True)
             chunks.append(chunk)
         headers = response.headers
+        body = self.hide(key.scrub(b"".join(chunks)))
+        if self.options.tap is not None:
+            self.options.tap(_exchange_of(response, call.body, body, at))
         return Reply(
             status=response.status,
-            body=self.hide(key.scrub(b"".join(chunks))),
+            body=body,
             retry_after=headers.get("Retry-After"),
             date=headers.get("Date"),
             rate_reset=headers.get("X-RateLimit-Reset"),
@@ -375,7 +392,7 @@ class SessionPool:
                 yield FileReply(
                     response.status,
                     _seconds(response.headers.get("Retry-After")),
-                    _chunks(response),
+                    _chunks(response, self.options.tap),
                 )
             finally:
                 self._reading.discard(response)
@@ -424,11 +441,16 @@ class SessionPool:
 
 async def _chunks(
     response: aiohttp.ClientResponse,
+    tap: Callable[[Exchange], None] | None,
 ) -> AsyncGenerator[bytes, None]:
-    reason = None
+    reason, at, seen = None, time.time(), b""
     try:
         async for chunk in response.content.iter_chunked(65536):
+            if tap is not None:
+                seen += chunk
             yield chunk
+        if tap is not None:
+            tap(_exchange_of(response, None, seen, at))
     except (aiohttp.ClientError, OSError) as exc:
         reason = _words(exc)
     if reason is not None:
@@ -445,6 +467,26 @@ def _leave_all() -> None:
 
 # At once, before anything there is closed or collected.
 os.register_at_fork(after_in_child=_leave_all)
+
+
+def _exchange_of(
+    response: aiohttp.ClientResponse,
+    request_body: bytes | None,
+    body: bytes,
+    at: float,
+) -> Exchange:
+    request = response.request_info
+    return Exchange(
+        at,
+        request.method,
+        str(request.url),
+        dict(request.headers),
+        request_body,
+        response.status,
+        dict(response.headers),
+        body,
+        time.time() - at,
+    )
 
 
 def _seconds(header: str | None) -> float | None:

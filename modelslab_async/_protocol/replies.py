@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import enum
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import TypeAlias
 
 import attrs
@@ -171,6 +171,30 @@ class Reply:
     rate_reset: str | None = None
     rate_remaining: str | None = None
     url: str = attrs.field(default="", eq=False)
+
+
+@attrs.frozen
+class Exchange:
+    """
+    One request and its answer, for who looks at them: neither has the key.
+
+    Attributes:
+        at: Seconds since 1970.
+
+        request_body: As sent, but for the key; None: there was none.
+
+        elapsed: Seconds until the whole answer was there.
+    """
+
+    at: float
+    method: str
+    url: str
+    request_headers: Mapping[str, str] = attrs.field(repr=False)
+    request_body: bytes | None = attrs.field(repr=False)
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    elapsed: float
 
 
 @attrs.frozen
