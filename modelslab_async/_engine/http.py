@@ -324,7 +324,13 @@ class SessionPool:
                     proxy=self.options.proxy,
                 ) as response:
                     begun = True
-                    return await self._reply(response, call, key, at)
+                    return await _read_reply(
+                        response,
+                        call,
+                        lambda body: self.hide(key.scrub(body)),
+                        self.options,
+                        at,
+                    )
         except aiohttp.ClientHttpProxyError as exc:
             return Unsent(_words(exc, key), hopeless=exc.status == 407)
         except (
@@ -342,36 +348,6 @@ class SessionPool:
         if body.started:
             return Cut(reason, begun=begun)
         return Unsent(reason, hopeless=hopeless)
-
-    async def _reply(
-        self,
-        response: aiohttp.ClientResponse,
-        call: Call,
-        key: ApiKey,
-        at: float,
-    ) -> Reply | Unsent | Cut:
-        if response.status == 407 and self.options.proxy is not None:
-            return Unsent("the proxy wants a password", hopeless=True)
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.content.iter_any():
-            size += len(chunk)
-            if size > call.cap_bytes:
-                return Cut(f"over {call.cap_bytes} bytes long", begun=True)
-            chunks.append(chunk)
-        headers = response.headers
-        body = self.hide(key.scrub(b"".join(chunks)))
-        if self.options.tap is not None:
-            self.options.tap(_exchange_of(response, call.body, body, at))
-        return Reply(
-            status=response.status,
-            body=body,
-            retry_after=headers.get("Retry-After"),
-            date=headers.get("Date"),
-            rate_reset=headers.get("X-RateLimit-Reset"),
-            rate_remaining=headers.get("X-RateLimit-Remaining"),
-            url=self.base_url,
-        )
 
     @asynccontextmanager
     async def open_file(self, url: str) -> AsyncIterator[FileReply]:
@@ -437,6 +413,37 @@ class SessionPool:
         if invalid:
             raise UnsafeUrlError(f"no address of a picture: {str(url)!r}")
         raise TransportError(reason, sent=False)
+
+
+async def _read_reply(
+    response: aiohttp.ClientResponse,
+    call: Call,
+    hide: Callable[[bytes], bytes],
+    options: NetworkOptions,
+    at: float,
+) -> Reply | Unsent | Cut:
+    if response.status == 407 and options.proxy is not None:
+        return Unsent("the proxy wants a password", hopeless=True)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > call.cap_bytes:
+            return Cut(f"over {call.cap_bytes} bytes long", begun=True)
+        chunks.append(chunk)
+    headers = response.headers
+    body = hide(b"".join(chunks))
+    if options.tap is not None:
+        options.tap(_exchange_of(response, call.body, body, at))
+    return Reply(
+        status=response.status,
+        body=body,
+        retry_after=headers.get("Retry-After"),
+        date=headers.get("Date"),
+        rate_reset=headers.get("X-RateLimit-Reset"),
+        rate_remaining=headers.get("X-RateLimit-Remaining"),
+        url=call.url,
+    )
 
 
 async def _chunks(
