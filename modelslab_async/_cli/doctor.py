@@ -51,7 +51,7 @@ from . import options
 from .assumptions import Finding, Verdict, compared, failed, skipped
 from .capture import write_capture
 from .context import Context
-from .screen import clean
+from .words import clean
 
 
 #: The smallest picture that any source allows, of a model that is cheap.
