@@ -1,12 +1,35 @@
 from __future__ import annotations
 
+import shutil
+import tempfile
+
+from pathlib import Path
+
 import nox
 
 
-nox.options.sessions = ["lint", "typing", "tests", "docs"]
+nox.options.sessions = [
+    "lint",
+    "typing",
+    "tests",
+    "wheel",
+    "shell",
+    "lowest",
+    "docs",
+]
 nox.options.default_venv_backend = "uv|virtualenv"
+# A machine need not have every Python.
+nox.options.error_on_missing_interpreters = False
 
-PYTHONS = ["3.11", "3.12", "3.13"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+
+#: The lowest versions that pyproject.toml allows.
+LOWEST = {
+    "aiohttp": "3.14.3",
+    "anyio": "4.14.2",
+    "attrs": "25.1.0",
+    "cattrs": "25.1.0",
+}
 
 
 @nox.session(python=PYTHONS)
@@ -22,6 +45,10 @@ def tests(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     session.install("-e", ".[dev]")
     session.run("mypy")
+    session.run("basedpyright", "tests/typing")
+    session.run(
+        "basedpyright", "--verifytypes", "modelslab_async", "--ignoreexternal"
+    )
 
 
 @nox.session
@@ -30,10 +57,64 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
+    session.run("codespell")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """
+    The tests of the sdist, against the wheel that was built from it.
+    """
+    session.install("build")
+    with tempfile.TemporaryDirectory() as scratch:
+        session.run("python", "-m", "build", "--outdir", scratch)
+        (built,) = Path(scratch).glob("*.whl")
+        if built.stat().st_size > 200 * 1024:
+            session.error(f"the wheel has {built.stat().st_size} bytes")
+        (source,) = Path(scratch).glob("*.tar.gz")
+        shutil.unpack_archive(source, scratch, filter="data")
+        unpacked = Path(scratch) / source.name.removesuffix(".tar.gz")
+        # What is tested is what is installed.
+        shutil.rmtree(unpacked / "modelslab_async")
+        session.install(f"{built}[dev]")
+        session.chdir(unpacked)
+        session.run("pytest", "--deselect", "tests/test_house.py", *session.posargs)
+
+
+@nox.session
+def shell(session: nox.Session) -> None:
+    """
+    The shell without what only developers have.
+    """
+    session.install(".[cli]")
+    with tempfile.TemporaryDirectory() as scratch:
+        session.run("modelslab-async", "--version")
+        session.run(
+            "modelslab-async",
+            "generate",
+            "a lighthouse at dusk",
+            "--simulate",
+            "--speed=100",
+            f"--output={scratch}",
+        )
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """
+    The tests with the oldest versions that we say we work with.
+    """
+    session.install("-e", ".[dev]")
+    session.install(*(f"{name}=={least}" for name, least in LOWEST.items()))
+    session.run("pytest", *session.posargs)
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    # Pages are Markdown; what can be wrong with them is that they lie.
-    session.install("-e", ".[dev]")
-    session.run("pytest", "tests/test_docs.py", "tests/test_readme.py")
+    """
+    The pages as a site; what is wrong with them is an error.
+    """
+    session.install("-e", ".[docs]")
+    session.run(
+        "sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "build/docs"
+    )
