@@ -78,7 +78,9 @@ def wheel(session: nox.Session) -> None:
         shutil.rmtree(unpacked / "modelslab_async")
         session.install(f"{built}[dev]")
         session.chdir(unpacked)
-        session.run("pytest", "--deselect", "tests/test_house.py", *session.posargs)
+        session.run(
+            "pytest", "--deselect", "tests/test_house.py", *session.posargs
+        )
 
 
 @nox.session
@@ -116,5 +118,11 @@ def docs(session: nox.Session) -> None:
     """
     session.install("-e", ".[docs]")
     session.run(
-        "sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "build/docs"
+        "sphinx-build",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        "docs",
+        "build/docs",
     )
