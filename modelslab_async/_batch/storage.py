@@ -113,7 +113,9 @@ class Storage:
             if not self._closing:
                 # The loop ends: nobody else will close the journal, and no
                 # question that is asked now would be answered.
-                self.run.rooms.poller.halt()
+                poller = self.run.rooms.poller
+                poller.halt()
+                await poller.join()
                 if self.run.items:
                     await asyncio.wait(self.run.items)
                 if self._opened is not None:
