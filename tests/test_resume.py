@@ -552,7 +552,7 @@ async def one_run(
                     break
 
 
-# The brakes.
+# The breakers.
 
 
 async def run_of_200(
