@@ -5,8 +5,8 @@ simulator, in real seconds.
     python benchmarks/large_accounts.py [--seeds N] [--slots N …]
 
 15, 50, 100 and 300 slots, two kinds of jobs: log-normal ones with a median of
-5 s and a spread of 0.5, and short ones of 1.0 to 1.6 s, 8 for each slot and at
-least 600. Default polling, beside a budget without end and the 20 polls a
+5 s and a spread of 0.5, and short ones of 1.0 to 1.6 s, 6 for each slot and at
+least 300. Default polling, beside a budget without end and the 20 polls a
 second that were the default once. Utilisation as in `slots.py`. One run after
 the other: 300 slots with short jobs keep a core busy.
 """
@@ -69,7 +69,7 @@ async def measure(
     found: dict[tuple[int, str, str], list[Row]] = {}
     for seed in range(seeds):
         for slots in accounts:
-            jobs = max(600, 8 * slots)
+            jobs = max(300, 6 * slots)
             for kind in KINDS:
                 for name, budget in BUDGETS.items():
                     play = {
@@ -81,6 +81,7 @@ async def measure(
                     async with services([play]) as (service,):
                         row = await fill(service, slots, jobs, budget)
                     found.setdefault((slots, kind, name), []).append(row)
+                    print(slots, kind, name, *(f"{x:.3f}" for x in row))
     return {key: medians(rows) for key, rows in found.items()}
 
 
