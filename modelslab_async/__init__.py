@@ -17,12 +17,14 @@ from ._policy.timeouts import Timeouts
 from ._version import __version__
 from .results import (
     Balance,
+    Candidate,
     Generation,
     Image,
     JobState,
     JobUpdate,
     Model,
     Stats,
+    UnknownItem,
     Upload,
 )
 
@@ -73,6 +75,7 @@ __all__ = [
     "Balance",
     "Batch",
     "BatchProgress",
+    "Candidate",
     "ClothType",
     "ControlNet",
     "ControlNetModel",
@@ -115,6 +118,7 @@ __all__ = [
     "TextToImageV7",
     "Timeouts",
     "TryOn",
+    "UnknownItem",
     "Upload",
     "__version__",
     "errors",

@@ -7,9 +7,15 @@ from __future__ import annotations
 import os
 import secrets
 
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import (
+    AsyncIterable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from ssl import SSLContext
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ._calls import Calls
@@ -21,6 +27,7 @@ from ._policy.retry import RetryPolicy
 from ._policy.timeouts import Timeouts
 from ._rooms import Options, key_faults, several
 from .events import Observer
+from .results import UnknownItem
 from .specs import Spec
 
 
@@ -253,4 +260,57 @@ class ModelsLab(Calls):
                 resubmit_failed=resubmit_failed,
                 new_key=new_key,
             ),
+        )
+
+    async def unknown(
+        self, place: str | os.PathLike[str] | Journal
+    ) -> tuple[UnknownItem, ...]:
+        """
+        The items of a batch that were sent and got no verdict, and what the
+        account made meanwhile that no item owns.
+
+        That is a hint, never a proof: others may use the account.
+
+        Args:
+            place: The batch's folder, its journal's file, or a `Journal`;
+                no batch may be using it.
+
+        Raises:
+            JournalError: It cannot be used.
+        """
+        from ._batch.unknowns import Unknowns
+
+        return await Unknowns(self._lifetime.open(), place).items()
+
+    async def settle_unknown(
+        self,
+        place: str | os.PathLike[str] | Journal,
+        *,
+        accept: Mapping[str, str] = MappingProxyType({}),
+        resubmit: Iterable[str] = (),
+    ) -> None:
+        """
+        Say what became of unknown items, by their track_ids.
+
+        Args:
+            place: As of `unknown`.
+
+            accept: Which job each one became.  The next run of its batch
+                fetches and saves it, without buying it again.
+
+            resubmit: Which ones the next run of their batch asks for again,
+                although they may have been paid for.
+
+        Raises:
+            ConfigurationError: No such item, or no such job; nothing was
+                changed.
+
+            JournalError: The journal cannot be used.
+        """
+        from ._batch.unknowns import Unknowns
+
+        unknowns = Unknowns(self._lifetime.open(), place)
+        await unknowns.settle(
+            {name: str(job_id) for name, job_id in accept.items()},
+            tuple(resubmit),
         )

@@ -204,6 +204,52 @@ class Notice:
 
 
 @attrs.frozen
+class Candidate:
+    """
+    A job of the account that a request without a verdict may have become.
+
+    Attributes:
+        job_id: The service's id.
+
+        urls: Where its pictures lie.
+    """
+
+    job_id: str
+    urls: tuple[str, ...]
+
+
+@attrs.frozen
+class UnknownItem:
+    """
+    An item of a batch whose request was sent, and got no verdict.
+
+    Attributes:
+        index: Its place in the journal.
+
+        item: The caller's own key.
+
+        track_id: The name of its request.
+
+        caption: What tells it apart for people: its prompt, or its picture.
+
+        asked_at: When its request left, in seconds since the epoch.
+
+        candidates: Jobs that no item owns, and that began when it may have;
+            None where the service does not tell.
+
+        probable: The one candidate of this item and no other, if that is so.
+    """
+
+    index: int
+    item: str | None
+    track_id: str | None
+    caption: str
+    asked_at: float | None
+    candidates: tuple[Candidate, ...] | None = None
+    probable: Candidate | None = None
+
+
+@attrs.frozen
 class JobUpdate:
     """
     How a job stood when we last heard of it.

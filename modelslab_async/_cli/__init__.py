@@ -20,7 +20,16 @@ from ..errors import (
     ModelsLabError,
     SpecError,
 )
-from . import batch, catalogue, cluster, doctor, generate, simulate, status
+from . import (
+    batch,
+    catalogue,
+    cluster,
+    doctor,
+    generate,
+    simulate,
+    status,
+    unknown,
+)
 from .context import PROGRAM, Context
 from .exit_codes import ACCOUNT, ALL_DONE, FAILED, INTERRUPTED, REFUSED, USAGE
 from .input_file import InputError
@@ -131,6 +140,7 @@ for _command in (
     cluster.cluster,
     generate.fetch,
     status.status,
+    unknown.unknown,
     catalogue.endpoints,
     catalogue.models,
     doctor.doctor,

@@ -17,7 +17,7 @@ import attrs
 from .._policy.verdicts import PollVerdict, judge_poll
 from .._protocol.decode import decode
 from .._protocol.encode import encode_poll
-from .._protocol.job_ids import fetch_url
+from .._protocol.job_ids import fetch_url, other_family_url
 from .._protocol.json_text import read_answer
 from .._protocol.notices import track_id_of
 from .._protocol.replies import Processing, Reply, Success
@@ -96,7 +96,18 @@ class Verification:
         """
         if self.poller.find(job_id) is not None:
             return Doubt.ANOTHER
-        url = fetch_url(self.pool.base_url, None, spec.endpoint, job_id)
+        base, endpoint = self.pool.base_url, spec.endpoint
+        found = await self._look(
+            fetch_url(base, None, endpoint, job_id), spec, track_id, job_id
+        )
+        elsewhere = other_family_url(base, endpoint, job_id)
+        if found is Doubt.MISSING and elsewhere is not None:
+            found = await self._look(elsewhere, spec, track_id, job_id)
+        return found
+
+    async def _look(
+        self, url: str, spec: Spec, track_id: str | None, job_id: str
+    ) -> Found:
         self.runtime.stats.polls += 1
         reply = await self.pool.poll(
             encode_poll(url, job_id, base64=spec.inline)
