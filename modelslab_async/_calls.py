@@ -21,7 +21,7 @@ from .specs import AnyPath, Spec
 
 
 if TYPE_CHECKING:
-    import PIL.Image
+    from PIL.Image import Image as PillowImage
 
 
 class Calls:
@@ -230,7 +230,7 @@ class Calls:
         check_pictures(image, Image)
         return await self._lifetime.open().downloads.read(image)
 
-    async def pil(self, image: Image) -> PIL.Image.Image:
+    async def pil(self, image: Image) -> PillowImage:
         """
         One picture as Pillow has it, loaded.
 

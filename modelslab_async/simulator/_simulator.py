@@ -16,6 +16,7 @@ from aiohttp import web
 
 from . import drawing
 from ._accounts import Accounts
+from ._books import Books
 from ._calls import Calls
 from ._control import control
 from ._faults import Answer, Edit, Fault, Order, Orders, Target, give, page
@@ -70,7 +71,7 @@ class Simulator:
             ValueError: A line of *replay* is no exchange.
         """
         self._state = State(attrs.evolve(settings or Settings(), **options))
-        self.books = self._state.books
+        self.books: Books = self._state.books
         self._orders = Orders()
         self._accounts = Accounts(self._state)
         self._jobs = Jobs(self._state)

@@ -39,7 +39,9 @@ class ControlNet(DiffusionFromPromptIfAny):
     The prompt may be left out where *guess_mode* is True.
     """
 
-    endpoint: ClassVar = Endpoint("controlnet", "v5/controlnet", CONTROLNET)
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        "controlnet", "v5/controlnet", CONTROLNET
+    )
 
     controlnet_model: Annotated[
         str | Sequence[str],

@@ -50,7 +50,7 @@ class QwenEdit(FromPrompt):
     Up to four pictures edited as the prompt says.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "qwen_edit",
         "v6/image_editing/qwen_edit",
         attrs.evolve(EDITING, other_fetch_path="v6/images/fetch"),
@@ -83,7 +83,7 @@ class RemoveBackground(_FromImage):
     What stands before the background, or its mask: PNG with transparency.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "remove_background", "v6/image_editing/removebg_mask", EDITING
     )
 
@@ -114,7 +114,7 @@ class SuperResolution(FromPicture):
     A picture made larger.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "super_resolution", "v6/image_editing/super_resolution", EDITING
     )
 
@@ -152,7 +152,7 @@ class Outpaint(FromPromptIfAny):
     A picture continued beyond its edges.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "outpaint", "v6/image_editing/outpaint", EDITING
     )
 
@@ -203,7 +203,7 @@ class RemoveObject(FromPicture):
     A picture without what its mask covers.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "remove_object", "v6/image_editing/object_removal", EDITING
     )
 
@@ -216,7 +216,7 @@ class TryOn(FromPromptIfAny):
     A person in other clothes.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "try_on",
         "v6/image_editing/fashion",
         attrs.evolve(EDITING, flags=("no", "yes")),
@@ -287,7 +287,7 @@ class FaceGen(_Face):
     A person with the face of a picture, in any style.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "face_gen", "v6/image_editing/face_gen", EDITING
     )
 
@@ -298,7 +298,7 @@ class HeadShot(_Face):
     A portrait of a person with the face of a picture.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "head_shot", "v6/image_editing/head_shot", EDITING
     )
 
@@ -313,7 +313,7 @@ class EditInpaint(FromPrompt):
     A part of a picture made anew, by the model of the editing family.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "edit_inpaint", "v6/image_editing/inpaint", EDITING
     )
 

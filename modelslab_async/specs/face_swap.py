@@ -44,7 +44,7 @@ class FaceSwap(_FaceSwap):
     One face of a picture replaced.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "face_swap", "v6/faceswap/single_face_swap", FACE_SWAP
     )
 
@@ -59,6 +59,6 @@ class FaceSwapAll(_FaceSwap):
     Every face of a picture replaced.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "face_swap_all", "v6/faceswap/multiple_face_swap", FACE_SWAP
     )

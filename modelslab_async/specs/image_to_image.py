@@ -38,7 +38,9 @@ class ImageToImage(DiffusionFromPrompt):
     Also flux-kontext-dev, which edits as it is told, and z-image-turbo.
     """
 
-    endpoint: ClassVar = Endpoint("img2img", "v6/images/img2img", IMAGES)
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        "img2img", "v6/images/img2img", IMAGES
+    )
 
     init_image: Annotated[
         Pictures,
@@ -91,7 +93,9 @@ class Inpaint(DiffusionFromPrompt):
     A part of a picture made anew, by any model of the service that inpaints.
     """
 
-    endpoint: ClassVar = Endpoint("inpaint", "v6/images/inpaint", IMAGES)
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        "inpaint", "v6/images/inpaint", IMAGES
+    )
 
     init_image: Annotated[Picture, note("the picture that is changed")]
     mask_image: Annotated[Picture, note("white is made anew, black is kept")]

@@ -36,7 +36,9 @@ class Interior(FromPrompt):
     A room furnished anew after a picture of it.
     """
 
-    endpoint: ClassVar = Endpoint("interior", "v6/interior/make", INTERIOR)
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        "interior", "v6/interior/make", INTERIOR
+    )
 
     init_image: Annotated[Picture, note("the room")]
     strength: Annotated[

@@ -56,7 +56,7 @@ class RealtimeTextToImage(_Realtime):
     Pictures from a prompt, in a second or two.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "realtime_text2img", "v6/realtime/text2img", REALTIME
     )
 
@@ -67,7 +67,7 @@ class RealtimeImageToImage(_Realtime):
     Pictures after a picture and a prompt, in a second or two.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "realtime_img2img", "v6/realtime/img2img", REALTIME
     )
 
@@ -81,7 +81,7 @@ class RealtimeInpaint(_Realtime):
     A part of a picture made anew, in a second or two.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "realtime_inpaint", "v6/realtime/inpaint", REALTIME
     )
 

@@ -26,7 +26,9 @@ class TextToImage(DiffusionFromPrompt):
         SpecError: No source allows it; every fault of it is told.
     """
 
-    endpoint: ClassVar = Endpoint("text2img", "v6/images/text2img", IMAGES)
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        "text2img", "v6/images/text2img", IMAGES
+    )
 
     multi_lingual: Annotated[
         Flag,

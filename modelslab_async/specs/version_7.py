@@ -78,7 +78,7 @@ class TextToImageV7(_Sized):
     Pictures from a prompt, by models of any provider.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "text2img_v7", "v7/images/text-to-image", V7_IMAGES
     )
 
@@ -97,7 +97,7 @@ class ImageToImageV7(_Sized):
     Pictures after pictures and a prompt, by models of any provider.
     """
 
-    endpoint: ClassVar = Endpoint(
+    endpoint: ClassVar[Endpoint] = Endpoint(
         "img2img_v7", "v7/images/image-to-image", V7_IMAGES
     )
 
@@ -120,7 +120,9 @@ class InpaintV7(_Version7):
     A part of a picture made anew, by models of any provider.
     """
 
-    endpoint: ClassVar = Endpoint("inpaint_v7", "v7/images/inpaint", V7_IMAGES)
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        "inpaint_v7", "v7/images/inpaint", V7_IMAGES
+    )
 
     init_image: Annotated[
         Picture, note("the picture that is changed", source="prose")

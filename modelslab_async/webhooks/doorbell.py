@@ -79,7 +79,7 @@ class Doorbell:
             # The frame of the error must not have it.
             del secret
             raise ConfigurationError(fault)
-        self.base_url = base_url.rstrip("/")
+        self.base_url: str = base_url.rstrip("/")
         self._secret = secret.encode() if isinstance(secret, str) else secret
         self._host = urlsplit(base_url).netloc.encode()
         self._listeners: dict[Listener, None] = {}
