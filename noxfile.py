@@ -27,7 +27,7 @@ PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 LOWEST = {
     "aiohttp": "3.14.3",
     "anyio": "4.14.2",
-    "attrs": "25.1.0",
+    "attrs": "25.4.0",
     "cattrs": "25.1.0",
 }
 
@@ -69,7 +69,8 @@ def wheel(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         session.run("python", "-m", "build", "--outdir", scratch)
         (built,) = Path(scratch).glob("*.whl")
-        if built.stat().st_size > 200 * 1024:
+        # Three fifths of it are the simulator and the shell.
+        if built.stat().st_size > 450 * 1024:
             session.error(f"the wheel has {built.stat().st_size} bytes")
         (source,) = Path(scratch).glob("*.tar.gz")
         shutil.unpack_archive(source, scratch, filter="data")
