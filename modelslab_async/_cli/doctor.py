@@ -43,6 +43,7 @@ from .._protocol.replies import (
     Success,
 )
 from .._protocol.uploads import encode_upload
+from .._rooms import endpoint_of
 from ..errors import ConfigurationError, DownloadError, TransportError
 from ..events import Observers
 from ..results import JSON
@@ -63,6 +64,9 @@ _SMALLEST: Mapping[str, JSON] = {
     "samples": 1,
     "seed": 7,
 }
+#: The first that there is.
+_ENDPOINT = endpoint_of(None)
+_FETCH = _ENDPOINT.family.fetch_path
 #: Of our own making, 1 pixel.
 _PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
@@ -263,7 +267,7 @@ class Examination:
                 continue
             for finding in look(exchange):
                 yield finding
-        wrong = await self._ask("v6/images/text2img", {"width": 7})
+        wrong = await self._ask(_ENDPOINT.path, {"width": 7})
         if isinstance(wrong, str):
             yield failed("a wrong request", "is answered", wrong)
         else:
@@ -274,8 +278,8 @@ class Examination:
 
     async def _fetches(self, job_id: str) -> AsyncIterator[Finding]:
         for form, path in (
-            ("path", f"v6/images/fetch/{job_id}"),
-            ("body", "v6/images/fetch"),
+            ("path", f"{_FETCH}/{job_id}"),
+            ("body", _FETCH),
         ):
             found = await self._ask(path, {"request_id": job_id})
             if isinstance(found, str):
@@ -328,7 +332,7 @@ class Examination:
                 "safety_checker": flags,
                 "track_id": track_id,
             }
-            exchange = await self._ask("v6/images/text2img", body)
+            exchange = await self._ask(_ENDPOINT.path, body)
             if isinstance(exchange, str):
                 yield failed("submit", "is answered", exchange)
                 return
@@ -374,7 +378,7 @@ class Examination:
             await asyncio.sleep(pause)
             pause = min(pause * 1.3, 5.0)
             found = await self._ask(
-                f"v6/images/fetch/{job_id}", {"request_id": job_id}
+                f"{_FETCH}/{job_id}", {"request_id": job_id}
             )
             if isinstance(found, str):
                 continue
