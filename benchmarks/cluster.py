@@ -99,7 +99,7 @@ def slots(workers: list[int], items: int, speed: float) -> int:
                     time.sleep(0.2)
                 took = time.monotonic() - began
             totals = at.books()["totals"]
-        ideal = totals["slot_seconds"] / SLOTS / speed
+        ideal = totals["slot_seconds"] / SLOTS
         print(
             f"{count:7}  {ideal / took:11.3f}"
             f"  {totals['refused'] / items:14.2f}"

@@ -21,6 +21,8 @@ import procrastinate
 from procrastinate import exceptions, jobs
 from psycopg import AsyncConnection
 
+from .schema import table_exists
+
 
 QUEUE = "modelslab_async"
 
@@ -164,11 +166,7 @@ class Engine:
         Make procrastinate's tables, where there are none; it has migrations
         of its own.
         """
-        cursor = await connection.execute(
-            "SELECT to_regclass('procrastinate_jobs') IS NOT NULL"
-        )
-        row = await cursor.fetchone()
-        if row is None or not row[0]:
+        if not await table_exists(connection, "procrastinate_jobs"):
             statements = await asyncio.to_thread(
                 self.app.schema_manager.get_schema
             )

@@ -159,15 +159,24 @@ async def version_of(connection: AsyncConnection) -> int:
     """
     The version of the tables, 0 where there are none.
     """
-    found = await connection.execute(
-        "SELECT to_regclass('modelslab_schema') IS NOT NULL"
-    )
-    row = await found.fetchone()
-    if row is None or not row[0]:
+    if not await table_exists(connection, "modelslab_schema"):
         return 0
     found = await connection.execute("SELECT version FROM modelslab_schema")
     row = await found.fetchone()
     return 0 if row is None else int(row[0])
+
+
+async def table_exists(connection: AsyncConnection, name: str) -> bool:
+    """
+    Whether there is such a table, as seen now: `to_regclass` remembers that
+    there was none a moment ago.
+    """
+    found = await connection.execute(
+        "SELECT FROM pg_tables WHERE tablename = %s "
+        "AND schemaname = ANY(current_schemas(false))",
+        (name,),
+    )
+    return await found.fetchone() is not None
 
 
 def _refuse_newer(version: int) -> None:
