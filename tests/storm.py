@@ -15,7 +15,7 @@ import contextlib
 import random
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -182,10 +182,11 @@ class Storm:
                     kind,  # type: ignore[arg-type]  # one of its three words
                     dice.choice(faults),
                     times=dice.randint(1, 2),
-                    prompt=lambda _, share=dice.random(): (
-                        dice.random() < share
-                    ),
+                    prompt=self._some(dice.random()),
                 )
+
+    def _some(self, share: float) -> Callable[[str], bool]:
+        return lambda _: self.dice.random() < share
 
     # The weather
 
@@ -253,7 +254,7 @@ class Storm:
             await batch.aclose()
         elif act == "close":
             self.told.left |= {
-                job.spec.prompt for job in lab.jobs() if job.spec is not None
+                job.spec.caption for job in lab.jobs() if job.spec is not None
             }
             await lab.aclose()
             async with lab:
@@ -302,7 +303,7 @@ class Storm:
         paid = Counter(
             str(entry.spec["prompt"]) for entry in service.books.accepted
         )
-        last = {outcome.spec.prompt: outcome for outcome in told.outcomes}
+        last = {outcome.spec.caption: outcome for outcome in told.outcomes}
         for spec in self._specs():
             outcome = last.get(spec.prompt)
             if paid[spec.prompt] > 1:
