@@ -28,7 +28,9 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 napoleon_use_ivar = True
+# `Name` in a docstring leads there; a word that is no name stays as it is.
 default_role = "any"
+suppress_warnings = ["ref.any"]
 nitpicky = False
 
 # Nothing is fetched while building: a build must not hang on a network.

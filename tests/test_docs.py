@@ -20,6 +20,12 @@ from modelslab_async._cli import shell
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = "\n".join(page.read_text() for page in PAGES)
+REPOSITORY = "https://github.com/modelslab-async/modelslab-async"
+HERE = (
+    f"{REPOSITORY}/blob/main/",
+    f"{REPOSITORY.replace('github', 'raw.githubusercontent')}/main/",
+)
+HERE_IN = "^" + "|^".join(map(re.escape, HERE))
 SHELL = (ROOT / "docs" / "shell.md").read_text()
 ERRORS = [
     name
@@ -78,10 +84,52 @@ def test_links() -> None:
     Every link between pages leads somewhere.
     """
     for page in PAGES:
-        for link in re.findall(
-            r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()
-        ):
-            assert (page.parent / link).exists(), f"{page.name}: {link}"
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            there = page.parent / link
+            if link.startswith(HERE):
+                there = ROOT / re.sub(HERE_IN, "", link)
+            elif ":" in link:
+                continue
+            assert there.exists(), f"{page.name}: {link}"
+
+
+def test_links_of_readme() -> None:
+    """
+    README's links work wherever it is shown: on an index, too.
+    """
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
+def test_where_it_comes_from() -> None:
+    """
+    It is on no index, so no page has one asked for it.
+    """
+    lines = [
+        line
+        for line in TEXT.splitlines()
+        if re.search(r'(pip install|uv add) "?modelslab-async', line)
+    ]
+
+    assert lines
+    assert [
+        line
+        for line in lines
+        if f" @ git+{REPOSITORY}" not in line and "`" not in line
+    ] == []
+
+
+def test_index() -> None:
+    """
+    Every page is in the site's table of contents.
+    """
+    pages = {page.stem for page in PAGES} - {"README", "index"}
+    contents = re.findall(
+        r"^[a-z-]+$", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE
+    )
+
+    assert sorted(contents) == sorted(pages)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
