@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -16,14 +15,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
 import click
 import pytest
 
 from PIL import Image as Picture
+from shells import Type, service, type_
 
 from modelslab_async import __main__
-from modelslab_async._cli import run, shell
+from modelslab_async._cli import shell
 from modelslab_async.simulator import (
     Fault,
     KeyState,
@@ -33,26 +32,7 @@ from modelslab_async.simulator import (
 )
 
 
-@attrs.frozen
-class Ran:
-    """
-    What a command came to.
-    """
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        return self.out.splitlines()
-
-    @property
-    def objects(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.lines]
-
-
-Type = Callable[..., Ran]
+__all__ = ["service", "type_"]
 
 
 @pytest.fixture
@@ -61,38 +41,6 @@ def modelslab_settings() -> Settings:
     As fast as a client with its own long waits can see.
     """
     return Settings(speed=100, pictures="plain")
-
-
-@pytest.fixture
-def type_(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Type:
-    """
-    Type a command, in a folder of its own.
-    """
-    monkeypatch.chdir(tmp_path)
-
-    def type_(*words: str, stdin: bytes = b"") -> Ran:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        code = run(words)
-        printed = capsys.readouterr()
-        return Ran(code, printed.out, printed.err)
-
-    return type_
-
-
-@pytest.fixture
-def service(
-    modelslab_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> Simulator:
-    """
-    A service that takes keys, as the shell knows it.
-    """
-    monkeypatch.setenv("MODELSLAB_BASE_URL", modelslab_simulator.url)
-    monkeypatch.setenv("MODELSLAB_API_KEY", "s3cret")
-    return modelslab_simulator
 
 
 def _until(happened: Callable[[], object]) -> None:

@@ -200,14 +200,16 @@ async def _batch(
     screen.say(summary(tally, left, output=context.home / output))
     if tally.done == check.items and not interrupts.told:
         return ALL_DONE
+    stopped = tally.refused or stopped
+    refused = isinstance(stopped, REFUSED)
     if stopped is not None and not interrupts.told:
-        screen.warn(f"stopped early: {stopped}")
+        why = "the account says no" if refused else "stopped early"
+        screen.warn(f"{why}: {stopped}")
     cut_short = interrupts.told or screen.unread
     if cut_short or stopped is not None or any(map(left.get, _GOES_ON)):
         screen.say(context.go_on())
     if cut_short:
         return INTERRUPTED
-    refused = isinstance(stopped, REFUSED) or tally.all_refused
     return ACCOUNT if refused else FAILED
 
 
@@ -244,7 +246,7 @@ async def _look(
                 in_flight=now.in_flight,
                 waiting=waiting,
                 slots=(stats.slots_held, stats.slots),
-                rate=now.rate,
+                rate=now.rate or None,
                 left=time_left.estimate(
                     waiting=waiting,
                     in_flight=now.in_flight,
@@ -258,7 +260,7 @@ async def _look(
 def _tell(
     screen: Screen, outcome: Outcome, output: Path, *, as_json: bool
 ) -> None:
-    if outcome.error is not None:
+    if outcome.error is not None and not isinstance(outcome.error, REFUSED):
         name = outcome.item or excerpt(outcome.spec.caption)
         screen.warn(
             f"failed: {name}: {type(outcome.error).__name__}: {outcome.error}"

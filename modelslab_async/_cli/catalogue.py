@@ -117,7 +117,8 @@ def models(
     Models that are not public can be asked as well.  What was listed last is
     what completion of --model offers.
     """
-    found = asyncio.run(_models(context, service, search))
+    everything, found = asyncio.run(_models(context, service, search))
+    keep_names(clean(model.model_id) for model in everything)
     for model in found:
         if as_json:
             context.screen.result(json.dumps(model.raw))
@@ -130,11 +131,11 @@ def models(
 
 async def _models(
     context: Context, service: Service, search: str | None
-) -> tuple[Model, ...]:
+) -> tuple[tuple[Model, ...], tuple[Model, ...]]:
     async with service.lab(context.screen) as lab:
         everything = await lab.models()
-        keep_names(clean(model.model_id) for model in everything)
-        return await lab.models(search) if search else everything
+        found = await lab.models(search) if search else everything
+        return everything, found
 
 
 def _line(model: Model) -> str:

@@ -34,7 +34,8 @@ from .requests import (
     with_model,
     with_pictures,
 )
-from .words import duration, excerpt
+from .screen import WorkingLine
+from .words import excerpt
 
 
 #: How a job is come by: asked for, or taken up.
@@ -269,8 +270,8 @@ async def _one(
             return "\n".join(commands) or "nothing was accepted"
 
         interrupts = Interrupts(context, stop, how)
-        with interrupts.watched(), screen.working() as now:
-            now("waiting for a slot")
+        with interrupts.watched(), screen.working() as line:
+            line.say("waiting for a slot")
             try:
                 job = await asking
             except asyncio.CancelledError:
@@ -280,10 +281,10 @@ async def _one(
                 return INTERRUPTED
             if job.spec is not None:
                 screen.say(f"job {excerpt(job.id)} is accepted")
-            showing = asyncio.create_task(_show(job, now))
+            showing = asyncio.create_task(_show(job, line))
             try:
                 generation = await job.result(timeout=saving.timeout)
-                now(f"job {job.id} is done; loading its pictures")
+                line.say(f"job {job.id} is done; loading its pictures")
                 await saving.save(lab, generation)
             except ModelsLabError:
                 if any(other is job for other in lab.jobs()):
@@ -294,10 +295,10 @@ async def _one(
     return INTERRUPTED if interrupts.told else ALL_DONE
 
 
-async def _show(job: Job, now: Callable[[str], None]) -> None:
+async def _show(job: Job, line: WorkingLine) -> None:
+    known: float | None = None
+    line.say(f"waiting for job {job.id}")
     async for update in job.updates():
-        if update.state is JobState.PROCESSING:
-            expected = (
-                "" if not update.eta else f", about {duration(update.eta)}"
-            )
-            now(f"job {job.id} is processing{expected}")
+        if update.state is JobState.PROCESSING and known is None:
+            known = update.eta
+            line.say(f"job {job.id} is processing", known)

@@ -12,7 +12,7 @@ import logging
 import sys
 import time
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, cast
 
@@ -44,6 +44,8 @@ class Talk(enum.IntEnum):
     ALL = enum.auto()
 
 
+#: What whoever typed a command hears from the command itself, once.
+_SAID_BY_COMMANDS = ("the account was refused", "the batch stopped early")
 _LEVELS = {Talk.MORE: logging.INFO, Talk.ALL: logging.DEBUG}
 
 
@@ -58,6 +60,8 @@ class _ToScreen(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno < _LEVELS.get(self._screen.talk, logging.WARNING):
+            return
+        if str(record.msg).startswith(_SAID_BY_COMMANDS):
             return
         said = f"{record.levelname.lower()}: {record.getMessage()}"
         if record.exc_info and record.exc_info[1] is not None:
@@ -163,14 +167,13 @@ class Screen:
             yield
 
     @contextmanager
-    def working(self) -> Iterator[Callable[[str], None]]:
+    def working(self) -> Iterator[WorkingLine]:
         """
-        Show that something runs, and how long already; gives what says at
-        what it is.
+        Show that something runs, and how long already.
         """
-        line = _Working("dots" if not self._ascii else "line")
+        line = WorkingLine("line" if self._ascii else "dots")
         with self._last_line(line.spinner):
-            yield line.say
+            yield line
 
     @contextmanager
     def _last_line(self, line: Text | Spinner) -> Iterator[None]:
@@ -228,7 +231,7 @@ class Screen:
             logging.getLogger("modelslab_async").setLevel(_LEVELS[talk])
 
 
-class _Working:
+class WorkingLine:
     """
     A line that says what runs, and for how long already.
     """
@@ -236,14 +239,18 @@ class _Working:
     def __init__(self, kind: str) -> None:
         self._began = time.monotonic()
         self._what = "…"
+        self._expected: float | None = None
         self.spinner = Spinner(kind, self)
 
-    def say(self, what: str) -> None:
+    def say(self, what: str, expected: float | None = None) -> None:
         """
-        What it is now.
+        What it is now, and how many seconds it is expected to take.
         """
-        self._what = what
+        self._what, self._expected = what, expected
+        self._began = time.monotonic()
 
     def __rich__(self) -> Text:
-        spent = time.monotonic() - self._began
-        return Text(f"{clean(self._what)}, {duration(spent)}", no_wrap=True)
+        said = f"{self._what}, {duration(time.monotonic() - self._began)}"
+        if self._expected:
+            said += f" of about {duration(self._expected)}"
+        return Text(clean(said), no_wrap=True, overflow="crop")

@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 
 from .._batch.outcome import Outcome
-from ..errors import JobUnfinishedError, OutcomeUnknownError
+from ..errors import JobUnfinishedError, ModelsLabError, OutcomeUnknownError
 from ..journal.causes import Cause, cause_of
 from ..journal.states import State
 from .exit_codes import REFUSED
@@ -36,7 +36,7 @@ class RunTally:
     unknown: list[str] = attrs.field(factory=list)
     #: Failures by cause; those that are unknown or unfinished apart.
     causes: Counter[Cause] = attrs.field(factory=Counter)
-    _refused: int = 0
+    refused: ModelsLabError | None = None
 
     def count(self, outcome: Outcome) -> None:
         """
@@ -47,19 +47,15 @@ class RunTally:
         if error is None:
             self.done += 1
             return
+        if isinstance(error, REFUSED):
+            # The account's no, not the item's: it is told once, for all.
+            self.refused = error
+            return
         self.failed += 1
-        self._refused += isinstance(error, REFUSED)
         if isinstance(error, OutcomeUnknownError):
             self.unknown.append(error.track_id or "?")
         elif not isinstance(error, JobUnfinishedError):
             self.causes[cause_of(error)] += 1
-
-    @property
-    def all_refused(self) -> bool:
-        """
-        Whether whatever failed was the account's no.
-        """
-        return 0 < self.failed == self._refused
 
 
 def summary(
@@ -96,8 +92,9 @@ def _sentences(
             "track_id:"
         )
         yield from first_of(tally.unknown)
-    yield f"pictures: {output / 'images'} ({tally.images})"
-    yield f"to look at: {output / 'index.html'}"
+    if tally.images:
+        yield f"pictures: {output / 'images'} ({tally.images})"
+        yield f"to look at: {output / 'index.html'}"
 
 
 def causes(found: Mapping[Cause, int]) -> Iterator[str]:
