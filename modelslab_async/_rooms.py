@@ -45,7 +45,7 @@ from ._policy.retry import RetryBudget, RetryPolicy
 from ._policy.slots import Slots
 from ._policy.timeouts import Timeouts
 from ._protocol.uploads import encode_model_list, read_model_list
-from .errors import ConfigurationError, ModelsLabError
+from .errors import ConfigurationError, DownloadError, ModelsLabError
 from .events import Observer, Observers
 from .results import Generation, Image, Model, Receipt, Stats
 from .specs import SPECS, Endpoint, Spec
@@ -185,6 +185,7 @@ class Rooms:
                 self.pool.open_file,
                 self.runtime.timeouts,
                 Disk(self.runtime.executor),
+                observers=self.runtime.observers,
             )
         return self._downloads
 
@@ -241,17 +242,19 @@ class Rooms:
         """
         Save a generation's pictures; see `ModelsLab.download`.
         """
-        saved = await self.downloads.store(
-            generation,
-            directory,
-            fresh=partial(self.renew, generation) if generation.id else None,
-            overwrite=overwrite,
-        )
-        for one in saved:
-            self.runtime.observers.saved(
-                generation.track_id, generation.id, str(one.path)
+        observers, began = self.runtime.observers, self.runtime.now()
+        fresh = partial(self.renew, generation) if generation.id else None
+        try:
+            saved = await self.downloads.store(
+                generation, directory, fresh=fresh, overwrite=overwrite
             )
-        return tuple(one.path for one in saved)
+        except DownloadError as error:
+            took = self.runtime.now() - began
+            observers.not_saved(generation, error, took)
+            raise
+        paths = tuple(one.path for one in saved)
+        observers.saved_all(generation, paths, self.runtime.now() - began)
+        return paths
 
     async def models(self) -> tuple[Model, ...]:
         """
@@ -283,6 +286,7 @@ class Rooms:
             slots=slots.limit,
             slots_held=slots.held,
             uploads=tally.uploads,
+            waiting_for=self.runtime.waits.waiting_for(),
         )
 
 

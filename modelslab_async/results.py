@@ -302,6 +302,9 @@ class Stats:
         slots_held: How many of them are ours.
 
         uploads: Local pictures that were uploaded.
+
+        waiting_for: What has been waited for longest, if anything has for
+            long; None where all goes on.
     """
 
     accepted: int = 0
@@ -316,6 +319,7 @@ class Stats:
     slots: int = 5
     slots_held: int = 0
     uploads: int = 0
+    waiting_for: str | None = None
 
 
 @attrs.frozen

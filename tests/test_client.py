@@ -162,9 +162,9 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
 
     def noting(kind: type[Event]) -> Callable[..., Event]:
-        def make(*facts: Any) -> Event:
+        def make(*facts: Any, **about: Any) -> Event:
             names.append(kind.__name__)
-            return kind(*facts)
+            return kind(*facts, **about)
 
         return make
 

@@ -116,6 +116,9 @@ class BatchLifetime:
             in_flight,
             len(run.items) - in_flight,
             cut_short=run.feeding.done() and not run.exhausted,
+            waiting_for=run.rooms.runtime.waits.waiting_for(
+                item.job for item in run.items.values()
+            ),
         )
 
     async def take(self) -> tuple[int, Outcome] | None:

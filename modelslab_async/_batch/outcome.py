@@ -131,6 +131,9 @@ class BatchProgress:
         time_left: Seconds, from the rate; None if nobody can say.
 
         asked: Requests that were made in this run.
+
+        waiting_for: What keeps it waiting, if something has for 10 s; None
+            where it goes on.
     """
 
     total: int | None
@@ -144,6 +147,7 @@ class BatchProgress:
     rate: float
     time_left: float | None
     asked: int = 0
+    waiting_for: str | None = None
 
 
 #: How many causes of failures the status tells apart.
@@ -235,6 +239,7 @@ class Tally:
         waiting: int = 0,
         *,
         cut_short: bool = False,
+        waiting_for: str | None = None,
     ) -> BatchProgress:
         """
         How it stands after *elapsed* seconds.
@@ -248,6 +253,8 @@ class Tally:
 
             cut_short: The input will not be read to its end, so that nobody
                 can say what is not in it.
+
+            waiting_for: What keeps it waiting.
         """
         ended = self.done + self.failed
         rate = self.fresh / elapsed if elapsed > 0 else 0.0
@@ -266,6 +273,7 @@ class Tally:
             rate=rate,
             time_left=left,
             asked=self.requests,
+            waiting_for=waiting_for,
         )
 
 

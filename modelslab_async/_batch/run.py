@@ -466,6 +466,8 @@ async def save(run: Run, item: Item) -> Outcome:
         await item.record.done(links)
         return links
 
+    runtime = run.rooms.runtime
+    began = runtime.now()
     try:
         saved = await folder.keep(generation, _prefix(item, generation), fresh)
         await item.record.stored(tuple(one.path.name for one in saved))
@@ -476,12 +478,10 @@ async def save(run: Run, item: Item) -> Outcome:
             run.stop(error)
         elif gone:
             await item.record.failed(error)
+        runtime.observers.not_saved(generation, error, runtime.now() - began)
         return item.outcome(error=error)
     paths = tuple(one.path for one in saved)
-    for path in paths:
-        run.rooms.runtime.observers.saved(
-            generation.track_id, generation.id, str(path)
-        )
+    runtime.observers.saved_all(generation, paths, runtime.now() - began)
     return item.outcome(generation, paths=paths)
 
 

@@ -253,6 +253,7 @@ async def _look(
                     rate=now.rate,
                     now=clock(),
                 ),
+                waiting_for=now.waiting_for,
             )
         )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import attrs
 
-from .words import duration
+from .words import duration, excerpt
 
 
 #: A shorter bar says nothing.
@@ -29,6 +29,7 @@ class ProgressLine:
     slots: tuple[int, int] | None = None
     rate: float | None = None
     left: float | None = None
+    waiting_for: str | None = None
 
     def __str__(self) -> str:
         said = [
@@ -43,6 +44,8 @@ class ProgressLine:
             said.append(f"{self.rate * 60:.1f} a minute")
         if self.left is not None:
             said.append(f"{duration(self.left)} left")
+        if self.waiting_for is not None:
+            said.append(f"waiting for {excerpt(self.waiting_for, 100)}")
         return ", ".join(said)
 
     def fitted(self, width: int, *, ascii_only: bool = False) -> str:
@@ -62,6 +65,8 @@ class ProgressLine:
 
     def _parts(self) -> list[str]:
         parts = []
+        if self.waiting_for is not None:
+            parts.append(f"waiting for {excerpt(self.waiting_for, 40)}")
         if self.rate is not None:
             parts.append(f"{self.rate * 60:.1f}/min")
         if self.left is not None:

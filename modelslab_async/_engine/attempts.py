@@ -116,12 +116,14 @@ class Attempts:
         raw = None
         if isinstance(heard, Success | Processing | Refusal):
             raw = json.loads(heard.raw_json)
-        error = OutcomeUnknownError(self.track_id, phase, _excerpt(heard), raw)
+        error = OutcomeUnknownError(
+            self.track_id, phase, excerpt_of(heard), raw
+        )
         if isinstance(heard, Cut):
             error.__cause__ = TransportError(heard.reason, sent=True)
         else:
             words = f"HTTP {_http(heard)} without a verdict"
-            error.__cause__ = ProtocolError(words, _excerpt(heard))
+            error.__cause__ = ProtocolError(words, excerpt_of(heard))
         return error
 
     def after_unknown(self, error: OutcomeUnknownError, now: float) -> float:
@@ -181,7 +183,7 @@ class Attempts:
         return pauses[self.loading - 1]
 
     def _unavailable(self, heard: CallResult, now: float) -> float:
-        error = ServerError(_http(heard), _excerpt(heard))
+        error = ServerError(_http(heard), excerpt_of(heard))
         self.unavailable += 1
         if self.breaker is not None:
             self._trouble(Trouble.UNREACHED, error, now)
@@ -201,7 +203,7 @@ class Attempts:
             return ProtocolError(
                 "the service sent us elsewhere, which an API call does not "
                 "follow",
-                _excerpt(heard),
+                excerpt_of(heard),
             )
         if isinstance(heard, Refusal) and heard.word == "failed" and heard.id:
             return GenerationFailedError(
@@ -212,7 +214,7 @@ class Attempts:
             )
         if isinstance(heard, Refusal | Unreadable):
             return refusal_error(heard)
-        return InvalidRequestError(_http(heard), _excerpt(heard))
+        return InvalidRequestError(_http(heard), excerpt_of(heard))
 
     def _refused(
         self, error: ModelsLabError, heard: CallResult, now: float
@@ -248,14 +250,17 @@ def _in_common(heard: CallResult) -> str:
     """
     if isinstance(heard, Unreadable):
         return f"HTTP {heard.http}"
-    return _excerpt(heard)
+    return excerpt_of(heard)
 
 
 def _http(heard: CallResult) -> int:
     return 0 if isinstance(heard, Unsent | Cut) else heard.http
 
 
-def _excerpt(heard: CallResult) -> str:
+def excerpt_of(heard: CallResult) -> str:
+    """
+    What was answered, or why nothing was, in words.
+    """
     match heard:
         case Unsent(reason=reason) | Cut(reason=reason):
             return reason

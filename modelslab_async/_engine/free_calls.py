@@ -35,8 +35,10 @@ from ..errors import (
     ProtocolError,
     TransportError,
 )
+from ..events import FreeCallRetried
 from .http import SessionPool
 from .runtime import Runtime
+from .waits import trouble
 
 
 _Found = TypeVar("_Found")
@@ -78,6 +80,19 @@ class FreeCalls:
 
             ProtocolError: An answer that nobody can read.
         """
+        ourselves = object()
+        try:
+            return await self._answer(call, read, what, ourselves)
+        finally:
+            self.runtime.waits.end(ourselves)
+
+    async def _answer(
+        self,
+        call: Call,
+        read: Callable[[Reply], _Found | None],
+        what: str,
+        ourselves: object,
+    ) -> _Found:
         began, tries = self.runtime.now(), 0
         while True:
             reply = await self.pool.ask(call)
@@ -88,7 +103,11 @@ class FreeCalls:
             ):
                 return found
             tries += 1
-            pause = self._pause(reply, what, tries, began)
+            pause, error = self._pause(reply, what, tries, began)
+            self.runtime.waits.begin(ourselves, *trouble(error), began)
+            if self.runtime.observers:
+                event = FreeCallRetried(None, what, str(error), tries, pause)
+                self.runtime.observers.tell(event)
             await asyncio.sleep(pause)
 
     def _pause(
@@ -97,9 +116,9 @@ class FreeCalls:
         what: str,
         tries: int,
         began: float,
-    ) -> float:
+    ) -> tuple[float, ModelsLabError]:
         """
-        Seconds until the next try.
+        Seconds until the next try, and what came of this one.
 
         Raises:
             ModelsLabError: There is none.
@@ -122,4 +141,4 @@ class FreeCalls:
         late = self.runtime.now() + pause - began > self.policy.patience
         if hopeless or late or tries >= self.policy.attempts:
             raise error
-        return pause
+        return pause, error

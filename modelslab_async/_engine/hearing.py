@@ -18,18 +18,26 @@ from .._policy.verdicts import PollVerdict, judge_poll
 from .._protocol.refusals import refusal_error
 from .._protocol.replies import (
     CallResult,
+    Cut,
     Processing,
     Refusal,
     Success,
     Unreadable,
+    Unsent,
 )
-from ..errors import GenerationFailedError, JobNotFoundError, ModelsLabError
-from ..events import JobPolled
+from ..errors import (
+    GenerationFailedError,
+    JobNotFoundError,
+    ModelsLabError,
+    TransportError,
+)
+from ..events import JobPolled, PollRetried
 from ..results import Generation, Image, JobState
 from .job import Watch, finished, packed
 from .pacer import Pacer
 from .runtime import Runtime
 from .slot_queue import SlotQueue
+from .waits import Waited, trouble
 
 
 _log = logging.getLogger("modelslab_async")
@@ -61,9 +69,21 @@ class Hearing:
     plan: Callable[[Watch, float, float | None], None]
     end: Callable[[Watch, Generation | ModelsLabError, JobState], None]
 
-    def hear(self, watch: Watch, heard: CallResult | None) -> None:
+    def hear(
+        self,
+        watch: Watch,
+        heard: CallResult | None,
+        asked: float | None = None,
+    ) -> None:
         """
         Do what an answer asks for; None: the question died of a bug.
+
+        Args:
+            watch: Of the job.
+
+            heard: The answer.
+
+            asked: When the question was.
         """
         if heard is None:
             self._again(watch, None)
@@ -77,7 +97,13 @@ class Hearing:
             receipt, polls = watch.receipt, watch.inquiry.polls
             watch.tell(
                 JobPolled(
-                    receipt.track_id, receipt.id, polls, now - watch.since
+                    receipt.track_id,
+                    receipt.id,
+                    polls,
+                    now - watch.since,
+                    row.name,
+                    None if asked is None else now - asked,
+                    **watch.about(),
                 )
             )
         if row is PollVerdict.OTHER_JOB:
@@ -103,6 +129,7 @@ class Hearing:
                 error = refusal_error(heard)
                 self.queue.shut(error)
                 error.job_id = watch.receipt.id
+                self._waits(watch, Waited.ACCOUNT, f"the account: {error}")
                 watch.wake(error)
                 if not self._late(watch, now):
                     self.plan(watch, now, self.runtime.timeouts.account_probe)
@@ -116,6 +143,8 @@ class Hearing:
         if watch.ticket is None:
             watch.ticket = self.queue.adopt()
         watch.inquiry.fails = 0
+        if watch.job is not None:
+            self.runtime.waits.end(watch.job)
         watch.elapsed = now - watch.since
         if answer.eta is not None:
             watch.eta = answer.eta
@@ -189,7 +218,40 @@ class Hearing:
         if isinstance(heard, Refusal | Unreadable) and heard.retry_after:
             pause = max(pause, min(heard.retry_after, timeouts.ban_call))
         watch.inquiry.fails += 1
+        self._tell_again(watch, heard, pause)
         self.plan(watch, now, pause)
+
+    def _tell_again(
+        self, watch: Watch, heard: CallResult | None, pause: float
+    ) -> None:
+        """
+        Say why a poll is repeated, where that is known.
+        """
+        error: ModelsLabError
+        match heard:
+            case Unsent(reason=reason) | Cut(reason=reason):
+                error = TransportError(reason, sent=False)
+            case Refusal() | Unreadable():
+                error = refusal_error(heard)
+            case _:
+                return
+        self._waits(watch, *trouble(error))
+        if self.runtime.observers:
+            receipt, fails = watch.receipt, watch.inquiry.fails
+            watch.tell(
+                PollRetried(
+                    receipt.track_id,
+                    receipt.id,
+                    watch.veil(error),
+                    fails,
+                    pause,
+                    **watch.about(),
+                )
+            )
+
+    def _waits(self, watch: Watch, reason: Waited, words: str) -> None:
+        if watch.job is not None:
+            self.runtime.waits.begin(watch.job, reason, watch.veil(words))
 
     def _late(self, watch: Watch, now: float) -> bool:
         """

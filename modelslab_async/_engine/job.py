@@ -174,6 +174,23 @@ class Watch:
         if self.runtime is not None:
             self.runtime.observers.tell(event, self.context)
 
+    def about(self) -> dict[str, str | None]:
+        """
+        What every event of it tells.
+        """
+        spec = self.spec
+        return {
+            "endpoint": self.receipt.endpoint,
+            "model_id": None if spec is None else spec.given_model,
+        }
+
+    def veil(self, text: object) -> str:
+        """
+        Anything as text that does not repeat the prompt.
+        """
+        words = str(text)
+        return words if self.spec is None else self.spec.veil(words)
+
     def unfinished(self, now: float) -> JobUnfinishedError:
         """
         What those hear who wait for it when it is not watched any more.

@@ -88,6 +88,13 @@ class PollLoop:
         """
         return watch in self._asking
 
+    def asked_at(self, watch: Watch) -> float | None:
+        """
+        When the question that is out was asked; None where none is.
+        """
+        asking = self._asking.get(watch)
+        return None if asking is None else asking[0]
+
     def close(self) -> None:
         """
         Ask no more; end the questions that are out.

@@ -23,7 +23,7 @@ from ..errors import (
     ModelsLabError,
     OutcomeUnknownError,
 )
-from ..events import JobAccepted, JobFinished
+from ..events import JobAccepted, JobFinished, JobResumed
 from ..results import Generation, JobState, Receipt
 from .hearing import Hearing
 from .http import SessionPool
@@ -122,7 +122,18 @@ class Poller:
         watch.eta, watch.message = receipt.eta, message
         self.runtime.stats.accepted += 1
         if self.runtime.observers:
-            watch.tell(JobAccepted(receipt.track_id, receipt.id, receipt.eta))
+            watch.tell(
+                JobAccepted(
+                    receipt.track_id,
+                    receipt.id,
+                    receipt.eta,
+                    ticket.queued,
+                    None
+                    if ticket.admitted_at is None
+                    else now - ticket.admitted_at,
+                    **watch.about(),
+                )
+            )
         if end is None:
             watch.inquiry.early = True
             self._start(watch, now)
@@ -169,6 +180,13 @@ class Poller:
         if watch.receipt.id is not None:
             if watch not in self._watched:
                 self._start(watch, self.runtime.now(), first=0.0)
+                if self.runtime.observers and not watch.inquiry.again:
+                    receipt = watch.receipt
+                    watch.tell(
+                        JobResumed(
+                            receipt.track_id, receipt.id, **watch.about()
+                        )
+                    )
             elif now and not self._loop.asks(watch):
                 self._plan(watch, self.runtime.now(), 0.0)
         return watch
@@ -230,7 +248,8 @@ class Poller:
 
     def _hear(self, watch: Watch, heard: CallResult | None) -> None:
         if watch in self._watched:
-            self._hearing.hear(watch, heard)
+            asked = self._loop.asked_at(watch)
+            self._hearing.hear(watch, heard, asked)
 
     # The end
 
@@ -247,8 +266,10 @@ class Poller:
         if isinstance(end, Generation):
             state = JobState.SUCCEEDED
         now, receipt = self.runtime.now(), watch.receipt
-        if watch.ticket is not None:
-            ticket, watch.ticket = watch.ticket, None
+        if watch.job is not None:
+            self.runtime.waits.end(watch.job)
+        ticket, watch.ticket = watch.ticket, None
+        if ticket is not None:
             if state is JobState.UNFINISHED:
                 self.queue.release(ticket)
             else:
@@ -261,19 +282,45 @@ class Poller:
         self._end_bell(watch, end)
         self._watched.remove(watch)
         watch.end, watch.state, watch.job = end, state, None
+        seen_to_run = watch.elapsed
         watch.elapsed = now - watch.since if watch.since else 0.0
         watch.inquiry.over()
         if self.runtime.observers and not again:
-            watch.tell(
-                JobFinished(
-                    receipt.track_id,
-                    receipt.id,
-                    state,
-                    watch.inquiry.polls,
-                    watch.elapsed,
-                )
-            )
+            self._tell_end(watch, end, state, ticket, seen_to_run)
         watch.wake()
+
+    def _tell_end(
+        self,
+        watch: Watch,
+        end: Generation | ModelsLabError,
+        state: JobState,
+        ticket: Ticket | None,
+        seen_to_run: float,
+    ) -> None:
+        receipt, inquiry = watch.receipt, watch.inquiry
+        running = noticed = None
+        if receipt.id is not None and state is not JobState.UNFINISHED:
+            running, noticed = seen_to_run, watch.elapsed - seen_to_run
+            if inquiry.bell is not None and inquiry.bell.rung:
+                late = self.runtime.now() - inquiry.bell.asked
+                noticed = min(noticed, late)
+        failed = isinstance(end, ModelsLabError)
+        watch.tell(
+            JobFinished(
+                receipt.track_id,
+                receipt.id,
+                state,
+                inquiry.polls,
+                watch.elapsed,
+                None if ticket is None else ticket.queued,
+                running,
+                noticed,
+                watch.eta,
+                type(end).__name__ if failed else None,
+                watch.veil(end) if failed else "",
+                **watch.about(),
+            )
+        )
 
     def _end_bell(
         self, watch: Watch, end: Generation | ModelsLabError
@@ -299,6 +346,12 @@ class Poller:
             )
         now = self.runtime.now()
         for watch in self._watched.all():
+            if self.runtime.observers:
+                end, seen = watch.unfinished(now), watch.elapsed
+                watch.elapsed = now - watch.since
+                self._tell_end(
+                    watch, end, JobState.UNFINISHED, watch.ticket, seen
+                )
             # It may be taken up again, in another queue.
             watch.ticket = None
             watch.wake(watch.unfinished(now))

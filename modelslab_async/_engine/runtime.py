@@ -17,6 +17,7 @@ import attrs
 from .._policy.timeouts import Timeouts
 from ..errors import ClientClosedError, WrongLoopError
 from ..events import Observers
+from .waits import Waits
 
 
 #: Threads for DNS and disk: as many pictures are written at once, and a slow
@@ -61,6 +62,8 @@ class Runtime:
     now: Callable[[], float] = attrs.field(init=False)
     pid: int = attrs.field(factory=os.getpid, init=False)
     closed: bool = attrs.field(default=False, init=False)
+    #: What is waited for, and told of where that lasts.
+    waits: Waits = attrs.field(init=False)
     _executor: ThreadPoolExecutor | None = attrs.field(
         default=None, init=False
     )
@@ -68,6 +71,13 @@ class Runtime:
     @now.default
     def _clock(self) -> Callable[[], float]:
         return self.loop.time
+
+    @waits.default
+    def _nobody(self) -> Waits:
+        timeouts = self.timeouts
+        return Waits(
+            self.loop, timeouts.quiet_wait, timeouts.speed, self.observers
+        )
 
     @property
     def executor(self) -> ThreadPoolExecutor:
@@ -115,5 +125,6 @@ class Runtime:
         Let go of the threads; what runs in them comes to its end.
         """
         self.closed = True
+        self.waits.close()
         if self._executor is not None:
             self._executor.shutdown(wait=False)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from .._policy.breakers import OutageBreaker
 from .._policy.retry import RetryBudget
 from .._policy.tickets import Ticket
 from .._policy.verdicts import SubmitVerdict, judge_submit
@@ -37,7 +38,16 @@ from ..errors import (
     ServerError,
     TransportError,
 )
-from ..events import CallRetried, OutcomeUnknown, QueueFull
+from ..events import (
+    BreakerClosed,
+    BreakerOpened,
+    CallRetried,
+    JobQueued,
+    JobSubmitted,
+    OutcomeUnknown,
+    QueueFull,
+)
+from .attempts import excerpt_of
 from .bells import Bells
 from .http import SessionPool
 from .job import acceptance, finished
@@ -48,6 +58,7 @@ from .submission import Submission, SubmissionEnd, Withdrawn
 from .uploads import NOWHERE, Placed, Uploads
 from .verification import Verification
 from .waiters import afresh
+from .waits import Waited, trouble
 
 
 _log = logging.getLogger("modelslab_async")
@@ -87,6 +98,7 @@ class Sender:
             bug.__cause__ = exc
             return bug
         finally:
+            self.runtime.waits.end(one.job)
             if one.ticket is not None:
                 self.queue.release(one.ticket)
                 self.queue.leave(one.ticket)
@@ -98,7 +110,13 @@ class Sender:
                 placed = await self._upload(one)
             if one.ticket is None:
                 one.ticket = self.queue.join(one.priority)
-            await self.queue.enter(one.ticket)
+                if self.runtime.observers:
+                    one.watch.tell(
+                        JobQueued(
+                            one.track_id, one.priority, **one.watch.about()
+                        )
+                    )
+            await self.queue.enter(one.ticket, one.job)
             one.enter()
             pause = self._held_back(one, one.ticket)
             if placed.until <= self.runtime.now():
@@ -120,7 +138,7 @@ class Sender:
 
         Before it queues: an upload takes no slot.
         """
-        attempts = one.attempts
+        attempts, began = one.attempts, self.runtime.now()
         while True:
             try:
                 return await self.uploads.place(one.spec)
@@ -132,7 +150,9 @@ class Sender:
                 if breaker is None or breaker.exhausted(now):
                     raise
                 heard = Unsent(str(error))
+                self.runtime.waits.begin(one.job, *trouble(error), began)
                 pause = attempts.pause(SubmitVerdict.NOT_SENT, heard, now)
+                self._tell_outage(one, breaker)
                 await asyncio.sleep(pause)
 
     def _held_back(self, one: Submission, ticket: Ticket) -> float:
@@ -149,7 +169,18 @@ class Sender:
         self.queue.release(ticket)
         if breaker.error and breaker.exhausted(now):
             raise afresh(breaker.error)
+        if breaker.is_open and breaker.error:
+            self._waits(one, *trouble(breaker.error))
+        else:
+            self._waits(one, Waited.BAN, "the end of a ban")
         return pause
+
+    def _waits(self, one: Submission, reason: Waited, words: str) -> None:
+        """
+        Note why it is not sent: since its first try, if there was one.
+        """
+        words, since = one.watch.veil(words), one.attempts.began
+        self.runtime.waits.begin(one.job, reason, words, since)
 
     async def _try(
         self, one: Submission, ticket: Ticket, urls: Mapping[str, str]
@@ -165,6 +196,15 @@ class Sender:
             await one.write_down(self.runtime.stats.highest_id)
             recorded = True
             one.attempts.start(self.runtime.now())
+            if self.runtime.observers:
+                one.watch.tell(
+                    JobSubmitted(
+                        one.track_id,
+                        one.attempts.tries,
+                        ticket.queued or 0.0,
+                        **one.watch.about(),
+                    )
+                )
             heard = await self._exchange(one, urls)
             settled = True
             one.asked = one.asked or not isinstance(heard, Unsent)
@@ -181,7 +221,11 @@ class Sender:
             if answer is not None:
                 await self._accept(one, ticket, answer)
                 return None
-            return await self._not_accepted(one, ticket, row, heard)
+            try:
+                return await self._not_accepted(one, ticket, row, heard)
+            finally:
+                if one.attempts.breaker is not None:
+                    self._tell_outage(one, one.attempts.breaker)
         except BaseException as exc:
             if not settled and one.sent:
                 # Cancelled, for nothing else comes out of an exchange.
@@ -246,6 +290,7 @@ class Sender:
         self.budget.earn()
         if one.attempts.breaker is not None:
             one.attempts.breaker.accepted()
+            self._tell_outage(one, one.attempts.breaker)
 
     async def _not_accepted(
         self,
@@ -265,7 +310,10 @@ class Sender:
             self.runtime.stats.refusals += 1
             limit = heard.limit if isinstance(heard, Refusal) else None
             if self.runtime.observers:
-                one.watch.tell(QueueFull(one.track_id, limit))
+                held = self.queue.slots.held - 1
+                one.watch.tell(
+                    QueueFull(one.track_id, limit, held, **one.watch.about())
+                )
             self.queue.refused(ticket, limit)
             await one.record.planned()
             return 0.0
@@ -289,11 +337,47 @@ class Sender:
             raise
         if row is SubmitVerdict.REFUSED:
             await one.record.planned()
+        self._tell_again(one, row, heard, pause)
+        return pause
+
+    def _tell_outage(self, one: Submission, breaker: OutageBreaker) -> None:
+        """
+        Say that a batch is held back by an outage, or not any more.
+        """
+        opened, observers = breaker.take_news(), self.runtime.observers
+        if opened:
+            cause = one.watch.veil(breaker.error or "")
+            _log.warning("held back by an outage, but for probes: %s", cause)
+            if observers:
+                one.watch.tell(BreakerOpened(None, "outage", cause))
+        elif opened is not None:
+            _log.info("the outage is over")
+            if observers:
+                one.watch.tell(BreakerClosed(None, "outage"))
+
+    def _tell_again(
+        self,
+        one: Submission,
+        row: SubmitVerdict,
+        heard: CallResult,
+        pause: float,
+    ) -> None:
+        """
+        Say why a request is sent again, or held back until it is.
+        """
+        reason, words = _trouble_of(row, heard, one)
+        self._waits(one, reason, words)
         if self.runtime.observers:
             one.watch.tell(
-                CallRetried(one.track_id, row.name, attempts.tries, pause)
+                CallRetried(
+                    one.track_id,
+                    row.name,
+                    one.attempts.tries,
+                    pause,
+                    one.watch.veil(excerpt_of(heard)),
+                    **one.watch.about(),
+                )
             )
-        return pause
 
     async def _told(
         self, one: Submission, heard: CallResult
@@ -348,4 +432,33 @@ class Sender:
         stats.unknown_ids.append(one.track_id)
         _log.warning("%s", error)
         if self.runtime.observers:
-            one.watch.tell(OutcomeUnknown(one.track_id, error.reason))
+            one.watch.tell(
+                OutcomeUnknown(
+                    one.track_id,
+                    one.watch.veil(error.reason),
+                    error.phase,
+                    **one.watch.about(),
+                )
+            )
+
+
+def _trouble_of(
+    row: SubmitVerdict, heard: CallResult, one: Submission
+) -> tuple[Waited, str]:
+    """
+    What a request that is sent again waits for, and in words.
+    """
+    said = excerpt_of(heard)
+    match row:
+        case SubmitVerdict.BAN:
+            return Waited.BAN, f"the end of a ban ({said})"
+        case SubmitVerdict.SAME_REQUEST:
+            return Waited.BAN, f"the same-request filter ({said})"
+        case SubmitVerdict.LOADING:
+            model = one.spec.given_model or one.spec.endpoint.name
+            return Waited.LOADING, f"the model {model} to be loaded ({said})"
+        case SubmitVerdict.NOT_SENT:
+            return Waited.SERVICE, f"the service: not reached ({said})"
+        case SubmitVerdict.UNAVAILABLE:
+            return Waited.SERVICE, f"the service: not available ({said})"
+    return Waited.REFUSED, f"the service: it refuses all ({said})"

@@ -8,15 +8,24 @@ import asyncio
 import logging
 import random
 
+from collections.abc import Hashable
+
 import attrs
 
 from .._policy.breakers import AccountBreaker
 from .._policy.slots import Slots
 from .._policy.tickets import Ticket
 from ..errors import ApiError
-from ..events import LimitLearnt, LineClosed
+from ..events import (
+    BreakerClosed,
+    BreakerOpened,
+    LimitLearnt,
+    LineClosed,
+    SlotsChanged,
+)
 from .runtime import Runtime
 from .waiters import afresh
+from .waits import Waited
 
 
 _log = logging.getLogger("modelslab_async")
@@ -43,6 +52,10 @@ class SlotQueue:
         default=None, init=False, repr=False
     )
     _limit: int = attrs.field(default=0, init=False, repr=False)
+    #: Limit, held and waiting, as they were last told.
+    _told: tuple[int, int, int] = attrs.field(
+        default=(0, 0, 0), init=False, repr=False
+    )
 
     def join(self, priority: int) -> Ticket:
         """
@@ -50,10 +63,15 @@ class SlotQueue:
         """
         return self.slots.join(priority, self.runtime.now())
 
-    async def enter(self, ticket: Ticket) -> None:
+    async def enter(self, ticket: Ticket, who: Hashable = None) -> None:
         """
         Wait until *ticket* holds a slot; back in the queue it has not lost
         its age.
+
+        Args:
+            ticket: Whose turn.
+
+            who: Who waits for it, for those who ask what is waited for.
 
         Raises:
             ApiError: The account was refused, lately or in the meantime.
@@ -63,8 +81,12 @@ class SlotQueue:
         turn = self.runtime.loop.create_future()
         self._turns[ticket] = turn
         self._admit()
+        waits = self.runtime.waits
         try:
+            if not turn.done():
+                waits.begin(who, Waited.SLOT, self._crowd(), ticket.since)
             await turn
+            waits.end(who, Waited.SLOT)
         except BaseException:
             if self._turns.pop(ticket, None) is None and turn.done():
                 if not turn.cancelled() and turn.exception() is None:
@@ -73,6 +95,18 @@ class SlotQueue:
                 self.slots.leave(ticket)
             self._admit()
             raise
+
+    def _crowd(self) -> str:
+        """
+        Who has the slots, in words to follow "waiting for".
+        """
+        slots = self.slots
+        if slots.closed or not slots.held:
+            return (
+                "a slot: the account's queue is full, "
+                f"{slots.held} of its jobs are ours"
+            )
+        return f"a slot: all {slots.limit} are in use by jobs of ours"
 
     def leave(self, ticket: Ticket) -> None:
         """
@@ -85,6 +119,10 @@ class SlotQueue:
 
     def accepted(self, ticket: Ticket) -> None:
         self.slots.accepted(ticket, self.runtime.now())
+        if self.account.error is not None:
+            _log.info("the account is good again")
+            if self.runtime.observers:
+                self.runtime.observers.tell(BreakerClosed(None, "account"))
         self.account.accepted()
         self._probe = None
         self._admit()
@@ -118,6 +156,7 @@ class SlotQueue:
             _log.warning("the account was refused: %s", error)
             if observers:
                 observers.tell(LineClosed(None, str(error)))
+                observers.tell(BreakerOpened(None, "account", str(error)))
         # Whoever asked goes on with the error itself.
         error = afresh(error)
         self.account.refused(error, self.runtime.now())
@@ -162,3 +201,12 @@ class SlotQueue:
         if observers and self.slots.limit != self._limit:
             self._limit = self.slots.limit
             observers.tell(LimitLearnt(None, self._limit))
+        if observers:
+            self._tell_slots()
+
+    def _tell_slots(self) -> None:
+        slots = self.slots
+        now = (slots.limit, slots.held, slots.waiting)
+        if now != self._told:
+            self._told = now
+            self.runtime.observers.tell(SlotsChanged(None, *now))

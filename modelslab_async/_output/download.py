@@ -36,6 +36,7 @@ from ..errors import (
     TransportError,
     UnsafeUrlError,
 )
+from ..events import DownloadRetried, Observers
 from ..results import Generation, Image
 from .decompress import Decompressor
 from .disk import Disk, TemporaryFile
@@ -101,6 +102,7 @@ class Downloads:
     timeouts: Timeouts
     disk: Disk = attrs.field(factory=Disk)
     cap_bytes: int = CAP_BYTES
+    observers: Observers = attrs.field(factory=Observers)
 
     async def read(self, image: Image) -> bytes:
         """
@@ -237,7 +239,7 @@ class Downloads:
         """
         deadline = self._deadline() if patient else -math.inf
         try:
-            await self._fetch(image, target, deadline)
+            await self._fetch(image, target, deadline, links.generation)
         except UnsafeUrlError:
             raise
         except DownloadError as exc:
@@ -245,10 +247,16 @@ class Downloads:
                 raise
             image = await links.renewed(image, exc)
             least = anyio.current_time() + self.timeouts.link_retry_longest
-            await self._fetch(image, target, max(deadline, least))
+            await self._fetch(
+                image, target, max(deadline, least), links.generation
+            )
 
     async def _fetch(
-        self, image: Image, target: Target, deadline: float
+        self,
+        image: Image,
+        target: Target,
+        deadline: float,
+        whose: Generation | None = None,
     ) -> None:
         """
         Bring a picture to *target*, which may be late until *deadline*.
@@ -258,14 +266,19 @@ class Downloads:
         if data is None and links and links[0][:5].lower() == "data:":
             data = links[0].encode("utf-8", "replace")
         if data is None:
-            await self._try_links(links, target, deadline)
+            track_id = None if whose is None else whose.track_id
+            await self._try_links(links, target, deadline, track_id)
             return
         invalid = await self._at_disk(target.finish, [data], None)
         if invalid is not None:
             raise DownloadError(f"the service sent {invalid.reason}")
 
     async def _try_links(
-        self, links: list[str], target: Target, deadline: float
+        self,
+        links: list[str],
+        target: Target,
+        deadline: float,
+        track_id: str | None,
     ) -> None:
         pause = self.timeouts.link_retry_first
         failure = _LinkFailure("the picture has no link")
@@ -294,6 +307,11 @@ class Downloads:
                 wait = max(wait, failure.retry_after or 0.0)
                 wait = min(wait, max(left, 0.0))
                 _log.debug("%s; asking again in %.1f s", failure, wait)
+                if self.observers:
+                    event = DownloadRetried(
+                        track_id, str(failure), tries, wait
+                    )
+                    self.observers.tell(event)
                 await anyio.sleep(wait)
                 pause = min(pause * 2, self.timeouts.link_retry_longest)
         if unsafe is not None:

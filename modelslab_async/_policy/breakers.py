@@ -107,6 +107,18 @@ class OutageBreaker:
     _probes: int = attrs.field(default=0, init=False)
     _next_probe: float = attrs.field(default=0.0, init=False)
     _held_until: float = attrs.field(default=0.0, init=False)
+    #: Whether it was open when its news was last taken.
+    _was_open: bool = attrs.field(default=False, init=False)
+
+    def take_news(self) -> bool | None:
+        """
+        Whether it has opened, or closed (False), since this was last asked;
+        None: neither.
+        """
+        if self._was_open == self.is_open:
+            return None
+        self._was_open = self.is_open
+        return self._was_open
 
     @property
     def is_open(self) -> bool:

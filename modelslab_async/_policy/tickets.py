@@ -54,6 +54,14 @@ class Ticket:
     turn: int = 0
     admitted_at: float | None = None
 
+    @property
+    def queued(self) -> float | None:
+        """
+        Seconds from its joining until it was last admitted.
+        """
+        at = self.admitted_at
+        return None if at is None else at - self.since
+
 
 #: Priority with age, since, number, the entry's own number, and the ticket.
 _Entry: TypeAlias = "tuple[float, float, int, int, Ticket]"

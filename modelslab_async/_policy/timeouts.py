@@ -102,6 +102,10 @@ class Timeouts:
             How long the URL of an uploaded picture is used: the service
             throws it away after 24 hours.
 
+        quiet_wait:
+            How long something may wait before a WARNING, and a batch's
+            progress, say what for.
+
         speed: What all have been divided by; polling divides its own by it.
 
     Raises:
@@ -138,6 +142,7 @@ class Timeouts:
     reopen_longest: float = 30.0
     probe_answer: float = 5.0
     upload_used: float = 23 * 3600.0
+    quiet_wait: float = 10.0
 
     def __attrs_post_init__(self) -> None:
         refuse("Timeouts", self._faults())

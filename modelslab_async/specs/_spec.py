@@ -101,6 +101,26 @@ class Spec:
         return seed
 
     @property
+    def given_model(self) -> str | None:
+        """
+        The model that was asked for, where the endpoint has several.
+        """
+        model: str | None = getattr(self, "model_id", None)
+        return model
+
+    def veil(self, text: str) -> str:
+        """
+        *text* without the prompts, which are nobody's business: the service
+        may repeat them in what it says.
+        """
+        for name in ("prompt", "negative_prompt"):
+            prompt: object = getattr(self, name, None)
+            if isinstance(prompt, str) and len(prompt) > 1:
+                text = text.replace(prompt, "…")
+                text = text.replace(repr(prompt)[1:-1], "…")
+        return text
+
+    @property
     def inline(self) -> bool:
         """
         Whether answers may hold the pictures themselves, and so be long.
