@@ -19,18 +19,15 @@ import pytest_asyncio
 from waiting import until
 
 from modelslab_async import ModelsLab, TextToImage, Timeouts
-from modelslab_async._engine import hearing, poller, sender, slot_queue
+from modelslab_async._engine import sender, slot_queue, telling
 from modelslab_async._policy.polling import Pace
 from modelslab_async._protocol.encode import encode
 from modelslab_async.errors import ConfigurationError, ModelsLabError
 from modelslab_async.events import (
-    CallRetried,
     Event,
     JobAccepted,
     JobFinished,
     JobPolled,
-    LimitLearnt,
-    QueueFull,
 )
 from modelslab_async.simulator import KeyState, Latency, Reply, Simulator
 
@@ -168,14 +165,10 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return make
 
-    for room, kinds in (
-        (poller, (JobAccepted, JobFinished)),
-        (hearing, (JobPolled,)),
-        (slot_queue, (LimitLearnt,)),
-        (sender, (CallRetried, QueueFull)),
-    ):
-        for kind in kinds:
-            monkeypatch.setattr(room, kind.__name__, noting(kind))
+    for room in (slot_queue, telling):
+        for name, kind in vars(room).items():
+            if isinstance(kind, type) and issubclass(kind, Event):
+                monkeypatch.setattr(room, name, noting(kind))
     return names
 
 
@@ -190,8 +183,11 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 "JobAccepted",
                 "JobFinished",
                 "JobPolled",
+                "JobQueued",
+                "JobSubmitted",
                 "LimitLearnt",
                 "QueueFull",
+                "SlotsChanged",
             },
         ),
     ],

@@ -110,15 +110,11 @@ class BatchLifetime:
         run = self._run
         if run is None or run.feeding is None:
             return self.tally.progress()
-        in_flight = sum(item.in_flight for item in run.items.values())
         return self.tally.progress(
             run.rooms.runtime.now() - self._started,
-            in_flight,
-            len(run.items) - in_flight,
+            *run.in_flight_and_waiting,
             cut_short=run.feeding.done() and not run.exhausted,
-            waiting_for=run.rooms.runtime.waits.waiting_for(
-                item.job for item in run.items.values()
-            ),
+            waiting_for=run.waiting_for,
         )
 
     async def take(self) -> tuple[int, Outcome] | None:

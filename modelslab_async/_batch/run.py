@@ -105,6 +105,22 @@ class Run:
         """
         return self.rooms.options.retry
 
+    @property
+    def in_flight_and_waiting(self) -> tuple[int, int]:
+        """
+        How many items are with the service, and how many are not yet.
+        """
+        in_flight = sum(item.in_flight for item in self.items.values())
+        return in_flight, len(self.items) - in_flight
+
+    @property
+    def waiting_for(self) -> str | None:
+        """
+        What keeps its items waiting for long, if anything does.
+        """
+        jobs = [item.job for item in self.items.values()]
+        return self.rooms.runtime.waits.waiting_for(jobs)
+
     async def room(self) -> int:
         """
         Wait until fewer are in flight, or finished and not taken, than what

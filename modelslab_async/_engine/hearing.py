@@ -31,12 +31,12 @@ from ..errors import (
     ModelsLabError,
     TransportError,
 )
-from ..events import JobPolled, PollRetried
 from ..results import Generation, Image, JobState
 from .job import Watch, finished, packed
 from .pacer import Pacer
 from .runtime import Runtime
 from .slot_queue import SlotQueue
+from .telling import tell_poll_retried, tell_polled
 from .waits import Waited, trouble
 
 
@@ -76,14 +76,8 @@ class Hearing:
         asked: float | None = None,
     ) -> None:
         """
-        Do what an answer asks for; None: the question died of a bug.
-
-        Args:
-            watch: Of the job.
-
-            heard: The answer.
-
-            asked: When the question was.
+        Do what an answer to what was *asked* then calls for; None: the
+        question died of a bug.
         """
         if heard is None:
             self._again(watch, None)
@@ -93,19 +87,7 @@ class Hearing:
         # Most name it as the submit's answer did.
         names = () if named == watch.receipt.id else watch.names()
         row = judge_poll(heard, names)
-        if self.runtime.observers:
-            receipt, polls = watch.receipt, watch.inquiry.polls
-            watch.tell(
-                JobPolled(
-                    receipt.track_id,
-                    receipt.id,
-                    polls,
-                    now - watch.since,
-                    row.name,
-                    None if asked is None else now - asked,
-                    **watch.about(),
-                )
-            )
+        tell_polled(watch, row, asked, now)
         if row is PollVerdict.OTHER_JOB:
             pass
         elif isinstance(heard, Processing | Refusal):
@@ -236,18 +218,7 @@ class Hearing:
             case _:
                 return
         self._waits(watch, *trouble(error))
-        if self.runtime.observers:
-            receipt, fails = watch.receipt, watch.inquiry.fails
-            watch.tell(
-                PollRetried(
-                    receipt.track_id,
-                    receipt.id,
-                    watch.veil(error),
-                    fails,
-                    pause,
-                    **watch.about(),
-                )
-            )
+        tell_poll_retried(watch, error, pause)
 
     def _waits(self, watch: Watch, reason: Waited, words: str) -> None:
         if watch.job is not None:

@@ -23,7 +23,6 @@ from ..errors import (
     ModelsLabError,
     OutcomeUnknownError,
 )
-from ..events import JobAccepted, JobFinished, JobResumed
 from ..results import Generation, JobState, Receipt
 from .hearing import Hearing
 from .http import SessionPool
@@ -32,6 +31,7 @@ from .pacer import Pacer
 from .poll_loop import PollLoop
 from .runtime import Runtime
 from .slot_queue import SlotQueue
+from .telling import tell_accepted, tell_finished, tell_resumed
 from .watches import Watches
 
 
@@ -121,19 +121,7 @@ class Poller:
         watch.receipt, watch.ticket = receipt, ticket
         watch.eta, watch.message = receipt.eta, message
         self.runtime.stats.accepted += 1
-        if self.runtime.observers:
-            watch.tell(
-                JobAccepted(
-                    receipt.track_id,
-                    receipt.id,
-                    receipt.eta,
-                    ticket.queued,
-                    None
-                    if ticket.admitted_at is None
-                    else now - ticket.admitted_at,
-                    **watch.about(),
-                )
-            )
+        tell_accepted(watch, ticket, now)
         if end is None:
             watch.inquiry.early = True
             self._start(watch, now)
@@ -180,13 +168,7 @@ class Poller:
         if watch.receipt.id is not None:
             if watch not in self._watched:
                 self._start(watch, self.runtime.now(), first=0.0)
-                if self.runtime.observers and not watch.inquiry.again:
-                    receipt = watch.receipt
-                    watch.tell(
-                        JobResumed(
-                            receipt.track_id, receipt.id, **watch.about()
-                        )
-                    )
+                tell_resumed(watch)
             elif now and not self._loop.asks(watch):
                 self._plan(watch, self.runtime.now(), 0.0)
         return watch
@@ -282,45 +264,10 @@ class Poller:
         self._end_bell(watch, end)
         self._watched.remove(watch)
         watch.end, watch.state, watch.job = end, state, None
-        seen_to_run = watch.elapsed
-        watch.elapsed = now - watch.since if watch.since else 0.0
         watch.inquiry.over()
-        if self.runtime.observers and not again:
-            self._tell_end(watch, end, state, ticket, seen_to_run)
+        tell_finished(watch, end, state, ticket, now)
+        watch.elapsed = now - watch.since if watch.since else 0.0
         watch.wake()
-
-    def _tell_end(
-        self,
-        watch: Watch,
-        end: Generation | ModelsLabError,
-        state: JobState,
-        ticket: Ticket | None,
-        seen_to_run: float,
-    ) -> None:
-        receipt, inquiry = watch.receipt, watch.inquiry
-        running = noticed = None
-        if receipt.id is not None and state is not JobState.UNFINISHED:
-            running, noticed = seen_to_run, watch.elapsed - seen_to_run
-            if inquiry.bell is not None and inquiry.bell.rung:
-                late = self.runtime.now() - inquiry.bell.asked
-                noticed = min(noticed, late)
-        failed = isinstance(end, ModelsLabError)
-        watch.tell(
-            JobFinished(
-                receipt.track_id,
-                receipt.id,
-                state,
-                inquiry.polls,
-                watch.elapsed,
-                None if ticket is None else ticket.queued,
-                running,
-                noticed,
-                watch.eta,
-                type(end).__name__ if failed else None,
-                watch.veil(end) if failed else "",
-                **watch.about(),
-            )
-        )
 
     def _end_bell(
         self, watch: Watch, end: Generation | ModelsLabError
@@ -346,15 +293,11 @@ class Poller:
             )
         now = self.runtime.now()
         for watch in self._watched.all():
-            if self.runtime.observers:
-                end, seen = watch.unfinished(now), watch.elapsed
-                watch.elapsed = now - watch.since
-                self._tell_end(
-                    watch, end, JobState.UNFINISHED, watch.ticket, seen
-                )
+            end = watch.unfinished(now)
+            tell_finished(watch, end, JobState.UNFINISHED, watch.ticket, now)
             # It may be taken up again, in another queue.
             watch.ticket = None
-            watch.wake(watch.unfinished(now))
+            watch.wake(end)
 
     def halt(self) -> None:
         """

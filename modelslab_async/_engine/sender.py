@@ -12,7 +12,6 @@ from collections.abc import Mapping
 
 import attrs
 
-from .._policy.breakers import OutageBreaker
 from .._policy.retry import RetryBudget
 from .._policy.tickets import Ticket
 from .._policy.verdicts import SubmitVerdict, judge_submit
@@ -38,15 +37,6 @@ from ..errors import (
     ServerError,
     TransportError,
 )
-from ..events import (
-    BreakerClosed,
-    BreakerOpened,
-    CallRetried,
-    JobQueued,
-    JobSubmitted,
-    OutcomeUnknown,
-    QueueFull,
-)
 from .attempts import excerpt_of
 from .bells import Bells
 from .http import SessionPool
@@ -55,10 +45,20 @@ from .poller import Poller
 from .runtime import Runtime
 from .slot_queue import SlotQueue
 from .submission import Submission, SubmissionEnd, Withdrawn
+from .telling import (
+    held_in_words,
+    row_in_words,
+    tell_outage,
+    tell_queue_full,
+    tell_queued,
+    tell_retried,
+    tell_submitted,
+    tell_unknown,
+)
 from .uploads import NOWHERE, Placed, Uploads
 from .verification import Verification
 from .waiters import afresh
-from .waits import Waited, trouble
+from .waits import trouble
 
 
 _log = logging.getLogger("modelslab_async")
@@ -110,12 +110,7 @@ class Sender:
                 placed = await self._upload(one)
             if one.ticket is None:
                 one.ticket = self.queue.join(one.priority)
-                if self.runtime.observers:
-                    one.watch.tell(
-                        JobQueued(
-                            one.track_id, one.priority, **one.watch.about()
-                        )
-                    )
+                tell_queued(one.watch, one.priority)
             await self.queue.enter(one.ticket, one.job)
             one.enter()
             pause = self._held_back(one, one.ticket)
@@ -152,7 +147,7 @@ class Sender:
                 heard = Unsent(str(error))
                 self.runtime.waits.begin(one.job, *trouble(error), began)
                 pause = attempts.pause(SubmitVerdict.NOT_SENT, heard, now)
-                self._tell_outage(one, breaker)
+                tell_outage(one.watch, breaker)
                 await asyncio.sleep(pause)
 
     def _held_back(self, one: Submission, ticket: Ticket) -> float:
@@ -169,18 +164,8 @@ class Sender:
         self.queue.release(ticket)
         if breaker.error and breaker.exhausted(now):
             raise afresh(breaker.error)
-        if breaker.is_open and breaker.error:
-            self._waits(one, *trouble(breaker.error))
-        else:
-            self._waits(one, Waited.BAN, "the end of a ban")
+        one.waits(*held_in_words(breaker))
         return pause
-
-    def _waits(self, one: Submission, reason: Waited, words: str) -> None:
-        """
-        Note why it is not sent: since its first try, if there was one.
-        """
-        words, since = one.watch.veil(words), one.attempts.began
-        self.runtime.waits.begin(one.job, reason, words, since)
 
     async def _try(
         self, one: Submission, ticket: Ticket, urls: Mapping[str, str]
@@ -196,15 +181,7 @@ class Sender:
             await one.write_down(self.runtime.stats.highest_id)
             recorded = True
             one.attempts.start(self.runtime.now())
-            if self.runtime.observers:
-                one.watch.tell(
-                    JobSubmitted(
-                        one.track_id,
-                        one.attempts.tries,
-                        ticket.queued or 0.0,
-                        **one.watch.about(),
-                    )
-                )
+            tell_submitted(one.watch, one.attempts.tries, ticket)
             heard = await self._exchange(one, urls)
             settled = True
             one.asked = one.asked or not isinstance(heard, Unsent)
@@ -225,7 +202,7 @@ class Sender:
                 return await self._not_accepted(one, ticket, row, heard)
             finally:
                 if one.attempts.breaker is not None:
-                    self._tell_outage(one, one.attempts.breaker)
+                    tell_outage(one.watch, one.attempts.breaker)
         except BaseException as exc:
             if not settled and one.sent:
                 # Cancelled, for nothing else comes out of an exchange.
@@ -290,7 +267,7 @@ class Sender:
         self.budget.earn()
         if one.attempts.breaker is not None:
             one.attempts.breaker.accepted()
-            self._tell_outage(one, one.attempts.breaker)
+            tell_outage(one.watch, one.attempts.breaker)
 
     async def _not_accepted(
         self,
@@ -309,11 +286,7 @@ class Sender:
         if row is SubmitVerdict.QUEUE_FULL:
             self.runtime.stats.refusals += 1
             limit = heard.limit if isinstance(heard, Refusal) else None
-            if self.runtime.observers:
-                held = self.queue.slots.held - 1
-                one.watch.tell(
-                    QueueFull(one.track_id, limit, held, **one.watch.about())
-                )
+            tell_queue_full(one.watch, limit, self.queue.slots.held - 1)
             self.queue.refused(ticket, limit)
             await one.record.planned()
             return 0.0
@@ -337,47 +310,10 @@ class Sender:
             raise
         if row is SubmitVerdict.REFUSED:
             await one.record.planned()
-        self._tell_again(one, row, heard, pause)
+        said = excerpt_of(heard)
+        one.waits(*row_in_words(row, said, one.watch))
+        tell_retried(one.watch, row, attempts.tries, pause, said)
         return pause
-
-    def _tell_outage(self, one: Submission, breaker: OutageBreaker) -> None:
-        """
-        Say that a batch is held back by an outage, or not any more.
-        """
-        opened, observers = breaker.take_news(), self.runtime.observers
-        if opened:
-            cause = one.watch.veil(breaker.error or "")
-            _log.warning("held back by an outage, but for probes: %s", cause)
-            if observers:
-                one.watch.tell(BreakerOpened(None, "outage", cause))
-        elif opened is not None:
-            _log.info("the outage is over")
-            if observers:
-                one.watch.tell(BreakerClosed(None, "outage"))
-
-    def _tell_again(
-        self,
-        one: Submission,
-        row: SubmitVerdict,
-        heard: CallResult,
-        pause: float,
-    ) -> None:
-        """
-        Say why a request is sent again, or held back until it is.
-        """
-        reason, words = _trouble_of(row, heard, one)
-        self._waits(one, reason, words)
-        if self.runtime.observers:
-            one.watch.tell(
-                CallRetried(
-                    one.track_id,
-                    row.name,
-                    one.attempts.tries,
-                    pause,
-                    one.watch.veil(excerpt_of(heard)),
-                    **one.watch.about(),
-                )
-            )
 
     async def _told(
         self, one: Submission, heard: CallResult
@@ -431,34 +367,4 @@ class Sender:
         stats.unknown += 1
         stats.unknown_ids.append(one.track_id)
         _log.warning("%s", error)
-        if self.runtime.observers:
-            one.watch.tell(
-                OutcomeUnknown(
-                    one.track_id,
-                    one.watch.veil(error.reason),
-                    error.phase,
-                    **one.watch.about(),
-                )
-            )
-
-
-def _trouble_of(
-    row: SubmitVerdict, heard: CallResult, one: Submission
-) -> tuple[Waited, str]:
-    """
-    What a request that is sent again waits for, and in words.
-    """
-    said = excerpt_of(heard)
-    match row:
-        case SubmitVerdict.BAN:
-            return Waited.BAN, f"the end of a ban ({said})"
-        case SubmitVerdict.SAME_REQUEST:
-            return Waited.BAN, f"the same-request filter ({said})"
-        case SubmitVerdict.LOADING:
-            model = one.spec.given_model or one.spec.endpoint.name
-            return Waited.LOADING, f"the model {model} to be loaded ({said})"
-        case SubmitVerdict.NOT_SENT:
-            return Waited.SERVICE, f"the service: not reached ({said})"
-        case SubmitVerdict.UNAVAILABLE:
-            return Waited.SERVICE, f"the service: not available ({said})"
-    return Waited.REFUSED, f"the service: it refuses all ({said})"
+        tell_unknown(one.watch, error)

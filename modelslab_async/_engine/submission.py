@@ -18,6 +18,7 @@ from .attempts import Attempts
 from .bells import Bell
 from .job import Job, Watch
 from .waiters import Waiters
+from .waits import Waited
 
 
 class Record(Protocol):
@@ -199,6 +200,15 @@ class Submission:
         if self.task.cancelling():
             raise ConnectionAbortedError("the request was taken back")
         self.sent = True
+
+    def waits(self, reason: Waited, words: str) -> None:
+        """
+        Note why it is not sent: since its first try, if there was one.
+        """
+        runtime, since = self.watch.runtime, self.attempts.began
+        if runtime is not None:
+            words = self.watch.veil(words)
+            runtime.waits.begin(self.job, reason, words, since)
 
     def enter(self) -> None:
         """

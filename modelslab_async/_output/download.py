@@ -112,7 +112,7 @@ class Downloads:
             DownloadError: It could not be had.
         """
         target = MemoryTarget(self.cap_bytes)
-        await self._fetch(image, target, self._deadline())
+        await self._fetch(image, target, _Until(self._deadline()))
         return target.data
 
     async def save(self, image: Image, path: Path) -> Path:
@@ -127,7 +127,7 @@ class Downloads:
         """
         target = self._file_target(path.parent, path.name)
         try:
-            await self._fetch(image, target, self._deadline())
+            await self._fetch(image, target, _Until(self._deadline()))
             await self._at_disk(target.keep, path)
         finally:
             await self._drop(target)
@@ -238,8 +238,9 @@ class Downloads:
         Fetch by the links that we have, or else by fresh ones.
         """
         deadline = self._deadline() if patient else -math.inf
+        name = links.generation.track_id
         try:
-            await self._fetch(image, target, deadline, links.generation)
+            await self._fetch(image, target, _Until(deadline, name))
         except UnsafeUrlError:
             raise
         except DownloadError as exc:
@@ -247,38 +248,28 @@ class Downloads:
                 raise
             image = await links.renewed(image, exc)
             least = anyio.current_time() + self.timeouts.link_retry_longest
-            await self._fetch(
-                image, target, max(deadline, least), links.generation
-            )
+            until = _Until(max(deadline, least), name)
+            await self._fetch(image, target, until)
 
     async def _fetch(
-        self,
-        image: Image,
-        target: Target,
-        deadline: float,
-        whose: Generation | None = None,
+        self, image: Image, target: Target, until: _Until
     ) -> None:
         """
-        Bring a picture to *target*, which may be late until *deadline*.
+        Bring a picture to *target*, which may be late *until* then.
         """
         data = image.data
         links = [link for link in (image.url, image.proxy_url) if link]
         if data is None and links and links[0][:5].lower() == "data:":
             data = links[0].encode("utf-8", "replace")
         if data is None:
-            track_id = None if whose is None else whose.track_id
-            await self._try_links(links, target, deadline, track_id)
+            await self._try_links(links, target, until)
             return
         invalid = await self._at_disk(target.finish, [data], None)
         if invalid is not None:
             raise DownloadError(f"the service sent {invalid.reason}")
 
     async def _try_links(
-        self,
-        links: list[str],
-        target: Target,
-        deadline: float,
-        track_id: str | None,
+        self, links: list[str], target: Target, until: _Until
     ) -> None:
         pause = self.timeouts.link_retry_first
         failure = _LinkFailure("the picture has no link")
@@ -299,7 +290,7 @@ class Downloads:
                 if isinstance(found.cause, UnsafeUrlError):
                     unsafe = found.cause
             tries += 1
-            left = deadline - anyio.current_time()
+            left = until.deadline - anyio.current_time()
             if left == -math.inf or (left <= 0 and tries > 1):
                 break
             if links:
@@ -307,11 +298,7 @@ class Downloads:
                 wait = max(wait, failure.retry_after or 0.0)
                 wait = min(wait, max(left, 0.0))
                 _log.debug("%s; asking again in %.1f s", failure, wait)
-                if self.observers:
-                    event = DownloadRetried(
-                        track_id, str(failure), tries, wait
-                    )
-                    self.observers.tell(event)
+                until.tell(self.observers, failure, tries, wait)
                 await anyio.sleep(wait)
                 pause = min(pause * 2, self.timeouts.link_retry_longest)
         if unsafe is not None:
@@ -402,6 +389,23 @@ class Downloads:
     async def _drop(self, target: FileTarget) -> None:
         if target.file.opened:
             await self.disk.clean_up(target.file.drop)
+
+
+@attrs.frozen
+class _Until:
+    """
+    How long a picture may be late, and in whose name its retries are told.
+    """
+
+    deadline: float
+    track_id: str | None = None
+
+    def tell(
+        self, observers: Observers, cause: object, tries: int, pause: float
+    ) -> None:
+        if observers:
+            words = str(cause)
+            observers.tell(DownloadRetried(self.track_id, words, tries, pause))
 
 
 @attrs.frozen
