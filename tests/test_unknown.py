@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 import pytest
 
-from test_cli import Type, type_
+from shells import Type, type_
 
 from modelslab_async import (
     Candidate,
