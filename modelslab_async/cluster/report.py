@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 
 from ..journal import State
 from .engine import QUEUE
-from .schema import check_schema, unusable
+from .schema import check_schema, table_exists, unusable
 
 
 #: Seconds over which the rate is measured.
@@ -104,6 +104,9 @@ async def report(dsn: str, batch: str | None = None) -> ClusterReport:
                 batch,
             )
             batches = [await _batch_report(connection, *row) for row in rows]
+            if not await table_exists(connection, "procrastinate_jobs"):
+                # Nothing was ever planned for workers.
+                return ClusterReport(tuple(batches), (), 0)
             return ClusterReport(
                 tuple(batches),
                 await _workers(connection),
