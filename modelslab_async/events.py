@@ -188,7 +188,7 @@ class JobFinished(Event):
         noticed: Seconds from then, or from when its bell rang, until we knew:
             the most by which we were late.
 
-        eta: What the service guessed last.
+        eta: What the service guessed when it took the request.
 
         error: Why there are no pictures, by the error's class.
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from waiting import until
@@ -35,6 +36,8 @@ CAT = TextToImage(PROMPT, model_id="flux")
 CATS = [TextToImage(f"{PROMPT} {n}", model_id="flux") for n in range(4)]
 SPEED = 100.0
 WAITS = Timeouts().faster(SPEED, silence=5.0)
+#: Retries have random pauses, which may be short in all.
+SOON = attrs.evolve(WAITS, quiet_wait=0.005)
 LOADING = Reply(200, {"status": "error", "message": "Try Again"})
 BANNED = Reply(429, {"message": "IP banned"})
 
@@ -151,7 +154,9 @@ async def test_what_the_service_makes_us_wait_for(
     """
     simulator.next("submit", reply, times=4)
     seen: list[Event] = []
-    async with client(simulator.url, observers=[seen.append]) as lab:
+    async with client(
+        simulator.url, observers=[seen.append], timeouts=SOON
+    ) as lab:
         if who == "a call":
             call = asyncio.ensure_future(lab.generate(CAT))
             await until(lambda: lab.stats().waiting_for)
@@ -301,12 +306,12 @@ async def test_an_upload_that_is_not_taken(
     Calls that cost nothing wait no more silently than others.
     """
     simulator.next("upload", Reply(502, b"<html>bad gateway"), times=10**6)
-    async with client(simulator.url) as lab:
+    async with client(simulator.url, timeouts=SOON) as lab:
         with pytest.raises(ModelsLabError):
             await lab.upload(_png())
         assert lab.stats().waiting_for is None
 
-    assert len(said(caplog)) == 1
+    assert said(caplog)
 
 
 async def test_what_goes_well_says_nothing(

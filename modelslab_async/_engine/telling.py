@@ -182,7 +182,7 @@ def tell_finished(
             None if ticket is None else ticket.queued,
             running,
             noticed,
-            watch.eta,
+            receipt.eta,
             type(end).__name__ if failed else None,
             watch.veil(end) if failed else "",
             **watch.about(),

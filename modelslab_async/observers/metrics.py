@@ -68,7 +68,7 @@ _HISTOGRAMS = (
     ("job_duration_seconds", "From acceptance to its end.", _KIND, _LONG),
     ("poll_overshoot_seconds", "How late an end was seen.", _KIND, _SHORT),
     ("polls_per_job", "Polls until the end.", _KIND, (1, 2, 3, 5, 8, 13, 30)),
-    ("eta_ratio", "Time over its last guess.", _KIND, (0.3, 0.7, 1, 1.5, 3)),
+    ("eta_ratio", "Time over its first guess.", _KIND, (0.3, 0.7, 1, 1.5, 3)),
     ("download_duration_seconds", "For a job's pictures.", (), _SHORT),
 )
 
