@@ -68,6 +68,9 @@ SUBMITS = [
     (no(500, Topic.LOADING), SubmitVerdict.UNKNOWN),
     (no(503), SubmitVerdict.UNAVAILABLE),
     (no(503, word=None), SubmitVerdict.UNKNOWN),
+    # It has a job: asked for again, there would be two to pay for.
+    (Refusal(503, "failed", "no", id="7"), SubmitVerdict.REFUSED),
+    (Refusal(503, "error", "no", id="7"), SubmitVerdict.UNKNOWN),
     (Unreadable(503, "<html>"), SubmitVerdict.UNKNOWN),
     (Unreadable(521, "<html>"), SubmitVerdict.UNAVAILABLE),
     (no(530), SubmitVerdict.UNAVAILABLE),

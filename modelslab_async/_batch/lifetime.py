@@ -195,6 +195,10 @@ class BatchLifetime:
                 [] if named else None,
             )
             self._opening = asyncio.ensure_future(self._open(run))
+            # Seen, also where whoever entered has gone meanwhile.
+            self._opening.add_done_callback(
+                lambda task: task.cancelled() or task.exception()
+            )
         # Whoever comes second waits for the first; a cancelled first one
         # leaves no half of a journal behind.
         await asyncio.shield(self._opening)

@@ -81,6 +81,10 @@ def judge_submit(result: CallResult) -> SubmitVerdict:
         return SubmitVerdict.ACCOUNT
     if Topic.LOADING in topics and http < 500:
         return SubmitVerdict.LOADING
+    if http == 503 and isinstance(result, Refusal) and result.id:
+        # It has a job: asked for again, there would be two to pay for.
+        failed = result.word == "failed"
+        return SubmitVerdict.REFUSED if failed else SubmitVerdict.UNKNOWN
     if (http == 503 and spoken) or http in _NEVER_REACHED:
         return SubmitVerdict.UNAVAILABLE
     if 300 <= http < 400:
