@@ -6,6 +6,7 @@ never, too early, and with lies.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import re
 import threading
@@ -172,6 +173,23 @@ async def test_whatever_rings(bell: Doorbell, how: Rings) -> None:
     assert all(generation.images for generation in generations)
     assert len(simulator.books.jobs) == 6
     assert (stats.succeeded, stats.failed, stats.unknown) == (6, 0, 0)
+
+
+async def test_rung_without_end(bell: Doorbell) -> None:
+    """
+    Whoever rings without end makes us ask now and then, and delays nothing.
+    """
+    async with ringing(bell, latency=30) as (simulator, lab):
+        job = await lab.submit(CAT)
+        (number,) = _urls(lab)
+        for _ in range(200):
+            bell.ring(number)
+            await asyncio.sleep(0)
+        simulator.finish()
+        await job.result(timeout=20)
+
+    (record,) = simulator.books.jobs.values()
+    assert record.polls < 50
 
 
 async def test_any_endpoint_takes_it(bell: Doorbell) -> None:
@@ -426,6 +444,22 @@ async def test_a_closed_client_hears_nothing(bell: Doorbell) -> None:
         bell.ring(number)
 
     assert [one for one, _ in bell.kept()] == [number]
+
+
+async def test_a_forgotten_client_is_let_go(bell: Doorbell) -> None:
+    """
+    A doorbell keeps no client alive.
+    """
+    async with Simulator(speed=SPEED, pictures="plain") as simulator:
+        lab = client(simulator, bell)
+        lab._lifetime.open()
+        assert len(bell._listeners) == 1
+        with pytest.warns(ResourceWarning, match="left"):  # noqa: PT031
+            # Now, or when cycles are looked for.
+            del lab
+            gc.collect()
+
+    assert len(bell._listeners) == 0
 
 
 @pytest.mark.parametrize("wrong", ["https://me.example", 7, Doorbell])

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import math
 import secrets
+import weakref
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias, TypeVar
@@ -87,7 +88,7 @@ class Bell:
 
         pending: Whether it rang since its job was last asked for.
 
-        asked: When a ring last made us ask.
+        asked: When a ring last made us ask, or is about to.
 
         named: The job ids that its rings named.
 
@@ -134,6 +135,16 @@ class Bell:
         if self.heard is not None:
             self.heard()
 
+    def answer(self, now: float, apart: float) -> float:
+        """
+        Seconds until its job is asked for because it rang; whoever rings
+        without end is answered each *apart* seconds, and delays nothing.
+        """
+        self.pending = False
+        if self.asked <= now:
+            self.asked = max(now, self.asked + apart)
+        return self.asked - now
+
     def over(
         self, *, noticed: bool = False, track_id: str | None = None
     ) -> None:
@@ -170,6 +181,9 @@ class Bells:
     _past: dict[str, float] = attrs.field(factory=dict, init=False)
     #: The names of requests without a verdict.
     _unknown: dict[str, str] = attrs.field(factory=dict, init=False)
+    _detach: weakref.finalize[..., Bells] | None = attrs.field(
+        default=None, init=False
+    )
     _silent: int = attrs.field(default=0, init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
 
@@ -190,16 +204,26 @@ class Bells:
         """
         Hear the rings from now on.
         """
-        if self.source is not None:
-            self.source.attach(self.ring)
+        if self.source is None:
+            return
+        # It outlives clients that are forgotten, and must not keep them.
+        ours = weakref.ref(self)
+
+        def ear(number: str, notice: Notice | None) -> bool:
+            bells = ours()
+            return bells is not None and bells.ring(number, notice)
+
+        self.source.attach(ear)
+        self._detach = weakref.finalize(self, self.source.detach, ear)
+        self._detach.atexit = False
 
     def detach(self) -> None:
         """
         Hear no more.
         """
         self.closed = True
-        if self.source is not None:
-            self.source.detach(self.ring)
+        if self._detach is not None:
+            self._detach()
 
     def close(self) -> None:
         """
@@ -223,13 +247,14 @@ class Bells:
             return None
         if number is None:
             number = f"{secrets.randbelow(10**_DIGITS):0{_DIGITS}d}"
-        bell = self._hung.get(number)
-        if bell is None:
-            bell = self._hung[number] = Bell(number, self)
-            for kept, notice in self.source.kept():
-                if kept == number:
-                    self.source.taken(number)
-                    bell.ring(notice)
+            return self._hung.setdefault(number, Bell(number, self))
+        if number in self._hung:
+            return self._hung[number]
+        bell = self._hung[number] = Bell(number, self)
+        for kept, notice in self.source.kept():
+            if kept == number:
+                self.source.taken(number)
+                bell.ring(notice)
         return bell
 
     def over(self, bell: Bell, *, noticed: bool, track_id: str | None) -> None:

@@ -209,11 +209,9 @@ class Poller:
         """
         bell = watch.inquiry.bell
         if bell is not None and bell.pending:
-            bell.pending = False
-            # Whoever rings without end is answered no faster than polled.
-            apart = _RINGS_APART / self.runtime.timeouts.speed
-            pause = max(0.0, bell.asked + apart - now)
-            bell.asked = now + pause
+            pause = bell.answer(
+                now, _RINGS_APART / self.runtime.timeouts.speed
+            )
         elif pause is None:
             pause = self.pacer.pause(watch, now)
         end = watch.since + self.job_timeout
