@@ -4,7 +4,19 @@ How the pages become a site: ``nox -s docs``.
 
 from __future__ import annotations
 
+import inspect
+import re
+
+from typing import TYPE_CHECKING
+
+import attrs
+
 from modelslab_async import __version__
+from modelslab_async.specs import Spec
+
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 
 project = "modelslab-async"
@@ -43,3 +55,43 @@ templates_path: list[str] = []
 exclude_patterns = ["figures/*.py"]
 copybutton_prompt_text = r"\$ |>>> "
 copybutton_prompt_is_regexp = True
+
+
+def setup(app: Sphinx) -> None:
+    """
+    What this site needs of Sphinx.
+    """
+    app.connect("autodoc-process-signature", _signature)
+
+
+def _signature(
+    app: Sphinx,
+    what: str,
+    name: str,
+    subject: object,
+    options: object,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str | None, str | None] | None:
+    """
+    The arguments of an attrs class as one would write them.
+
+    Parameters of specs are described one by one below, types included.
+    """
+    if not isinstance(subject, type) or not attrs.has(subject):
+        return None
+    if issubclass(subject, Spec):
+        given = inspect.signature(subject)
+        bare = [
+            each.replace(annotation=each.empty)
+            for each in given.parameters.values()
+        ]
+        signature = str(given.replace(parameters=bare))
+    defaults = {each.name: each.default for each in attrs.fields(subject)}
+
+    def default(match: re.Match[str]) -> str:
+        value = defaults[match[1]]
+        return "…" if isinstance(value, attrs.Factory) else repr(value)
+
+    said = re.sub(r"attr_dict\['(\w+)'\]\.default", default, signature or "")
+    return said, returns

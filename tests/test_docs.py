@@ -4,16 +4,33 @@ Nothing public is left unsaid.
 
 from __future__ import annotations
 
+import inspect
 import re
 
 from pathlib import Path
+from types import ModuleType
 
+import attrs
 import click
 import pytest
 
 import modelslab_async
 
-from modelslab_async import errors, testing
+from modelslab_async import (
+    ModelsLab,
+    PollSchedule,
+    RetryPolicy,
+    Timeouts,
+    cluster,
+    errors,
+    events,
+    journal,
+    observers,
+    simulator,
+    testing,
+    webhooks,
+)
+from modelslab_async._batch.options import BatchOptions
 from modelslab_async._cli import shell
 
 
@@ -27,11 +44,46 @@ HERE = (
 )
 HERE_IN = "^" + "|^".join(map(re.escape, HERE))
 SHELL = (ROOT / "docs" / "shell.md").read_text()
+API, REFERENCE, FAULTS, OBSERVING = (
+    "".join((ROOT / "docs" / f"{name}.md").read_text() for name in names)
+    for names in (
+        ["api"],
+        ["reference"],
+        ["faults", "service"],
+        ["observing"],
+    )
+)
+ROOMS = [
+    modelslab_async,
+    cluster,
+    errors,
+    events,
+    journal,
+    observers,
+    simulator,
+    testing,
+    webhooks,
+]
+EVENTS = sorted(
+    events.Event.__subclasses__(), key=lambda event: event.__name__
+)
 ERRORS = [
     name
     for name, thing in vars(errors).items()
     if isinstance(thing, type) and issubclass(thing, (Exception, Warning))
 ]
+
+
+def _public(room: ModuleType) -> list[str]:
+    said: list[str] | None = getattr(room, "__all__", None)
+    if said is not None:
+        return said
+    return [
+        name
+        for name, thing in vars(room).items()
+        if getattr(thing, "__module__", None) == room.__name__
+        and not name.startswith("_")
+    ]
 
 
 def test_public_names() -> None:
@@ -57,6 +109,98 @@ def test_public_docstrings(name: str) -> None:
     Every public name says what it is.
     """
     assert getattr(modelslab_async, name).__doc__
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
+def test_api(room: ModuleType) -> None:
+    """
+    Every public name is on the page that is made of the docstrings, and has
+    one.
+    """
+    named = {
+        name.rpartition(".")[2]
+        for name in re.findall(
+            r"^\.\. (?:auto\w+|data):: (\S+)$", API, re.MULTILINE
+        )
+    }
+    shown = f"automodule:: {room.__name__}\n   :members:" in API
+    public = {name: getattr(room, name) for name in _public(room)}
+    kept = {
+        name
+        for name, thing in public.items()
+        if inspect.isroutine(thing) or inspect.isclass(thing)
+    }
+
+    assert kept
+    assert [name for name in kept if not public[name].__doc__] == []
+    assert (set() if shown else kept) - named == set()
+    assert {
+        name for name, thing in public.items() if not inspect.ismodule(thing)
+    } - kept - named <= {"Observer", "Phase"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(
+            [each.name for each in attrs.fields(options)]
+            for options in (PollSchedule, RetryPolicy, Timeouts)
+        ),
+        list(inspect.signature(ModelsLab).parameters),
+        [*inspect.signature(ModelsLab.batch).parameters][2:],
+    ],
+    ids=["PollSchedule", "RetryPolicy", "Timeouts", "ModelsLab", "batch"],
+)
+def test_options(options: list[str]) -> None:
+    """
+    Every option has its row in the reference.
+    """
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| \S", REFERENCE, re.MULTILINE)
+
+    assert options
+    assert [option for option in options if option not in rows] == []
+
+
+@pytest.mark.parametrize(
+    "options", [PollSchedule, RetryPolicy, Timeouts, ModelsLab, BatchOptions]
+)
+def test_options_docstrings(options: type) -> None:
+    """
+    Every option is described where it is declared.
+    """
+    names = set(inspect.signature(options).parameters)
+
+    assert names - set(re.findall(r"(\w+):", options.__doc__ or "")) == set()
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
+def test_events(event: type[events.Event]) -> None:
+    """
+    Every event has its row in the table of events, with all of its facts.
+    """
+    row = re.search(
+        rf"^\| [^|]*`{event.__name__}`[^|]*\|.*$", OBSERVING, re.MULTILINE
+    )
+    shared = {each.name for each in attrs.fields(events.Event)}
+
+    assert row is not None
+    assert [
+        each.name
+        for each in attrs.fields(event)
+        if each.name not in shared and f"`{each.name}`" not in row[0]
+    ] == []
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors(name: str) -> None:
+    """
+    Every error is in the reference; and the faults, or what the service does,
+    say what to do about each that can be met.
+    """
+    kinds = getattr(errors, name).__subclasses__()
+
+    assert f"`{name}`" in REFERENCE
+    assert kinds or f"`{name}`" in FAULTS
 
 
 @pytest.mark.parametrize("name", sorted(shell.commands))
@@ -126,7 +270,9 @@ def test_index() -> None:
     """
     pages = {page.stem for page in PAGES} - {"README", "index"}
     contents = re.findall(
-        r"^[a-z-]+$", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE
+        r"^(?:[\w ,]+<)?([a-z-]+)>?$",
+        (ROOT / "docs" / "index.md").read_text(),
+        re.MULTILINE,
     )
 
     assert sorted(contents) == sorted(pages)
