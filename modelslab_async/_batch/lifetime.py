@@ -195,10 +195,7 @@ class BatchLifetime:
                 [] if named else None,
             )
             self._opening = asyncio.ensure_future(self._open(run))
-            # Seen, also where whoever entered has gone meanwhile.
-            self._opening.add_done_callback(
-                lambda task: task.cancelled() or task.exception()
-            )
+            self._opening.add_done_callback(_seen)
         # Whoever comes second waits for the first; a cancelled first one
         # leaves no half of a journal behind.
         await asyncio.shield(self._opening)
@@ -380,3 +377,11 @@ def _check_loop(run: Run | None) -> None:
         raise WrongLoopError(
             "the batch was begun on another event loop; make a new one"
         )
+
+
+def _seen(task: asyncio.Future[None]) -> None:
+    """
+    Also where whoever entered has gone meanwhile.
+    """
+    if not task.cancelled():
+        task.exception()
