@@ -446,7 +446,12 @@ def test_dry_run(type_: Type, words: Sequence[str], said: str) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "code"),
-    [({"keys": {}}, 3), ({"unknown_models": ["flux"]}, 1)],
+    [
+        ({"keys": {}}, 3),
+        ({"keys": {"s3cret": KeyState.NO_CREDIT}}, 3),
+        ({"keys": {"s3cret": KeyState.PREMIUM_ONLY}}, 3),
+        ({"unknown_models": ["flux"]}, 1),
+    ],
 )
 def test_batch_refused(
     type_: Type,

@@ -8,12 +8,12 @@ import json
 import os
 import pty
 import re
-import select
 import signal
 import subprocess
 import sys
 import time
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -260,29 +260,27 @@ def test_time_left_while_draining() -> None:
 
 
 def _typed(
-    *words: str, cwd: Path, keys: dict[float, bytes], width: int = 80
+    *words: str, cwd: Path, keys: Sequence[tuple[str, bytes]] = ()
 ) -> tuple[int, str]:
     """
-    What a person sees on a terminal, who presses *keys* after so many
-    seconds.
+    What a person sees on a terminal, who presses each of *keys* once
+    something is to be seen.
     """
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(cwd)
-        os.environ |= {"TERM": "xterm", "COLUMNS": str(width)}
+        os.environ |= {"TERM": "xterm", "COLUMNS": "80"}
         os.execv(
             sys.executable, [sys.executable, "-m", "modelslab_async", *words]
         )
-    seen, began, waiting = b"", time.monotonic(), dict(keys)
+    seen, waiting = b"", list(keys)
     while True:
-        ready, _, _ = select.select([terminal], [], [], 0.05)
         try:
-            seen += os.read(terminal, 65536) if ready else b""
+            seen += os.read(terminal, 65536)
         except OSError:
             break
-        now = time.monotonic() - began
-        for due in [each for each in waiting if each < now]:
-            os.write(terminal, waiting.pop(due))
+        if waiting and waiting[0][0].encode() in seen:
+            os.write(terminal, waiting.pop(0)[1])
     _, status = os.waitpid(child, 0)
     os.close(terminal)
     return os.waitstatus_to_exitcode(status), seen.decode()
@@ -306,7 +304,7 @@ def test_nothing_stale_after_an_interrupt(
     code, seen = _typed(
         *("batch", prompts, "-o", "out", "--slots", "2"),
         cwd=tmp_path,
-        keys={2.5: b"\x03"},
+        keys=[("2 in flight", b"\x03")],
     )
 
     assert code == 130
@@ -323,7 +321,7 @@ def test_something_moves_meanwhile(service: Simulator, tmp_path: Path) -> None:
     """
     service.change(latency=100.0)
 
-    code, seen = _typed("generate", "a cat", cwd=tmp_path, keys={})
+    code, seen = _typed("generate", "a cat", cwd=tmp_path)
 
     assert code == 0
     assert "is processing, " in seen
@@ -337,7 +335,7 @@ def test_one_end_of_input_is_enough(tmp_path: Path) -> None:
     code, seen = _typed(
         *("batch", "-", "--dry-run"),
         cwd=tmp_path,
-        keys={2.0: b"a cat\na dog\n", 2.5: b"\x04"},
+        keys=[("Ctrl-D", b"a cat\na dog\n"), ("a dog", b"\x04")],
     )
 
     assert code == 0

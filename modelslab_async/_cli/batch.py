@@ -42,6 +42,7 @@ _GOES_ON = (State.PLANNED, State.ACCEPTED, State.DONE)
 
 
 @click.command(
+    short_help="Ask for everything in a file, or go on with it.",
     epilog=f"""
     \b
     Examples:
@@ -53,7 +54,7 @@ _GOES_ON = (State.PLANNED, State.ACCEPTED, State.DONE)
     \b
     Exit codes: 0 all done, 1 some failed, 2 wrong usage or input,
     3 the account says no, 130 interrupted.
-    """
+    """,
 )
 @click.argument("input", metavar="INPUT", type=click.Path(allow_dash=True))
 @options.endpoint

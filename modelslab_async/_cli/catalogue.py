@@ -22,12 +22,13 @@ from .words import clean
 
 
 @click.command(
+    short_help="List what can be asked for, with parameters and ranges.",
     epilog=f"""
     \b
     Examples:
       modelslab-async endpoints
       modelslab-async endpoints {WITH_PICTURE}
-    """
+    """,
 )
 @click.argument("name", required=False, type=click.Choice(list(SPECS)))
 @options.as_json

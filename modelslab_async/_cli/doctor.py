@@ -79,7 +79,7 @@ _PATIENCE = 300.0
 _EMPTY = 3
 
 
-@click.command()
+@click.command(short_help="Try the service with your key.")
 @click.option(
     "--spend",
     is_flag=True,

@@ -43,6 +43,7 @@ _Begin = Callable[[ModelsLab], Awaitable[Job]]
 
 
 @click.command(
+    short_help="Ask for one generation, and save its pictures.",
     epilog=f"""
     \b
     Examples:
@@ -50,7 +51,7 @@ _Begin = Callable[[ModelsLab], Awaitable[Job]]
       modelslab-async generate "a fox" -m sdxl --width 768 -n 4 --seed 7
       modelslab-async generate "in oil" -e {WITH_PICTURE} --image cat.png
       modelslab-async generate -e {FROM_PICTURE} cat.png
-    """
+    """,
 )
 @click.argument("prompt", required=False)
 @options.endpoint
@@ -137,11 +138,12 @@ def generate(
 
 
 @click.command(
+    short_help="Take up one job, and save its pictures.",
     epilog="""
     \b
     Example:
       modelslab-async fetch 134701497 -o pictures
-    """
+    """,
 )
 @click.argument("job")
 @options.output

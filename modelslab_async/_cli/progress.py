@@ -55,9 +55,8 @@ class ProgressLine:
         ended = self.done + self.failed
         said = f" {ended}/{self.total}"
         for part in self._parts():
-            if len(said) + 2 + len(part) + _SHORTEST_BAR > width:
-                break
-            said += f"  {part}"
+            if len(said) + 2 + len(part) + _SHORTEST_BAR <= width:
+                said += f"  {part}"
         room = max(0, min(40, width - len(said)))
         full = room * ended // self.total if self.total else room
         done, open_ = ("#", "-") if ascii_only else ("━", "╌")

@@ -4,6 +4,8 @@ What came of a batch, in a few lines: counts, causes, and what to do.
 
 from __future__ import annotations
 
+import shlex
+
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +16,7 @@ from .._batch.outcome import Outcome
 from ..errors import JobUnfinishedError, ModelsLabError, OutcomeUnknownError
 from ..journal.causes import Cause, cause_of
 from ..journal.states import State
+from .context import PROGRAM
 from .exit_codes import REFUSED
 
 
@@ -88,8 +91,8 @@ def _sentences(
         yield (
             f"{len(tally.unknown)} unknown: sent, and no answer came; they "
             "may run and be billed, so they are not sent again unless you "
-            "say --resubmit-unknown; look for them in your account by their "
-            "track_id:"
+            "say --resubmit-unknown; what they may have become: "
+            f"{PROGRAM} unknown {shlex.quote(str(output))}"
         )
         yield from first_of(tally.unknown)
     if tally.images:

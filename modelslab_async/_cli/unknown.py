@@ -27,12 +27,13 @@ from .words import excerpt
 
 
 @click.command(
+    short_help="List what was sent and got no verdict.",
     epilog="""
     \b
     Examples:
       modelslab-async unknown pictures
       modelslab-async unknown pictures --accept 831902746190283746=134701497
-    """
+    """,
 )
 @click.argument(
     "folder",
