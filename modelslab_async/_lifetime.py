@@ -190,6 +190,8 @@ class Lifetime:
                 named(left),
             )
         rooms.bells.detach()
+        for let_go in rooms.runtime.let_go:
+            let_go()
         rooms.pool.abandon()
         rooms.runtime.close()
 

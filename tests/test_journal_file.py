@@ -516,7 +516,7 @@ async def test_no_shared_memory(folder: Path, path: Path) -> None:
 # Letting go.
 
 
-def test_close_without_a_loop(path: Path) -> None:
+def test_abandoned_without_a_loop(path: Path) -> None:
     """
     Whoever finds its loop closed lets go of the file at once, and all that
     was asked for is written.
@@ -530,8 +530,8 @@ def test_close_without_a_loop(path: Path) -> None:
         return journal
 
     journal = asyncio.run(leave())
-    journal.close()
-    journal.close()
+    journal.abandon()
+    journal.abandon()
 
     found = asyncio.run(SqliteJournal.inspect(path))
     assert found.counts[State.PLANNED] == 4

@@ -305,6 +305,52 @@ def test_the_next_run_finds_the_journal_unlocked(
     assert modelslab_simulator.books.alike == {}
 
 
+CLOSED = """
+import asyncio, gc, sys
+from modelslab_async import ModelsLab, TextToImage
+
+# Nothing is let go of by chance.
+gc.disable()
+lab = ModelsLab("a-key", base_url=sys.argv[1])
+wanted = [TextToImage("a cat", model_id="sdxl", seed=n) for n in range(10)]
+readers = []
+
+async def begin():
+    readers.append(aiter(lab.batch(wanted, output=sys.argv[2])))
+    await anext(readers[0])
+
+async def go_on():
+    async with lab:
+        return await lab.batch(wanted, output=sys.argv[2])
+
+loop = asyncio.new_event_loop()
+loop.run_until_complete(begin())
+loop.close()
+print(len(asyncio.run(go_on())), flush=True)
+"""
+
+
+def test_a_loop_that_cancels_nothing(
+    modelslab_simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    Also where a loop is closed as it is, the next one finds the journal
+    unlocked.
+    """
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", CLOSED),
+            *(modelslab_simulator.url, str(tmp_path)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == "10\n"
+    assert modelslab_simulator.books.alike == {}
+
+
 CHILD = """
 import asyncio, atexit, os, sys
 from modelslab_async import ModelsLab, PollSchedule, TextToImage

@@ -11,7 +11,7 @@ import time
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
@@ -22,6 +22,10 @@ from ..results import JSON
 from .item import BatchJournal
 from .late_bells import LateBells
 from .run import Run
+
+
+if TYPE_CHECKING:
+    from ..journal import SqliteJournal
 
 
 _log = logging.getLogger("modelslab_async")
@@ -50,7 +54,7 @@ class Storage:
     run: Run
     facts: Facts
     #: Ours to close, where it is not the caller's.
-    _opened: Journal | None = attrs.field(default=None, init=False)
+    _opened: SqliteJournal | None = attrs.field(default=None, init=False)
     _keeper: asyncio.Task[None] | None = attrs.field(default=None, init=False)
     _bells: LateBells | None = attrs.field(default=None, init=False)
     _closing: bool = attrs.field(default=False, init=False)
@@ -91,8 +95,9 @@ class Storage:
         # Here, for the sake of those who only want a picture or two.
         from ..journal import SqliteJournal
 
-        self._opened = await SqliteJournal.open(place)
-        return self._opened
+        self._opened = opened = await SqliteJournal.open(place)
+        self.run.rooms.runtime.let_go.add(opened.abandon)
+        return opened
 
     def keep(self) -> None:
         """
@@ -186,4 +191,5 @@ class Storage:
             except Exception as error:  # noqa: BLE001 - the rest is closed
                 _log.warning("the status cannot be written: %s", error)
         if self._opened is not None:
+            self.run.rooms.runtime.let_go.discard(self._opened.abandon)
             await self._opened.aclose()

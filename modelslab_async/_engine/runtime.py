@@ -64,6 +64,8 @@ class Runtime:
     closed: bool = attrs.field(default=False, init=False)
     #: What is waited for, and told of where that lasts.
     waits: Waits = attrs.field(init=False)
+    #: What lets go of things without the loop, where that ended by itself.
+    let_go: set[Callable[[], None]] = attrs.field(factory=set, init=False)
     _executor: ThreadPoolExecutor | None = attrs.field(
         default=None, init=False
     )

@@ -104,6 +104,7 @@ class SqliteJournal:
                 one, has it), `corrupt` (damaged, or no journal), `newer` or
                 `unwritable`; the file is as it was.
         """
+        await _wait_for_abandoned()
         writer = _Writer()
         opened = _Operation(_place_and_id)
         writer.start(Path(path), opened)
@@ -122,6 +123,7 @@ class SqliteJournal:
         Raises:
             JournalError: As `open` does, also where there is no file.
         """
+        await _wait_for_abandoned()
         # Not the loop's own executor: those in there may wait for us.
         executor = ThreadPoolExecutor(1, "modelslab-async-journal")
         try:
@@ -146,12 +148,16 @@ class SqliteJournal:
         # Cancelled or not, it is closed.
         await asyncio.shield(asyncio.wrap_future(self._writer.ended))
 
-    def close(self) -> None:
+    def abandon(self) -> None:
         """
-        The same without a loop, for whoever finds its loop closed.
+        The same without a loop, for whoever finds that its loop has ended;
+        who opens or inspects a journal next waits for it.
         """
-        self._writer.stop()
-        self._writer.ended.result()
+        # A forked child has no such thread, and nothing to let go of.
+        if self._writer.pid == os.getpid():
+            self._writer.stop()
+            _abandoned.add(self._writer.ended)
+            self._writer.ended.add_done_callback(_abandoned.discard)
 
     async def begin(
         self, identity: Identity, *, new_key: bool = False
@@ -210,6 +216,15 @@ class SqliteJournal:
         return await operation.future
 
 
+#: Journals that are being closed, and that nobody waits for.
+_abandoned: set[Future[None]] = set()
+
+
+async def _wait_for_abandoned() -> None:
+    for ended in tuple(_abandoned):
+        await asyncio.shield(asyncio.wrap_future(ended))
+
+
 # The thread.
 
 
@@ -258,6 +273,7 @@ class _Writer:
     queue: queue.SimpleQueue[_Operation[Any] | None] = attrs.field(
         factory=queue.SimpleQueue, init=False
     )
+    pid: int = attrs.field(factory=os.getpid, init=False)
     ended: Future[None] = attrs.field(factory=Future, init=False)
     stopped: bool = attrs.field(default=False, init=False)
 
