@@ -155,6 +155,7 @@ async def test_failures_of_an_earlier_run_are_not_counted(
 # A stop in the middle of it.
 
 
+@pytest.mark.slow
 async def test_stopped_before_it_is_bought_again(
     simulator: Simulator,
 ) -> None:

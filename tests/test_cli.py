@@ -328,6 +328,7 @@ def test_batch_again(type_: Type, service: Simulator, tmp_path: Path) -> None:
     assert len(service.books.accepted) == 3
 
 
+@pytest.mark.slow
 def test_batch_simulated_again(type_: Type, tmp_path: Path) -> None:
     """
     What a simulator left unfinished when it ended is asked of the next one.
@@ -666,6 +667,7 @@ def test_interrupt_twice(
     assert len(service.books.accepted) == 5
 
 
+@pytest.mark.slow
 def test_interrupt_of_one(service: Simulator, tmp_path: Path) -> None:
     """
     An interrupted generation is waited for and saved, as it is paid for.
@@ -682,6 +684,7 @@ def test_interrupt_of_one(service: Simulator, tmp_path: Path) -> None:
     assert (tmp_path / out.decode().strip()).exists()
 
 
+@pytest.mark.slow
 def test_interrupt_in_line(service: Simulator, tmp_path: Path) -> None:
     """
     A generation that still waits for a slot is given up at once.
@@ -702,6 +705,7 @@ def test_interrupt_in_line(service: Simulator, tmp_path: Path) -> None:
 # Where nobody can read it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "where"),
     [
@@ -754,6 +758,7 @@ def test_output_that_cannot_be_written(
         assert ran.stderr.count(b"cannot print results: No space left") == 1
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves(service: Simulator, tmp_path: Path) -> None:
     """
     Who has seen enough asks for nothing more; where all is done already,
@@ -809,6 +814,7 @@ def test_an_item_that_is_there_twice(
 # simulate
 
 
+@pytest.mark.slow
 def test_simulate(tmp_path: Path) -> None:
     """
     The simulator says its URL first, plays what it is told, and ends with 0.

@@ -348,6 +348,7 @@ def test_items_that_are_there_twice(
     assert _faults(give(name, content)) == faults
 
 
+@pytest.mark.slow
 def test_many_names(give: Give) -> None:
     """
     A hundred thousand names are looked through at once.

@@ -88,6 +88,7 @@ def killed_at(at: Service, output: Path, step: str) -> bool:
     return run(at, output, ITEMS, crash=step).killed
 
 
+@pytest.mark.slow
 def test_killed_after_some_outcomes(
     simulator_apart: Service, tmp_path: Path
 ) -> None:
@@ -109,6 +110,7 @@ def test_killed_after_some_outcomes(
     assert len(last.lines) == 1 + ITEMS
 
 
+@pytest.mark.slow
 def test_ten_kinds_killed(simulator_apart: Service, tmp_path: Path) -> None:
     """
     A batch of ten kinds of endpoints, with a local picture, is taken up as

@@ -156,6 +156,7 @@ async def test_an_urgent_batch_goes_before_another(
     assert not any(outcome.error for outcome in outcomes)
 
 
+@pytest.mark.slow
 async def test_memory_does_not_grow_with_the_items(
     simulator: Simulator,
 ) -> None:

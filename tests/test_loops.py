@@ -381,6 +381,7 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["sys.exit", "exit functions"])
 def test_a_child_leaves_its_parent_alone(
     how: str, modelslab_simulator: Simulator

@@ -386,6 +386,7 @@ def test_as_many_hanging_polls_as_there_may_be() -> None:
     assert {job.state for job in found} == {JobState.SUCCEEDED}
 
 
+@pytest.mark.slow
 def test_ten_thousand_jobs_keep_one_timer() -> None:
     """
     A job in flight has no task and no timer of its own.
@@ -407,6 +408,7 @@ def test_ten_thousand_jobs_keep_one_timer() -> None:
     assert timers <= 2 * 100 + 2
 
 
+@pytest.mark.slow
 def test_a_job_in_flight_is_small() -> None:
     """
     A job that nobody waits for takes no more than a kilobyte, what the

@@ -133,6 +133,7 @@ _FOLLOW: Mapping[str, Callable[[Block], None]] = {
 }
 
 
+@pytest.mark.slow
 def test_python_tests(tmp_path: Path) -> None:
     """
     Snippets that are tests pass, each as a file of its own.
@@ -216,6 +217,7 @@ def test_setup_word_for_word(command: str) -> None:
     assert lines.count(command) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["classic", "documented"])
 @pytest.mark.parametrize("fetch", ["path", "body"])
 def test_another_process(

@@ -677,6 +677,7 @@ def _words(number: int) -> Reply:
     return Reply(200, {"status": "error", "message": "Under maintenance"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [_portal, _page, _words])
 async def test_equal_refusals_burn_no_batch(
     simulator: Simulator, tmp_path: Path, answer: Callable[[int], Reply]

@@ -349,6 +349,7 @@ def modelslab_settings() -> Settings:
     return Settings(speed=100, pictures="plain")
 
 
+@pytest.mark.slow
 def test_shell(
     type_: Type,
     modelslab_simulator: Simulator,
