@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import statistics
 import time
 
@@ -88,6 +89,7 @@ def main() -> None:
     options = parser.parse_args()
     cases = [(n, options.calls) for n in options.clients] or list(CASES)
 
+    logging.basicConfig(level=logging.ERROR)
     began = time.perf_counter()
     found = asyncio.run(measure(options.seeds, options.together, cases))
     table(
