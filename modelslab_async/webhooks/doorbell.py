@@ -41,7 +41,7 @@ _TOKEN = 26
 
 #: The end of our URLs, however JSON or a query writes the slash.
 _OURS = re.compile(
-    rb"([0-9]{1,40}(?:\\?/|%2[Ff]|\\u002[Ff]))[A-Z2-7]{26}(?![A-Z2-7])"
+    rb"(?<=[0-9])((?:\\?/|%2[Ff]|\\u002[Ff]))[A-Z2-7]{26}(?![A-Z2-7])"
 )
 
 
