@@ -6,6 +6,7 @@ missing, whoever leaves it, and from wherever.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 
@@ -251,6 +252,46 @@ async def test_taken_one_by_one(lab: ModelsLab, simulator: Simulator) -> None:
     assert len(simulator.books.accepted) == 30
 
 
+async def test_only_iterated_and_cancelled(
+    lab: ModelsLab, simulator: Simulator
+) -> None:
+    """
+    So it is when the iterating task was cancelled, and somebody still holds
+    that task, and with its traceback the iterator.
+    """
+    simulator.change(hold=0.0, latency=Latency.constant(5.0))
+    batch = lab.batch(specs(200))
+
+    async def read() -> None:
+        async for _ in batch:
+            pass
+
+    reading = asyncio.create_task(read())
+    await until(lambda: batch.progress.done)
+    reading.cancel()
+    await asyncio.wait({reading})
+    bought = len(simulator.books.accepted)
+    await until(lambda: not lab.jobs() and not lab.stats().waiting)
+    await asyncio.sleep(0.1)
+
+    assert bought <= len(simulator.books.accepted) <= bought + SLOTS
+
+
+async def test_read_on_after_a_timeout(lab: ModelsLab) -> None:
+    """
+    Whoever waits for each outcome for so long and no longer gets them all.
+    """
+    reader = aiter(lab.batch(specs(30)))
+    taken: list[int] = []
+
+    while len(taken) < 30:
+        with contextlib.suppress(TimeoutError):
+            outcome = await asyncio.wait_for(anext(reader), 0.01)
+            taken.append(outcome.index)
+
+    assert sorted(taken) == list(range(30))
+
+
 async def test_forgotten(
     lab: ModelsLab, simulator: Simulator, tmp_path: Path
 ) -> None:
@@ -355,6 +396,54 @@ async def test_an_input_that_is_cancelled_by_itself_awaited(
         await batch
 
     assert len(batch.outcomes) == 5
+
+
+class Alarm(BaseException):
+    """
+    As a test runner or a signal handler raises it.
+    """
+
+
+@pytest.mark.parametrize(
+    ("kind", "comes"),
+    [
+        (Alarm, Alarm),
+        (GeneratorExit, GeneratorExit),
+        (StopAsyncIteration, RuntimeError),
+    ],
+)
+@pytest.mark.parametrize("durable", [False, True])
+async def test_an_input_that_raises_no_exception(
+    lab: ModelsLab,
+    tmp_path: Path,
+    kind: type[BaseException],
+    comes: type[BaseException],
+    durable: bool,  # noqa: FBT001
+) -> None:
+    """
+    Whatever an input raises comes out as it is, after what was paid for,
+    also where it is no `Exception`; only the end of another kind of iterable
+    is wrapped, as it would end the reader's loop.
+    """
+
+    class Broken:
+        def __init__(self) -> None:
+            self.given = iter(specs(5))
+
+        def __iter__(self) -> Iterator[TextToImage]:
+            return self
+
+        def __next__(self) -> TextToImage:
+            for one in self.given:
+                return one
+            raise kind
+
+    batch = lab.batch(Broken(), output=tmp_path if durable else None)
+    with pytest.raises(comes):
+        await batch
+
+    assert [one.spec for one in batch.outcomes] == specs(5)
+    assert all(one.error is None for one in batch.outcomes)
 
 
 # What is behind the point where a run has stopped.

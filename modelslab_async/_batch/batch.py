@@ -178,13 +178,24 @@ class _Reader:
     def __init__(self, batch: Batch, lifetime: BatchLifetime) -> None:
         self._batch = batch
         self._lifetime = lifetime
+        self._reads = True
         lifetime.outcomes.want()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Outcome:
-        return await anext(self._batch)
+        try:
+            return await anext(self._batch)
+        except BaseException:
+            # A loop ends so, and its traceback may keep us alive for long.
+            self._go()
+            raise
 
     def __del__(self) -> None:
-        self._lifetime.reader_gone()
+        self._go()
+
+    def _go(self) -> None:
+        if self._reads:
+            self._reads = False
+            self._lifetime.reader_gone()

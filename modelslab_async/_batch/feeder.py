@@ -98,6 +98,8 @@ class Feeder:
     #: Done when the input itself waits for the end of the batch.
     _unawaited: asyncio.Future[None] = attrs.field(init=False)
     _source: Callable[[], Spec | Awaitable[Spec]] = attrs.field(init=False)
+    #: What it raises at its end; anything else is a fault of the caller's.
+    _end: type[Exception] = attrs.field(init=False)
     _pulled: int = attrs.field(default=0, init=False)
     #: How many were known when they were last looked up, twice over.
     _page: int = attrs.field(default=0, init=False)
@@ -143,20 +145,21 @@ class Feeder:
         Pull items to the end of the input, and finish what has left it.
         """
         try:
-            self._source = _source(self.specs)
+            self._source, self._end = _source(self.specs)
             journal = self.run.journal
             if journal is None:
                 await self._feed_unwritten()
             else:
                 await self._feed(journal)
-        except asyncio.CancelledError:
-            if not self.run.stopping:
-                raise
         except ClientClosedError as error:
             self.run.stop(error)
-        except Exception as exc:  # noqa: BLE001 - the reader gets it
-            self.broken = exc
-            self.run.stop(exc if isinstance(exc, ModelsLabError) else None)
+        except BaseException as exc:
+            if not _is_cancelled(exc):
+                # The reader gets it.
+                self.broken = exc
+                self.run.stop(exc if isinstance(exc, ModelsLabError) else None)
+            elif not self.run.stopping:
+                raise
 
     async def _feed_unwritten(self) -> None:
         while not self._enough and (items := await self._pull()):
@@ -200,17 +203,18 @@ class Feeder:
                 if isinstance(spec, Awaitable):
                     spec, space = await spec, 1
                 found.append(self._item(spec))
-        except (StopIteration, StopAsyncIteration):
-            self.run.exhausted = True
-        except asyncio.CancelledError as exc:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+        except BaseException as exc:
+            if _is_cancelled(exc):
                 raise
-            # Nobody has cancelled us: it is the caller's own.
-            self.broken = exc
-        except Exception as exc:  # noqa: BLE001
-            # The caller's own; it comes out after what was paid for.
-            self.broken = exc
+            if isinstance(exc, self._end):
+                self.run.exhausted = True
+            elif isinstance(exc, StopIteration | StopAsyncIteration):
+                # It would end the reader's loop without a word.
+                self.broken = RuntimeError(f"the input raised {exc!r}")
+                self.broken.__cause__ = exc
+            else:
+                # The caller's own; it comes out after what was paid for.
+                self.broken = exc
         return found
 
     def _item(self, spec: Spec) -> Item:
@@ -343,10 +347,24 @@ async def _left(journal: Journal, state: State) -> AsyncGenerator[Entry, None]:
 
 def _source(
     specs: Iterable[Spec] | AsyncIterable[Spec],
-) -> Callable[[], Spec | Awaitable[Spec]]:
+) -> tuple[Callable[[], Spec | Awaitable[Spec]], type[Exception]]:
     """
-    What gives the next of any iterable, at once or in a while.
+    What gives the next of any iterable, at once or in a while, and what it
+    raises at its end.
     """
     if isinstance(specs, AsyncIterable):
-        return aiter(specs).__anext__
-    return iter(specs).__next__
+        return aiter(specs).__anext__, StopAsyncIteration
+    return iter(specs).__next__, StopIteration
+
+
+def _is_cancelled(exc: BaseException) -> bool:
+    """
+    Whether that is the end of our own task: a `CancelledError` where nobody
+    has cancelled us is the caller's own.
+    """
+    task = asyncio.current_task()
+    return (
+        isinstance(exc, asyncio.CancelledError)
+        and task is not None
+        and task.cancelling() > 0
+    )
