@@ -58,7 +58,8 @@ SUBMIT_FAULTS: tuple[Fault | Reply | Edit, ...] = (
     Reply(200, {"status": "error", "message": "Try Again"}),
     Reply(200, {"status": "error", "message": "something else is wrong"}),
     Edit({"eta": -3}, without=("fetch_result",)),
-    Edit({"id": None}),
+    # Not the id: a job that failed at once and has none says "Try Again", as
+    # a model that is being loaded does, which nobody can tell apart.
     Edit(status=503),
 )
 FETCH_FAULTS: tuple[Fault | Reply | Edit, ...] = (
