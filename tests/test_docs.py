@@ -40,6 +40,7 @@ TEXT = "\n".join(page.read_text() for page in PAGES)
 REPOSITORY = "https://github.com/modelslab-async/modelslab-async"
 HERE = (
     f"{REPOSITORY}/blob/main/",
+    f"{REPOSITORY}/tree/main/",
     f"{REPOSITORY.replace('github', 'raw.githubusercontent')}/main/",
 )
 HERE_IN = "^" + "|^".join(map(re.escape, HERE))
