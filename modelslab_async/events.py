@@ -340,6 +340,24 @@ class SlotsChanged(Event):
 
 
 @attrs.frozen
+class DoorbellTrusted(Event):
+    """
+    Webhooks ring, or don't: then jobs are asked for as without them.
+    """
+
+    trusted: bool
+
+
+@attrs.frozen
+class BatchStopped(Event):
+    """
+    A batch asks for nothing more before the end of its input.
+    """
+
+    cause: str
+
+
+@attrs.frozen
 class WaitsLong(Event):
     """
     Something waits for long; told ever more seldom while it does.

@@ -111,6 +111,16 @@ def test_look_says_what_is_known() -> None:
     )
 
 
+def test_look_says_what_is_waited_for() -> None:
+    """
+    On lines and beside bars, without control characters.
+    """
+    look = ProgressLine(9, waiting=9, waiting_for="a slot\x1b[2J: all 5")
+
+    assert str(look).endswith(", waiting for a slot [2J: all 5")
+    assert "waiting for a slot [2J: all 5" in look.fitted(80)
+
+
 def test_bars(screen: Screen, terminal: Terminal) -> None:
     """
     A terminal gets bars with how many of how many.

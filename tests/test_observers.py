@@ -33,6 +33,8 @@ from modelslab_async.errors import (
     OutcomeUnknownError,
 )
 from modelslab_async.events import (
+    BatchStopped,
+    DoorbellTrusted,
     DownloadFailed,
     DownloadRetried,
     Event,
@@ -53,7 +55,14 @@ from modelslab_async.observers import (
     OpenTelemetryObserver,
     PrometheusObserver,
 )
-from modelslab_async.simulator import Fault, Latency, Reply, Simulator
+from modelslab_async.simulator import (
+    Fault,
+    KeyState,
+    Latency,
+    Reply,
+    Simulator,
+)
+from modelslab_async.webhooks import Doorbell
 
 
 pytestmark = pytest.mark.asyncio
@@ -232,6 +241,44 @@ async def test_jobs_by_id_and_jobs_left_behind(simulator: Simulator) -> None:
     assert resumed.track_id == finished.track_id == job.track_id
     assert isinstance(finished, JobFinished)
     assert finished.state is JobState.UNFINISHED
+
+
+async def test_a_batch_that_stops_early_says_why(simulator: Simulator) -> None:
+    """
+    By the error that stopped it; one that is used up has nothing to say.
+    """
+    seen: list[Event] = []
+    async with client(simulator, seen.append) as lab:
+        await lab.batch([CAT])
+        assert of(seen, BatchStopped) == []
+        simulator.change(keys={"a-key": KeyState.NO_CREDIT})
+        async with lab.batch([CAT, CAT]) as batch:
+            assert not any([one.ok async for one in batch])
+
+    (stopped,) = of(seen, BatchStopped)
+    assert isinstance(stopped, BatchStopped)
+    assert stopped.cause == str(batch.stopped)
+
+
+async def test_bells_that_do_not_ring_are_told(simulator: Simulator) -> None:
+    """
+    Once two in a row were silent, and again when one rings.
+    """
+    seen: list[Event] = []
+    bell = Doorbell("http://127.0.0.1:9/hooks", "a-secret-that-nobody-knows")
+    async with ModelsLab(
+        "a-key",
+        base_url=simulator.url,
+        timeouts=WAITS,
+        doorbell=bell,
+        observers=[seen.append],
+    ) as lab:
+        for _ in range(3):
+            await lab.generate(CAT)
+
+    assert [
+        one.trusted for one in seen if isinstance(one, DoorbellTrusted)
+    ] == [False]
 
 
 # Logs

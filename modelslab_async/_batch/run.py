@@ -37,6 +37,7 @@ from ..errors import (
     PaymentRequiredError,
     TransportError,
 )
+from ..events import BatchStopped
 from ..journal import State
 from ..results import Generation, JobState, Receipt
 from .item import BatchJournal, Item, came_before
@@ -148,8 +149,9 @@ class Run:
         """
         Ask for nothing more; what is paid for still comes.
         """
-        if self.stopped is None:
+        if self.stopped is None and error is not None:
             self.stopped = error
+            self._tell_stopped(error)
         if self.stopping:
             return
         self.stopping = True
@@ -181,6 +183,12 @@ class Run:
         self.full = True
         if self.stopped is None:
             self.stopped = self.options.bound_reached()
+            self._tell_stopped(self.stopped)
+
+    def _tell_stopped(self, error: ModelsLabError) -> None:
+        observers = self.rooms.runtime.observers
+        if observers:
+            observers.tell(BatchStopped(None, str(error)))
 
     # From an item's beginning to its end
 

@@ -19,6 +19,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 import attrs
 
+from ..events import DoorbellTrusted
 from ..results import JobState, Notice
 from .runtime import Runtime
 from .waiters import Waiters
@@ -284,7 +285,20 @@ class Bells:
             self._silent += 1
             if self._silent == _SILENT:
                 _log.info("webhooks do not ring: jobs are asked for instead")
+                self._tell(trusted=False)
                 self.silenced()
+
+    def _rings(self) -> None:
+        """
+        One has rung: they are relied on from now on.
+        """
+        trusted, self._silent = self.trusted, 0
+        if not trusted:
+            self._tell(trusted=True)
+
+    def _tell(self, *, trusted: bool) -> None:
+        if self.runtime.observers:
+            self.runtime.observers.tell(DoorbellTrusted(None, trusted))
 
     def ring(self, number: str, notice: Notice | None) -> bool:
         """
@@ -307,13 +321,13 @@ class Bells:
             return
         bell = self._hung.get(number)
         if bell is not None:
-            self._silent = 0
+            self._rings()
             bell.ring(notice)
             return
         if number in self._past:
             noticed = self._past[number]
             if noticed and self.runtime.now() - noticed <= _JUST_NOW:
-                self._silent = 0
+                self._rings()
             return
         self._offer(number, notice, tuple(self.strays))
 

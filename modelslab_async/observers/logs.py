@@ -9,8 +9,10 @@ import logging
 import attrs
 
 from ..events import (
+    BatchStopped,
     BreakerClosed,
     BreakerOpened,
+    DoorbellTrusted,
     DownloadFailed,
     Event,
     FileSaved,
@@ -25,11 +27,18 @@ from ..events import (
 from ..results import JobState
 
 
-_PERSON = (BreakerOpened, DownloadFailed, OutcomeUnknown, WaitsLong)
+_PERSON = (
+    BatchStopped,
+    BreakerOpened,
+    DownloadFailed,
+    OutcomeUnknown,
+    WaitsLong,
+)
 
 
 _JOBS = (
     BreakerClosed,
+    DoorbellTrusted,
     FileSaved,
     FileUploaded,
     JobAccepted,
