@@ -418,7 +418,7 @@ async def test_an_input_that_raises_no_exception(
     tmp_path: Path,
     kind: type[BaseException],
     comes: type[BaseException],
-    durable: bool,  # noqa: FBT001
+    durable: bool,
 ) -> None:
     """
     Whatever an input raises comes out as it is, after what was paid for,
