@@ -77,6 +77,18 @@ def test_without_its_extra(
     assert 'pip install "modelslab-async[cli]"' in said
 
 
+@pytest.mark.parametrize("words", [[], ["cluster"]])
+def test_nothing_typed(type_: Type, words: list[str]) -> None:
+    """
+    Who types nothing is shown what can be typed, once.
+    """
+    ran = type_(*words)
+
+    assert ran.code == 2
+    assert ran.err.startswith("Usage: ")
+    assert ran.err.count("Usage: ") == 1
+
+
 @pytest.mark.parametrize("command", ["", *shell.commands])
 def test_help(type_: Type, command: str) -> None:
     """

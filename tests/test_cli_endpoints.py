@@ -312,3 +312,20 @@ def test_the_program_has_one_name(type_: Type) -> None:
     assert type_("generate", "--help").out.startswith(
         "Usage: modelslab-async generate"
     )
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_of_each_shell(shell: str) -> None:
+    """
+    Each shell is given a script of its own, under the program's name.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "modelslab_async"],
+        env=os.environ | {"_MODELSLAB_ASYNC_COMPLETE": f"{shell}_source"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "modelslab-async" in done.stdout
+    assert f"{shell}_complete" in done.stdout

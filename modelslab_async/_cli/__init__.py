@@ -97,6 +97,8 @@ def _run(screen: Screen, arguments: tuple[str, ...]) -> int:
 
 
 def _usage(exc: click.ClickException) -> str:
+    if isinstance(exc, click.exceptions.NoArgsIsHelpError):
+        return exc.format_message()
     context = exc.ctx if isinstance(exc, click.UsageError) else None
     lines = [f"error: {exc.format_message()}"]
     if context is not None:
