@@ -114,7 +114,9 @@ class Network:
     now: int = 0
     most: int = 0
 
-    async def poll(self, call: Call) -> Reply | Cut:
+    async def poll(
+        self, call: Call, *, swept: bool = False
+    ) -> Reply | Cut:
         job_id = call.url.rpartition("/")[2]
         loop = asyncio.get_running_loop()
         self.asked.append((loop.time(), job_id))

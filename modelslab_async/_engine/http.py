@@ -55,6 +55,7 @@ from ..errors import ClientClosedError, TransportError, UnsafeUrlError
 from .abandoned import drop, leave_to_parent
 from .address_guard import AddressGuard, guarded_socket
 from .api_key import ApiKey
+from .deadline import Deadline
 from .keyed_body import KeyedBody
 from .links import origin_of, read_link
 from .resolver import Resolver
@@ -80,6 +81,9 @@ _LONGEST_LINE_BYTES = 2**18
 
 
 _MOST_FIELDS = 1024
+
+
+_NO_CONNECTION = Unsent("no connection")
 
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -149,6 +153,8 @@ class SessionPool:
     _submit: aiohttp.ClientSession = attrs.field(init=False, repr=False)
     _poll: aiohttp.ClientSession = attrs.field(init=False, repr=False)
     _files: aiohttp.ClientSession = attrs.field(init=False, repr=False)
+    #: Of what its asker ends: no timer for each answer.
+    _swept: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
     _downloads: asyncio.Semaphore = attrs.field(init=False, repr=False)
     _reading: set[aiohttp.ClientResponse] = attrs.field(
         factory=set, init=False, repr=False
@@ -175,6 +181,7 @@ class SessionPool:
         self._poll = self._session(
             resolver, _API_HEADERS, silence=timeouts.poll
         )
+        self._swept = attrs.evolve(self._poll.timeout, sock_read=None)
         self._files = self._session(
             resolver,
             {"Accept-Encoding": "identity"},
@@ -262,11 +269,17 @@ class SessionPool:
         limit = self.runtime.timeouts.submit
         return await self._exchange(self._submit, call, limit, leaving)
 
-    async def poll(self, call: Call) -> Reply | Unsent | Cut:
+    async def poll(
+        self, call: Call, *, swept: bool = False
+    ) -> Reply | Unsent | Cut:
         """
         Send a question that costs nothing.
+
+        *swept*: whoever asks ends it where no answer comes, as the poll loop
+        does for all of its questions with one timer.
         """
-        return await self._exchange(self._poll, call, None)
+        bounds = self._swept if swept else None
+        return await self._exchange(self._poll, call, None, bounds=bounds)
 
     async def ask(self, call: Call) -> Reply | Unsent | Cut:
         """
@@ -291,13 +304,16 @@ class SessionPool:
         call: Call,
         limit: float | None,
         leaving: Callable[[], None] | None = None,
+        bounds: aiohttp.ClientTimeout | None = None,
     ) -> Reply | Unsent | Cut:
         # One look: a key that rotates must not change while it is written.
         key = self.key.snapshot()
-        heard: Reply | Unsent | Cut = Unsent("no connection")
+        heard: Reply | Unsent | Cut = _NO_CONNECTION
         for _ in range(_MOVES):
             body = KeyedBody(call.body, key, leaving)
-            heard = await self._attempt(session, call, body, key, limit)
+            heard = await self._attempt(
+                session, call, body, key, limit, bounds or session.timeout
+            )
             if not body.refused:
                 break
             # Two turns of the loop, in which it sees what else was closed.
@@ -312,25 +328,29 @@ class SessionPool:
         body: KeyedBody,
         key: ApiKey,
         limit: float | None,
+        bounds: aiohttp.ClientTimeout,
     ) -> Reply | Unsent | Cut:
         begun, at = False, time.time()
-        reached = anyio.fail_after(limit) if limit else nullcontext()
+        deadline = None if limit is None else Deadline(limit)
         try:
-            with reached:
-                async with session.post(
+            async with (
+                deadline or nullcontext(),
+                session.post(
                     call.url,
                     data=body,
                     allow_redirects=False,
                     proxy=self.options.proxy,
-                ) as response:
-                    begun = True
-                    return await _read_reply(
-                        response,
-                        call,
-                        lambda body: self.hide(key.scrub(body)),
-                        self.options,
-                        at,
-                    )
+                    timeout=bounds,
+                ) as response,
+            ):
+                begun = True
+                return await _read_reply(
+                    response,
+                    call,
+                    lambda body: self.hide(key.scrub(body)),
+                    self.options,
+                    at,
+                )
         except aiohttp.ClientHttpProxyError as exc:
             return Unsent(_words(exc, key), hopeless=exc.status == 407)
         except (
@@ -426,7 +446,7 @@ async def _read_reply(
         return Unsent("the proxy wants a password", hopeless=True)
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.content.iter_any():
+    while chunk := await response.content.readany():
         size += len(chunk)
         if size > call.cap_bytes:
             return Cut(f"over {call.cap_bytes} bytes long", begun=True)

@@ -155,7 +155,7 @@ class Inquiry:
             self._call = self._question(receipt, pool.base_url, large=large)
         counts.polls += 1
         self.polls += 1
-        reply = await pool.poll(self._call)
+        reply = await pool.poll(self._call, swept=True)
         if not isinstance(reply, Reply):
             return reply
         # Most answers repeat the one before, to the byte.

@@ -25,19 +25,27 @@ from .encode import api_url
 _LONGEST = 128
 
 
+#: With its sign it would be longer.
+_TOO_LARGE = 10 ** (_LONGEST - 1)
+
+
 def clean_id(value: object) -> str | None:
     """
     An id as text; None where it is none.
     """
+    if isinstance(value, bool):
+        return None
     if isinstance(value, float) and value.is_integer() and value < 2**53:
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < 10**127 else ""
+    if isinstance(value, int):
+        return str(value) if abs(value) < _TOO_LARGE else None
     if not isinstance(value, str):
         return None
     value = value.strip()
     good = 0 < len(value) <= _LONGEST and value.isprintable()
-    return None if not good or _FOLDERS & {*value.split("/")} else value
+    if not good or ("." in value and _FOLDERS & {*value.split("/")}):
+        return None
+    return value
 
 
 _FOLDERS = frozenset({".", ".."})
@@ -62,13 +70,16 @@ def fetch_url(
     Where to ask for a job: where the service says, if that is its own place.
     """
     base = base_url.rstrip("/")
+    usual = f"{api_url(base, endpoint.fetch_path)}/{quote(job_id, safe='')}"
+    if fetch_result in {None, usual}:
+        return usual
     if fetch_result and (origin := _origin(fetch_result)) is not None:
         path = urlsplit(fetch_result).path
         if origin == _origin(base) and _is_fetch_path(path):
             parts = urlsplit(base)
             path = quote(_LONE_PERCENT.sub("%25", path), safe=_SAFE)
             return f"{parts.scheme}://{parts.netloc}{path}"
-    return f"{api_url(base, endpoint.fetch_path)}/{quote(job_id, safe='')}"
+    return usual
 
 
 def other_fetch_url(base_url: str, endpoint: Endpoint) -> str:

@@ -36,6 +36,8 @@ def read_url(value: object, base: str = "") -> str | None:
     """
     if not isinstance(value, str):
         return None
+    if _PLAIN.fullmatch(value):
+        return value
     link = value.strip(_AROUND).translate(_LINE_ENDS).replace("\\/", "/")
     try:
         link.encode()
@@ -59,6 +61,10 @@ def read_url(value: object, base: str = "") -> str | None:
 
 #: What may stand around a link, and inside of it: browsers leave it out, too.
 _AROUND, _LINE_ENDS = " \t\r\n\v\f\0\"'<>", {9: None, 10: None, 13: None}
+
+
+#: Most are: with nothing around them, and nothing to mend.
+_PLAIN = re.compile(r"https?://[!#-&(-;=?-\[\]-~]+")
 
 
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]{0,30}://\S", re.IGNORECASE)
