@@ -40,13 +40,13 @@ from modelslab_async._engine.pacer import Pacer
 from modelslab_async._engine.poller import Poller
 from modelslab_async._engine.runtime import Runtime
 from modelslab_async._engine.slot_queue import SlotQueue
+from modelslab_async._observing import Observers
 from modelslab_async._policy.breakers import AccountBreaker
 from modelslab_async._policy.polling import Pace
 from modelslab_async._policy.retry import RetryBudget
 from modelslab_async._policy.slots import Slots
 from modelslab_async._protocol.decode import decode
 from modelslab_async._protocol.replies import Call, Reply
-from modelslab_async.events import Observers
 from modelslab_async.results import Receipt
 
 

@@ -6,6 +6,8 @@ It idles no slot of the account, and loses no job that was paid for.
 
 from __future__ import annotations
 
+import importlib
+
 from typing import TYPE_CHECKING
 
 from . import errors, specs
@@ -128,8 +130,11 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """
-    What only batches need, or one kind of spec, comes when it is first named.
+    What only batches need, or observers, or one kind of spec, comes when it
+    is first named.
     """
+    if name == "events":
+        return importlib.import_module(f"{__name__}.events")
     if name in __all__ and name in specs.MODULES:
         kind: object = getattr(specs, name)
         return kind

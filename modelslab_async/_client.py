@@ -26,7 +26,6 @@ from ._policy.polling import PollSchedule
 from ._policy.retry import RetryPolicy
 from ._policy.timeouts import Timeouts
 from ._rooms import Options, key_faults, several
-from .events import Observer
 from .results import UnknownItem
 from .specs import Spec
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     # Only where they are needed: who imports us for a picture or two should
     # not wait for what makes batches durable.
     from ._batch.batch import Batch
+    from .events import Observer
     from .journal.protocol import Journal
     from .webhooks import Doorbell
 

@@ -38,6 +38,7 @@ from ._engine.slot_queue import SlotQueue
 from ._engine.submitter import Submitter
 from ._engine.uploads import Uploads
 from ._engine.verification import Verification
+from ._observing import Observers
 from ._policy.breakers import AccountBreaker
 from ._policy.numbers import number_faults
 from ._policy.polling import Pace, PollSchedule
@@ -46,7 +47,6 @@ from ._policy.slots import Slots
 from ._policy.timeouts import Timeouts
 from ._protocol.uploads import encode_model_list, read_model_list
 from .errors import ConfigurationError, DownloadError, ModelsLabError
-from .events import Observer, Observers
 from .results import Generation, Image, Model, Receipt, Stats
 from .specs import SPECS, Endpoint, Spec
 
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     # Only where it is needed: who imports us for a picture or two should not
     # wait for what saves them.
     from ._output.download import Downloads
+    from .events import Observer
 
 
 @attrs.frozen

@@ -8,19 +8,12 @@ raises is logged once and switched off: it never breaks a run.
 
 from __future__ import annotations
 
-import logging
-
-from collections.abc import Callable, Iterable
-from contextvars import Context
+from collections.abc import Callable
 from typing import TypeAlias
 
 import attrs
 
-from .errors import DownloadError
-from .results import Generation, JobState
-
-
-_log = logging.getLogger("modelslab_async")
+from .results import JobState
 
 
 @attrs.frozen
@@ -379,70 +372,3 @@ class WaitsLong(Event):
 
 
 Observer: TypeAlias = Callable[[Event], None]
-
-
-@attrs.define(eq=False)
-class Observers:
-    """
-    The observers of a client.
-
-    What changes: one that raises is taken out.
-    """
-
-    functions: list[Observer] = attrs.field(factory=list)
-
-    def __bool__(self) -> bool:
-        """
-        Whether anybody listens: nothing is built when nobody does.
-        """
-        return bool(self.functions)
-
-    def tell(self, event: Event, context: Context | None = None) -> None:
-        """
-        Hand *event* to all, in *context* where one is given.
-        """
-        for observer in tuple(self.functions):
-            try:
-                if context is None:
-                    observer(event)
-                else:
-                    context.run(observer, event)
-            except BaseException:  # noqa: BLE001 - a watcher breaks no run
-                self.functions.remove(observer)
-                _log.exception("an observer raised, and is switched off")
-
-    def saved(
-        self,
-        track_id: str | None,
-        job_id: str | None,
-        path: str,
-        took: float | None = None,
-    ) -> None:
-        """
-        Tell of a picture on disk.
-        """
-        if self.functions:
-            self.tell(FileSaved(track_id, job_id, path, took))
-
-    def saved_all(
-        self, generation: Generation, paths: Iterable[object], took: float
-    ) -> None:
-        """
-        Tell of the pictures of a generation, on disk after *took* seconds.
-        """
-        if self.functions:
-            for path in paths:
-                self.saved(generation.track_id, generation.id, str(path), took)
-
-    def not_saved(
-        self, generation: Generation, error: DownloadError, took: float
-    ) -> None:
-        """
-        Tell of pictures that could not be had, or kept.
-        """
-        if self.functions:
-            words = str(error)
-            event = DownloadFailed(
-                generation.track_id, generation.id, words, error.disk, took
-            )
-            self.tell(event)

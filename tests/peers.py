@@ -19,8 +19,8 @@ from modelslab_async import Timeouts
 from modelslab_async._engine.api_key import ApiKey
 from modelslab_async._engine.http import NetworkOptions, SessionPool
 from modelslab_async._engine.runtime import Runtime
+from modelslab_async._observing import Observers
 from modelslab_async._protocol.replies import Call
-from modelslab_async.events import Observers
 
 
 KEY = "s3cret-canary/key"

@@ -25,9 +25,10 @@ from modelslab_async import ModelsLab, RetryPolicy, TextToImage, Timeouts
 from modelslab_async._engine.api_key import ApiKey
 from modelslab_async._engine.http import SessionPool
 from modelslab_async._engine.runtime import Runtime
+from modelslab_async._observing import Observers
 from modelslab_async._protocol.replies import Call, Cut
 from modelslab_async.errors import ModelsLabError
-from modelslab_async.events import Event, Observers
+from modelslab_async.events import Event
 from modelslab_async.results import Generation
 from modelslab_async.simulator import Edit, Fault, Reply, Settings, Simulator
 

@@ -33,8 +33,8 @@ from modelslab_async import (
 )
 from modelslab_async._engine.bells import Bells
 from modelslab_async._engine.runtime import Runtime
+from modelslab_async._observing import Observers
 from modelslab_async.errors import ConfigurationError, OutcomeUnknownError
-from modelslab_async.events import Observers
 from modelslab_async.journal import Entry, SqliteJournal, State
 from modelslab_async.results import JobState, Notice
 from modelslab_async.simulator import Fault, Rings, Simulator

@@ -11,12 +11,12 @@ import logging
 import attrs
 import pytest
 
+from modelslab_async._observing import Observers
 from modelslab_async.events import (
     Event,
     FileSaved,
     JobAccepted,
     JobPolled,
-    Observers,
 )
 from modelslab_async.results import Generation, Image
 

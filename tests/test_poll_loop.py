@@ -27,6 +27,7 @@ from modelslab_async._engine.pacer import Pacer
 from modelslab_async._engine.poller import Poller
 from modelslab_async._engine.runtime import Runtime
 from modelslab_async._engine.slot_queue import SlotQueue
+from modelslab_async._observing import Observers
 from modelslab_async._policy.breakers import AccountBreaker
 from modelslab_async._policy.polling import (
     Pace,
@@ -38,7 +39,6 @@ from modelslab_async._policy.slots import Slots
 from modelslab_async._protocol.decode import decode
 from modelslab_async._protocol.replies import Call, Cut, Processing, Reply
 from modelslab_async.errors import JobUnfinishedError
-from modelslab_async.events import Observers
 from modelslab_async.results import JobState, Receipt
 
 
@@ -114,9 +114,7 @@ class Network:
     now: int = 0
     most: int = 0
 
-    async def poll(
-        self, call: Call, *, swept: bool = False
-    ) -> Reply | Cut:
+    async def poll(self, call: Call, *, swept: bool = False) -> Reply | Cut:
         job_id = call.url.rpartition("/")[2]
         loop = asyncio.get_running_loop()
         self.asked.append((loop.time(), job_id))

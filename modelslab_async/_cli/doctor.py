@@ -30,6 +30,7 @@ from .._engine.api_key import ApiKey
 from .._engine.http import NetworkOptions, SessionPool
 from .._engine.links import origin_of
 from .._engine.runtime import Runtime
+from .._observing import Observers
 from .._policy.timeouts import Timeouts
 from .._protocol.decode import decode
 from .._protocol.encode import api_url
@@ -45,7 +46,6 @@ from .._protocol.replies import (
 from .._protocol.uploads import encode_upload
 from .._rooms import endpoint_of
 from ..errors import ConfigurationError, DownloadError, TransportError
-from ..events import Observers
 from ..results import JSON
 from . import assumptions as assumed
 from . import options

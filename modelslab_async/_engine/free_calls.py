@@ -35,7 +35,6 @@ from ..errors import (
     ProtocolError,
     TransportError,
 )
-from ..events import FreeCallRetried
 from .http import SessionPool
 from .runtime import Runtime
 from .waits import trouble
@@ -106,6 +105,8 @@ class FreeCalls:
             pause, error = self._pause(reply, what, tries, began)
             self.runtime.waits.begin(ourselves, *trouble(error), began)
             if self.runtime.observers:
+                from ..events import FreeCallRetried
+
                 event = FreeCallRetried(None, what, str(error), tries, pause)
                 self.runtime.observers.tell(event)
             await asyncio.sleep(pause)

@@ -21,7 +21,7 @@ from collections.abc import (
     Iterator,
 )
 from contextvars import Context
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
@@ -30,12 +30,16 @@ from .._policy.tickets import Ticket
 from .._protocol.job_ids import clean_id, fetch_result_id
 from .._protocol.replies import Processing, Success
 from ..errors import ConfigurationError, JobUnfinishedError, ModelsLabError
-from ..events import Event
 from ..results import JSON, Generation, JobState, JobUpdate, Receipt
 from ..specs import SPECS, Endpoint, Spec
 from .inquiry import Inquiry
 from .runtime import Runtime
 from .waiters import Waiters, afresh
+
+
+if TYPE_CHECKING:
+    # Only where somebody listens.
+    from ..events import Event
 
 
 _HANDLE = "ml1."

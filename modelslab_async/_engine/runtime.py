@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import attrs
 
+from .._observing import Observers
 from .._policy.timeouts import Timeouts
 from ..errors import ClientClosedError, WrongLoopError
-from ..events import Observers
 from .waits import Waits
 
 

@@ -16,13 +16,6 @@ from .._policy.breakers import AccountBreaker
 from .._policy.slots import Slots
 from .._policy.tickets import Ticket
 from ..errors import ApiError
-from ..events import (
-    BreakerClosed,
-    BreakerOpened,
-    LimitLearnt,
-    LineClosed,
-    SlotsChanged,
-)
 from .runtime import Runtime
 from .waiters import afresh
 from .waits import Waited
@@ -122,6 +115,8 @@ class SlotQueue:
         if self.account.error is not None:
             _log.info("the account is good again")
             if self.runtime.observers:
+                from ..events import BreakerClosed
+
                 self.runtime.observers.tell(BreakerClosed(None, "account"))
         self.account.accepted()
         self._probe = None
@@ -155,6 +150,8 @@ class SlotQueue:
         if self.account.error is None:
             _log.warning("the account was refused: %s", error)
             if observers:
+                from ..events import BreakerOpened, LineClosed
+
                 observers.tell(LineClosed(None, str(error)))
                 observers.tell(BreakerOpened(None, "account", str(error)))
         # Whoever asked goes on with the error itself.
@@ -199,6 +196,8 @@ class SlotQueue:
         if wake is not None:
             self._timer = self.runtime.loop.call_later(wake, self._admit)
         if observers and self.slots.limit != self._limit:
+            from ..events import LimitLearnt
+
             self._limit = self.slots.limit
             observers.tell(LimitLearnt(None, self._limit))
         if observers:
@@ -208,5 +207,7 @@ class SlotQueue:
         slots = self.slots
         now = (slots.limit, slots.held, slots.waiting)
         if now != self._told:
+            from ..events import SlotsChanged
+
             self._told = now
             self.runtime.observers.tell(SlotsChanged(None, *now))

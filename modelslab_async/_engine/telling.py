@@ -1,7 +1,8 @@
 """
 What observers are told of a request and its job.
 
-Nothing is built where nobody listens.  No prompt is told: the service may
+Nothing is built where nobody listens, nor are the events themselves imported:
+they are many classes.  No prompt is told: the service may
 repeat it in its words, so these are veiled.
 """
 
@@ -13,20 +14,6 @@ from .._policy.breakers import OutageBreaker
 from .._policy.tickets import Ticket
 from .._policy.verdicts import PollVerdict, SubmitVerdict
 from ..errors import ModelsLabError, OutcomeUnknownError
-from ..events import (
-    BreakerClosed,
-    BreakerOpened,
-    CallRetried,
-    JobAccepted,
-    JobFinished,
-    JobPolled,
-    JobQueued,
-    JobResumed,
-    JobSubmitted,
-    OutcomeUnknown,
-    PollRetried,
-    QueueFull,
-)
 from ..results import Generation, JobState
 from .job import Watch
 from .waits import Waited, trouble
@@ -41,18 +28,24 @@ def _heard(watch: Watch) -> bool:
 
 def tell_queued(watch: Watch, priority: int) -> None:
     if _heard(watch):
+        from ..events import JobQueued
+
         name = watch.receipt.track_id
         watch.tell(JobQueued(name, priority, **watch.about()))
 
 
 def tell_submitted(watch: Watch, tries: int, ticket: Ticket) -> None:
     if _heard(watch):
+        from ..events import JobSubmitted
+
         name, queued = watch.receipt.track_id, ticket.queued or 0.0
         watch.tell(JobSubmitted(name, tries, queued, **watch.about()))
 
 
 def tell_queue_full(watch: Watch, limit: int | None, held: int) -> None:
     if _heard(watch):
+        from ..events import QueueFull
+
         name = watch.receipt.track_id
         watch.tell(QueueFull(name, limit, held, **watch.about()))
 
@@ -61,6 +54,8 @@ def tell_retried(
     watch: Watch, row: SubmitVerdict, tries: int, pause: float, cause: str
 ) -> None:
     if _heard(watch):
+        from ..events import CallRetried
+
         watch.tell(
             CallRetried(
                 watch.receipt.track_id,
@@ -75,6 +70,8 @@ def tell_retried(
 
 def tell_unknown(watch: Watch, error: OutcomeUnknownError) -> None:
     if _heard(watch):
+        from ..events import OutcomeUnknown
+
         name, reason = watch.receipt.track_id, watch.veil(error.reason)
         watch.tell(OutcomeUnknown(name, reason, error.phase, **watch.about()))
 
@@ -88,15 +85,21 @@ def tell_outage(watch: Watch, breaker: OutageBreaker) -> None:
         cause = watch.veil(breaker.error or "")
         _log.warning("held back by an outage, but for probes: %s", cause)
         if _heard(watch):
+            from ..events import BreakerOpened
+
             watch.tell(BreakerOpened(None, "outage", cause))
     elif opened is not None:
         _log.info("the outage is over")
         if _heard(watch):
+            from ..events import BreakerClosed
+
             watch.tell(BreakerClosed(None, "outage"))
 
 
 def tell_accepted(watch: Watch, ticket: Ticket, now: float) -> None:
     if _heard(watch):
+        from ..events import JobAccepted
+
         receipt, since = watch.receipt, ticket.admitted_at
         watch.tell(
             JobAccepted(
@@ -112,6 +115,8 @@ def tell_accepted(watch: Watch, ticket: Ticket, now: float) -> None:
 
 def tell_resumed(watch: Watch) -> None:
     if _heard(watch) and not watch.inquiry.again:
+        from ..events import JobResumed
+
         receipt = watch.receipt
         watch.tell(JobResumed(receipt.track_id, receipt.id, **watch.about()))
 
@@ -120,6 +125,8 @@ def tell_polled(
     watch: Watch, verdict: PollVerdict, asked: float | None, now: float
 ) -> None:
     if _heard(watch):
+        from ..events import JobPolled
+
         receipt = watch.receipt
         watch.tell(
             JobPolled(
@@ -138,6 +145,8 @@ def tell_poll_retried(
     watch: Watch, error: ModelsLabError, pause: float
 ) -> None:
     if _heard(watch):
+        from ..events import PollRetried
+
         receipt, fails = watch.receipt, watch.inquiry.fails
         cause = watch.veil(error)
         watch.tell(
@@ -172,6 +181,8 @@ def tell_finished(
         if inquiry.bell is not None and inquiry.bell.rung:
             noticed = min(noticed, now - inquiry.bell.asked)
     failed = isinstance(end, ModelsLabError)
+    from ..events import JobFinished
+
     watch.tell(
         JobFinished(
             receipt.track_id,

@@ -24,7 +24,6 @@ from .._protocol.decode import decode
 from .._protocol.replies import Reply
 from .._protocol.uploads import encode_upload, uploaded_link
 from ..errors import ClientClosedError, ModelsLabError, Problem, SpecError
-from ..events import FileUploaded
 from ..results import Upload
 from ..specs import AnyPath, LocalFile, Spec, local_files, picture_fault
 from .free_calls import FreeCalls
@@ -210,6 +209,8 @@ class Uploads:
             del self._stored[next(iter(self._stored))]
         self.runtime.stats.uploads += 1
         if self.runtime.observers:
+            from ..events import FileUploaded
+
             elapsed = self.runtime.now() - began
             self.runtime.observers.tell(
                 FileUploaded(None, path, digest, len(data), elapsed)

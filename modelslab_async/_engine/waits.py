@@ -17,8 +17,8 @@ from collections.abc import Hashable, Iterable
 
 import attrs
 
+from .._observing import Observers
 from ..errors import ApiError, ModelsLabError, ServerError, TransportError
-from ..events import Observers, WaitsLong
 
 
 _log = logging.getLogger("modelslab_async")
@@ -183,6 +183,8 @@ class Waits:
             f", and {others} more" if others else "",
         )
         if self.observers:
+            from ..events import WaitsLong
+
             event = WaitsLong(None, reason, oldest.words, waited, len(waits))
             self.observers.tell(event)
 

@@ -27,6 +27,7 @@ import anyio
 import attrs
 
 from .._magic import format_of
+from .._observing import Observers
 from .._policy.timeouts import Timeouts
 from .._protocol.inline import text_cap
 from .._protocol.replies import FileReply
@@ -36,7 +37,7 @@ from ..errors import (
     TransportError,
     UnsafeUrlError,
 )
-from ..events import DownloadRetried, Observers
+from ..events import DownloadRetried
 from ..results import Generation, Image
 from .decompress import Decompressor
 from .disk import Disk, TemporaryFile
