@@ -134,6 +134,11 @@ class PollLoop:
         try:
             self._sweep(now)
             due = self._ask_due(now)
+            if self._asking:
+                # Those that hang have no other timer.
+                started, _ = next(iter(self._asking.values()))
+                swept = started + self.runtime.timeouts.poll
+                due = swept if due is None else min(due, swept)
         except Exception:  # noqa: BLE001 - jobs go on
             _log.critical(
                 "the poll loop died of a bug and is started again",
@@ -146,12 +151,8 @@ class PollLoop:
 
     def _ask_due(self, now: float) -> float | None:
         """
-        Start the polls that are due; give when to look again.
+        Start the polls that are due; give when the next is, if that is known.
         """
-        swept = None
-        if self._asking:
-            started, _ = next(iter(self._asking.values()))
-            swept = started + self.runtime.timeouts.poll
         slots, self._crowded = self.slots(), False
         self._bucket.rate = self._rate(slots)
         while self._heap:
@@ -160,10 +161,10 @@ class PollLoop:
                 heapq.heappop(self._heap)
                 continue
             if due > now:
-                return due if swept is None else min(due, swept)
+                return due
             if len(self._asking) >= polls_at_once(slots):
                 self._crowded = True
-                return swept
+                return None
             pause = self._bucket.ready_in(now)
             if pause > 0:
                 return now + pause
@@ -173,7 +174,7 @@ class PollLoop:
                 now,
                 self.runtime.loop.create_task(self._ask(watch)),
             )
-        return swept
+        return None
 
     def _sweep(self, now: float) -> None:
         """
