@@ -137,8 +137,11 @@ async def test_worker_that_died_while_it_asked(
     assert len(simulator.books.accepted) == 1
 
 
+@pytest.mark.parametrize(
+    "seconds", [1.0, pytest.param(30.0, marks=pytest.mark.slow)]
+)
 async def test_line_cut_between_request_and_record(
-    lab: ModelsLab, simulator: Simulator, postgres: Server
+    lab: ModelsLab, simulator: Simulator, postgres: Server, seconds: float
 ) -> None:
     """
     A database that is out of reach from the request on is waited for, and
@@ -150,7 +153,7 @@ async def test_line_cut_between_request_and_record(
         while not simulator.books.entries:
             await asyncio.sleep(0)
         line.cut()
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(seconds)
         waiting = not task.done()
         line.mend()
         url = await task
