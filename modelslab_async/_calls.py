@@ -4,7 +4,6 @@ What a client is asked for one by one: pictures, jobs, files.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 
@@ -247,9 +246,7 @@ class Calls:
             ) from None
         data = await self.read(image)
         picture = PIL.Image.open(io.BytesIO(data))
-        executor = self._lifetime.open().runtime.executor
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(executor, partial(picture.load))
+        await self._lifetime.open().runtime.in_thread(partial(picture.load))
         return picture
 
 

@@ -612,6 +612,18 @@ async def test_every_endpoint(
 # Models
 
 
+async def test_closed_before_it_is_read(lab: ModelsLab, png: Path) -> None:
+    """
+    An upload that has not begun when its client closes says so.
+    """
+    uploading = asyncio.create_task(lab.upload(png))
+    await asyncio.sleep(0)
+    await lab.aclose()
+
+    with pytest.raises(ClientClosedError):
+        await uploading
+
+
 async def test_models(lab: ModelsLab, simulator: Simulator) -> None:
     """
     The public models, asked for once, and searched here.

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import socket
 
+from functools import partial
+
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from .runtime import Runtime
@@ -33,8 +35,8 @@ class Resolver(AbstractResolver):
         Raises:
             OSError: It has none, or is no name.
         """
-        found = await self._runtime.loop.run_in_executor(
-            self._runtime.executor, _addresses, host, port, family
+        found = await self._runtime.in_thread(
+            partial(_addresses, host, port, family)
         )
         return [
             ResolveResult(

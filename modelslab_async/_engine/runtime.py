@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import attrs
 
@@ -18,6 +19,9 @@ from .._observing import Observers
 from .._policy.timeouts import Timeouts
 from ..errors import ClientClosedError, WrongLoopError
 from .waits import Waits
+
+
+T = TypeVar("T")
 
 
 #: Threads for DNS and disk: as many pictures are written at once, and a slow
@@ -89,6 +93,19 @@ class Runtime:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(_POOL, "modelslab_async")
         return self._executor
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """
+        Do *work* in a thread of our own.
+
+        Raises:
+            ClientClosedError: They are gone.
+        """
+        try:
+            future = self.loop.run_in_executor(self.executor, work)
+        except RuntimeError:
+            raise ClientClosedError from None
+        return await future
 
     def check(self) -> None:
         """

@@ -16,7 +16,6 @@ import time
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
 
 import attrs
 
@@ -30,9 +29,6 @@ from .free_calls import FreeCalls
 from .http import SessionPool
 from .runtime import Runtime
 from .waiters import afresh
-
-
-_Done = TypeVar("_Done")
 
 
 #: What an uploaded file lives by the service's page, by how long we use it.
@@ -122,7 +118,7 @@ class Uploads:
             digest = hashlib.sha256(data).hexdigest()
             stored = await self._shared(digest, lambda: data, None)
             return stored.upload
-        file = await self._in_thread(partial(_looked_at, source))
+        file = await self.runtime.in_thread(partial(_looked_at, source))
         stored = await self._shared(
             file.sha256, partial(_read_again, file, "file"), file.path
         )
@@ -193,8 +189,8 @@ class Uploads:
         self, digest: str, read: Callable[[], bytes], path: str | None
     ) -> _Stored:
         began, wall = self.runtime.now(), time.time()
-        data = await self._in_thread(read)
-        call = await self._in_thread(
+        data = await self.runtime.in_thread(read)
+        call = await self.runtime.in_thread(
             partial(encode_upload, self.pool.base_url, data)
         )
         url = await self.calls.answer(call, _link, f"upload of {path or '…'}")
@@ -216,11 +212,6 @@ class Uploads:
                 FileUploaded(None, path, digest, len(data), elapsed)
             )
         return stored
-
-    async def _in_thread(self, work: Callable[[], _Done]) -> _Done:
-        return await self.runtime.loop.run_in_executor(
-            self.runtime.executor, work
-        )
 
 
 def _link(reply: Reply) -> str | None:
