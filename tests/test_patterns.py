@@ -22,7 +22,7 @@ from modelslab_async._protocol.refusals import WholeWords
 
 ROOT = Path(modelslab_async.__file__).parent
 #: Seconds that a look at a megabyte may take on a busy machine.
-MOST = 2.0
+MOST = 4.0
 
 
 def modules() -> Iterator[tuple[str, dict[str, object]]]:

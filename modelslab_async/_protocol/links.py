@@ -55,8 +55,7 @@ def read_url(value: object, base: str = "") -> str | None:
             return f"{scheme}:{link}" if known else None
         host, _, _ = rest.partition("/")
         return f"{scheme}://{host}{link}" if len(link) > 1 else None
-    bare = _DOMAIN_PATH.match(link) and not _SPACE.search(link)
-    return f"https://{link}" if bare else None
+    return f"https://{link}" if _is_bare(link) else None
 
 
 #: What may stand around a link, and inside of it: browsers leave it out, too.
@@ -70,11 +69,6 @@ _PLAIN = re.compile(r"https?://[!#-&(-;=?-\[\]-~]+")
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]{0,30}://\S", re.IGNORECASE)
 
 
-_DOMAIN_PATH = re.compile(
-    r"(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}/[^\s/]", re.IGNORECASE
-)
-
-
 _SPACE = re.compile(r"\s")
 
 
@@ -82,6 +76,17 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+def _is_bare(link: str) -> bool:
+    """
+    Whether a link begins with its host, and is one: words may hold slashes.
+    """
+    host, _, path = link.partition("/")
+    name, _, country = host.rpartition(".")
+    labels = name.replace("-", "").split(".")
+    named = country.isalpha() and all(map(str.isalnum, labels))
+    return bool(path) and named and not _SPACE.search(link)
 
 
 def read_urls(value: JSON, base: str = "") -> tuple[str, ...]:
