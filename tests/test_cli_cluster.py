@@ -5,6 +5,7 @@ The shell's commands for many machines.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ import pytest
 from killing import Service, service
 
 from modelslab_async import ModelsLab, TextToImage
+from modelslab_async._cli import run
 from modelslab_async.cluster import (
     SCHEMA_VERSION,
     PostgresJournal,
@@ -157,9 +159,7 @@ def test_another_account(
     assert allowed.returncode == 0
 
 
-@pytest.mark.parametrize(
-    "words", [("status",), ("migrate",), ("worker", "--stalled", "1")]
-)
+@pytest.mark.parametrize("words", [("status",), ("migrate",), ("worker",)])
 def test_no_database(
     type_: Type, environment: dict[str, str], words: tuple[str, ...]
 ) -> None:
@@ -175,6 +175,25 @@ def test_no_database(
     assert said.returncode == 2
     assert "Traceback" not in said.stderr
     assert "secret" not in said.stderr
+
+
+def test_without_its_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Where a library is missing, one line says what to install.
+    """
+    really = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: None if name == "psycopg" else really(name),
+    )
+
+    code = run(["cluster", "status", "--dsn", "host=nowhere"])
+
+    assert code == 2
+    assert '[cli,cluster]"' in capsys.readouterr().err
 
 
 def test_migrate(type_: Type) -> None:

@@ -5,6 +5,7 @@ The commands for a batch on many machines.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import socket
 import sys
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import SpecWarning
+from ..errors import ConfigurationError, SpecWarning
 from ..results import JSON
 from ..specs import SPECS
 from . import options
@@ -53,6 +54,13 @@ def cluster() -> None:
     Needs more than the other commands:
     pip install "modelslab-async[cli,cluster]"
     """
+    for name in ("procrastinate", "psycopg"):
+        if importlib.util.find_spec(name) is None:
+            reason = (
+                f"this needs {name}: "
+                'pip install "modelslab-async[cli,cluster]"'
+            )
+            raise ConfigurationError(reason)
 
 
 # The database.

@@ -38,6 +38,7 @@ from ..journal.file_lock import LockedError, lock_path
 from ..specs import Spec
 from .delivered import DeliveredJournal
 from .engine import Engine, LaterError
+from .setup import migrate
 
 
 _log = logging.getLogger("modelslab_async")
@@ -99,7 +100,11 @@ class Worker:
     async def run(self) -> None:
         """
         Work until cancelled; a database that goes away is waited for.
+
+        Raises:
+            JournalError: It cannot be used at the start.
         """
+        await migrate(self._dsn)
         watching = asyncio.ensure_future(self._watch_stalled())
         with contextlib.ExitStack() as stack:
             try:
@@ -142,7 +147,10 @@ class Worker:
                     grace=options.grace,
                 )
         except (exceptions.ProcrastinateException, psycopg.Error) as error:
-            _log.warning("the engine's database cannot be used: %s", error)
+            _log.warning(
+                "the engine's database cannot be used: %s",
+                error.__cause__ or error,
+            )
 
     async def _watch_stalled(self) -> None:
         stalled = self._options.stalled
