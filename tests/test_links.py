@@ -35,6 +35,8 @@ from modelslab_async._protocol.replies import Reply, Success
         ({"output": [LINK, LINK]}, [(LINK, None)]),
         ({"output": ["", None, 5, {}, LINK]}, [(LINK, None)]),
         ({"output": f"  {LINK}\n"}, [(LINK, None)]),
+        ({"output": f"'{LINK}'"}, [(LINK, None)]),
+        ({"output": f"{LINK}?sign=x'"}, [(f"{LINK}?sign=x'", None)]),
         ({"output": f'["{LINK}", "{OTHER}"]'}, [(LINK, None), (OTHER, None)]),
         ({"output": "[torn"}, []),
         ({"output": ""}, []),

@@ -231,6 +231,20 @@ def test_identity() -> None:
     assert len(rows.identity(FULL)) == 64
 
 
+def test_identity_of_respelt_numbers() -> None:
+    """
+    Parameters that we don't know are the same request when they are equal.
+    """
+    first, same, other = (
+        TextToImage("a cat", model_id="flux", extra={"a": number, "b": [2]})
+        for number in (1, 1.0, 1.5)
+    )
+
+    assert rows.written(first)[1] == rows.written(same)[1]
+    assert rows.identity(first) == rows.identity(same)
+    assert rows.identity(first) != rows.identity(other)
+
+
 def test_identity_stays() -> None:
     """
     A journal's item keys stay good: this identity never changes.

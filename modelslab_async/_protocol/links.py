@@ -39,6 +39,9 @@ def read_url(value: object, base: str = "") -> str | None:
     if _PLAIN.fullmatch(value):
         return value
     link = value.strip(_AROUND).translate(_LINE_ENDS).replace("\\/", "/")
+    if link.startswith("'"):
+        # At the end alone it is the link's own.
+        link = link.strip(_AROUND + "'")
     try:
         link.encode()
     except UnicodeEncodeError:
@@ -59,7 +62,7 @@ def read_url(value: object, base: str = "") -> str | None:
 
 
 #: What may stand around a link, and inside of it: browsers leave it out, too.
-_AROUND, _LINE_ENDS = " \t\r\n\v\f\0\"'<>", {9: None, 10: None, 13: None}
+_AROUND, _LINE_ENDS = ' \t\r\n\v\f\0"<>', {9: None, 10: None, 13: None}
 
 
 #: Most are: with nothing around them, and nothing to mend.

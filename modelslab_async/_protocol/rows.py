@@ -43,6 +43,8 @@ def identity(spec: Spec) -> str:
     for name in picture_parameters(type(spec)):
         if name in said:
             said[name] = _content_of(said[name])
+    if "extra" in said:
+        said["extra"] = _respelt(said["extra"])
     return hashlib.sha256(_canonical(said).encode()).hexdigest()
 
 
@@ -51,7 +53,8 @@ def written(spec: Spec) -> tuple[str, str]:
     Both `spec_json` and `identity`.
     """
     text = spec_json(spec)
-    if spec.track_id is None and spec.webhook is None and not spec.uploads:
+    plain = not (spec.track_id or spec.webhook or spec.uploads or spec.extra)
+    if plain:
         return text, hashlib.sha256(text.encode()).hexdigest()
     return text, identity(spec)
 
@@ -76,6 +79,20 @@ def read_row(
         SpecError: With every fault of the row.
     """
     return from_dict(row, folder=folder)
+
+
+def _respelt(value: JSON) -> JSON:
+    """
+    The same JSON with its whole numbers written as such: 1.0 is 1.
+    """
+    match value:
+        case dict():
+            return {name: _respelt(one) for name, one in value.items()}
+        case list():
+            return [_respelt(one) for one in value]
+        case float() if value.is_integer():
+            return int(value)
+    return value
 
 
 def _content_of(picture: JSON) -> JSON:
