@@ -4,9 +4,12 @@ What generations, pictures and batches look like in a notebook.
 
 from __future__ import annotations
 
+import ast
 import base64
+import json
 import pickle
 
+from pathlib import Path
 from typing import Any
 
 import PIL.Image
@@ -25,6 +28,7 @@ from modelslab_async.errors import ConfigurationError, GenerationFailedError
 from modelslab_async.simulator import Simulator
 
 
+EXAMPLES = Path(__file__).parent.parent / "examples"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 CAT = TextToImage("a cat", model_id="flux", seed=3)
 
@@ -162,3 +166,44 @@ async def test_an_outcome_is_one_of_two(
     match bad:
         case FailedOutcome(error=error):
             assert isinstance(error, GenerationFailedError)
+
+
+@pytest.mark.asyncio
+async def test_the_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The example notebook runs from top to bottom, and each last line that has
+    a look of its own shows it.
+    """
+    text = (EXAMPLES / "notebook.ipynb").read_text()
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    shown: list[str] = []
+    for cell in json.loads(text)["cells"]:
+        if cell["cell_type"] == "code":
+            found = await _run_cell("".join(cell["source"]), names)
+            if hasattr(found, "_repr_html_"):
+                shown.append(html_of(found))
+
+    assert len(list((tmp_path / "notebook" / "images").iterdir())) == 2
+    assert ["<img" in shown[0], "<progress" in shown[1]] == [True, True]
+
+
+async def _run_cell(source: str, names: dict[str, Any]) -> Any:
+    """
+    What a notebook makes of a cell: the value of its last line.
+    """
+    tree = ast.parse(source)
+    last = tree.body[-1]
+    if isinstance(last, ast.Expr):
+        target = ast.Name("_", ast.Store())
+        tree.body[-1] = ast.Assign([target], last.value)
+        ast.fix_missing_locations(tree)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    code = compile(tree, "cell", "exec", flags)
+    names["_"] = None
+    running = eval(code, names)
+    if running is not None:
+        await running
+    return names["_"]
