@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import secrets
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -30,7 +31,7 @@ from journals import (
     items,
     walk,
 )
-from pgserver import own_server
+from pgserver import Server, own_server
 
 from modelslab_async.cluster import (
     SCHEMA_VERSION,
@@ -53,11 +54,15 @@ from modelslab_async.journal import (
 @attrs.define
 class _InPostgres(Storage):
     dsn: str
+    #: One database is enough for batches that know nothing of each other.
+    batch: str = attrs.field(factory=lambda: secrets.token_hex(8))
     journal: PostgresJournal | None = None
 
     async def reopen(self) -> Journal:
         await self.close()
-        self.journal = PostgresJournal(self.dsn, batch="cats", patience=5.0)
+        self.journal = PostgresJournal(
+            self.dsn, batch=self.batch, patience=5.0
+        )
         return self.journal
 
     async def close(self) -> None:
@@ -68,8 +73,8 @@ class _InPostgres(Storage):
 @pytest.mark.asyncio
 class TestPostgresJournal(JournalLaws):
     @pytest.fixture(autouse=True)
-    def _database(self, database: str) -> None:
-        self.dsn = database
+    def _server(self, postgres: Server) -> None:
+        self.dsn = postgres.dsn
 
     def storage_in(self, folder: Path) -> Storage:
         return _InPostgres(self.dsn)
