@@ -47,7 +47,12 @@ def typing(session: nox.Session) -> None:
     session.run("mypy")
     session.run("basedpyright", "tests/typing")
     session.run(
-        "basedpyright", "--verifytypes", "modelslab_async", "--ignoreexternal"
+        "basedpyright",
+        "--verifytypes",
+        "modelslab_async",
+        "--ignoreexternal",
+        # It does not follow the link that an editable install is.
+        env={"PYTHONPATH": str(Path.cwd())},
     )
 
 
