@@ -153,7 +153,9 @@ def test_no_key(
     monkeypatch.delenv("MODELSLAB_API_KEY")
 
     assert run(["doctor"]) == 2
-    assert "api-keys" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "api-keys" in told.err
+    assert not told.out
 
 
 def test_for_people(capsys: pytest.CaptureFixture[str]) -> None:

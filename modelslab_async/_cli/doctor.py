@@ -186,7 +186,7 @@ class Examination:
             raise ConfigurationError(f"base_url: not an address: {url!r}")
         key = ApiKey(os.environ.get("MODELSLAB_API_KEY") or "")
         # Said before anything is asked for.
-        key.snapshot()
+        key.reveal()
         proxy = os.environ.get("MODELSLAB_PROXY") or None
         return cls(url.rstrip("/"), key, proxy)
 
