@@ -554,6 +554,9 @@ async def test_a_batch_waits_for_its_uploads(
 async def test_a_batch_uploads_a_few_ahead(tmp_path: Path) -> None:
     """
     While slots are taken, the pictures of the next few items go up, no more.
+
+    Four or five: uploads overtake each other, and the feeder waits for the
+    first item, which need not be the one that took the slot.
     """
     async with (
         Simulator(
@@ -567,13 +570,15 @@ async def test_a_batch_uploads_a_few_ahead(tmp_path: Path) -> None:
             path.write_bytes(picture(number))
             specs.append(restyled(path))
         async with lab.batch(specs) as batch:
-            while len(simulator.books.uploads) < 5:
+            while len(simulator.books.uploads) < 4 or not (
+                simulator.books.accepted
+            ):
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)
 
             progress = batch.progress
 
-    assert len(simulator.books.uploads) == 5
+    assert len(simulator.books.uploads) in {4, 5}
     assert progress.in_flight <= 5
     assert len(simulator.books.accepted) == 1
 
