@@ -61,12 +61,7 @@ _GOES_ON = (State.PLANNED, State.ACCEPTED, State.DONE)
 @options.images
 @options.model
 @options.output
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["txt", "jsonl", "csv"]),
-    help="What INPUT is, where its name does not say.",
-)
+@options.kind
 @click.option(
     "--slots",
     type=click.IntRange(min=1),
@@ -87,22 +82,9 @@ _GOES_ON = (State.PLANNED, State.ACCEPTED, State.DONE)
     is_flag=True,
     help="Check the input, say what would be asked for, and ask nothing.",
 )
-@click.option(
-    "--resubmit-unknown",
-    is_flag=True,
-    help="Ask again for items whose outcome is unknown; they may be paid "
-    "for twice.",
-)
-@click.option(
-    "--resubmit-failed",
-    is_flag=True,
-    help="Ask again for items that failed.",
-)
-@click.option(
-    "--new-key",
-    is_flag=True,
-    help="The key is another one of the same account as before.",
-)
+@options.resubmit_unknown
+@options.resubmit_failed
+@options.new_key
 @options.as_json
 @options.talk
 @options.service

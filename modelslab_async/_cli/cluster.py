@@ -94,28 +94,10 @@ def cluster_migrate(context: Context, /, dsn: str) -> int:
 @options.endpoint
 @options.images
 @options.model
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["txt", "jsonl", "csv"]),
-    help="What INPUT is, where its name does not say.",
-)
-@click.option(
-    "--resubmit-unknown",
-    is_flag=True,
-    help="Ask again for items whose outcome is unknown; they may be paid "
-    "for twice.",
-)
-@click.option(
-    "--resubmit-failed",
-    is_flag=True,
-    help="Ask again for items that failed.",
-)
-@click.option(
-    "--new-key",
-    is_flag=True,
-    help="The key is another one of the same account as before.",
-)
+@options.kind
+@options.resubmit_unknown
+@options.resubmit_failed
+@options.new_key
 @options.as_json
 @click.pass_obj
 def cluster_batch(

@@ -90,6 +90,28 @@ output = click.option(
     show_default=True,
     help="Folder for the pictures; made where it is missing.",
 )
+kind = click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["txt", "jsonl", "csv"]),
+    help="What INPUT is, where its name does not say.",
+)
+resubmit_unknown = click.option(
+    "--resubmit-unknown",
+    is_flag=True,
+    help="Ask again for items whose outcome is unknown; they may be paid "
+    "for twice.",
+)
+resubmit_failed = click.option(
+    "--resubmit-failed",
+    is_flag=True,
+    help="Ask again for items that failed.",
+)
+new_key = click.option(
+    "--new-key",
+    is_flag=True,
+    help="The key is another one of the same account as before.",
+)
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, one line an outcome."
 )
