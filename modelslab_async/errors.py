@@ -247,7 +247,8 @@ class OutcomeUnknownError(ModelsLabError):
 
         reason: What happened.
 
-        raw: The whole answer without the key, where one could be read.
+        raw: The answer without the key, or of one that is torn what came
+            whole, where it could be read.
     """
 
     track_id: str | None

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelslab_async._output.decompress import Decompressor
+from modelslab_async._protocol.decompress import Decompressor
 
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9

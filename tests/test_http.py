@@ -99,8 +99,8 @@ BROKEN: dict[str, tuple[Act, bool | None]] = {
         ),
         True,
     ),
-    "no gzip": (
-        says(head(b"Content-Encoding: gzip", b"Content-Length: 2") + b"{}"),
+    "half a gzip": (
+        says(head(b"Content-Length: 12") + gzip.compress(b"{}")[:12]),
         True,
     ),
     "a chunk of no length": (

@@ -143,6 +143,20 @@ async def test_an_id_that_is_none_is_told_whole(
     assert caught.value.raw == {"status": "processing", "id": job_id}
 
 
+async def test_the_id_of_a_torn_answer_is_told(
+    service: Imperfect, lab: ModelsLab
+) -> None:
+    """
+    It is no verdict, but whoever reads the error can take the job up.
+    """
+    service.submit = said(status="processing", id=7, eta=5)[:-3]
+
+    with pytest.raises(errors.OutcomeUnknownError) as caught:
+        await lab.submit(CAT)
+
+    assert caught.value.raw == {"status": "processing", "id": 7}
+
+
 async def test_another_jobs_answer_is_not_heard(
     service: Imperfect, lab: ModelsLab
 ) -> None:

@@ -14,6 +14,7 @@ from .._policy.breakers import OutageBreaker, Trouble
 from .._policy.retry import RetryBudget, RetryPolicy, backoff
 from .._policy.timeouts import Timeouts
 from .._policy.verdicts import SubmitVerdict
+from .._protocol.answer_text import read_torn
 from .._protocol.refusals import refusal_error
 from .._protocol.replies import (
     CallResult,
@@ -34,6 +35,7 @@ from ..errors import (
     ServerError,
     TransportError,
 )
+from ..results import JSON
 
 
 @attrs.define(eq=False)
@@ -113,9 +115,11 @@ class Attempts:
         phase: Phase = "verdict"
         if isinstance(heard, Cut):
             phase = "reading" if heard.begun else "waiting"
-        raw = None
-        if isinstance(heard, Success | Processing | Refusal):
-            raw = json.loads(heard.raw_json)
+        raw: JSON = None
+        if isinstance(heard, Cut):
+            raw = read_torn(heard.came) or None
+        elif not isinstance(heard, Unsent):
+            raw = json.loads(heard.raw_json) or None
         error = OutcomeUnknownError(
             self.track_id, phase, excerpt_of(heard), raw
         )

@@ -58,6 +58,7 @@ from .api_key import ApiKey
 from .deadline import Deadline
 from .keyed_body import KeyedBody
 from .links import origin_of, read_link
+from .reading import read_body, words_of
 from .resolver import Resolver
 from .runtime import Runtime
 from .trusted_hosts import TrustedHosts
@@ -341,30 +342,26 @@ class SessionPool:
                     allow_redirects=False,
                     proxy=self.options.proxy,
                     timeout=bounds,
+                    # Some gateways say what they don't.
+                    auto_decompress=False,
                 ) as response,
             ):
                 begun = True
-                return await _read_reply(
-                    response,
-                    call,
-                    lambda body: self.hide(key.scrub(body)),
-                    self.options,
-                    at,
-                )
+                return await _read_reply(self, response, call, key, at)
         except aiohttp.ClientHttpProxyError as exc:
-            return Unsent(_words(exc, key), hopeless=exc.status == 407)
+            return Unsent(words_of(exc, key), hopeless=exc.status == 407)
         except (
             aiohttp.ClientConnectorCertificateError,
             aiohttp.ServerFingerprintMismatch,
             aiohttp.InvalidURL,
         ) as exc:
-            reason, hopeless = _words(exc, key), True
+            reason, hopeless = words_of(exc, key), True
         except (aiohttp.ClientError, OSError) as exc:
-            reason, hopeless = _words(exc, key), False
+            reason, hopeless = words_of(exc, key), False
         except Exception as exc:  # noqa: BLE001
             # Whatever else aiohttp thinks of: after the first byte it must
             # not look like a request that was never sent.
-            reason, hopeless = _words(exc, key), True
+            reason, hopeless = words_of(exc, key), True
         if body.started:
             return Cut(reason, begun=begun)
         return Unsent(reason, hopeless=hopeless)
@@ -423,9 +420,9 @@ class SessionPool:
                     auto_decompress=False,
                 )
         except (aiohttp.InvalidURL, ValueError) as exc:
-            reason, invalid = _words(exc), True
+            reason, invalid = words_of(exc), True
         except Exception as exc:  # noqa: BLE001 - of a link that others made
-            reason = _words(exc)
+            reason = words_of(exc)
         if self._files.closed:
             raise ClientClosedError
         if (unsafe := admission.refused(url)) is not None:
@@ -436,23 +433,20 @@ class SessionPool:
 
 
 async def _read_reply(
+    pool: SessionPool,
     response: aiohttp.ClientResponse,
     call: Call,
-    hide: Callable[[bytes], bytes],
-    options: NetworkOptions,
+    key: ApiKey,
     at: float,
 ) -> Reply | Unsent | Cut:
+    options = pool.options
     if response.status == 407 and options.proxy is not None:
         return Unsent("the proxy wants a password", hopeless=True)
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := await response.content.readany():
-        size += len(chunk)
-        if size > call.cap_bytes:
-            return Cut(f"over {call.cap_bytes} bytes long", begun=True)
-        chunks.append(chunk)
+    came, reason = await read_body(response, key, call.cap_bytes)
+    body = pool.hide(key.scrub(came))
+    if reason is not None:
+        return Cut(reason, begun=True, came=body)
     headers = response.headers
-    body = hide(b"".join(chunks))
     if options.tap is not None:
         options.tap(_exchange_of(response, call.body, body, at))
     return Reply(
@@ -479,7 +473,7 @@ async def _chunks(
         if tap is not None:
             tap(_exchange_of(response, None, seen, at))
     except (aiohttp.ClientError, OSError) as exc:
-        reason = _words(exc)
+        reason = words_of(exc)
     if reason is not None:
         raise TransportError(reason, sent=True)
 
@@ -522,18 +516,3 @@ def _seconds(header: str | None) -> float | None:
     except ValueError:
         return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _words(exc: BaseException, key: ApiKey | None = None) -> str:
-    """
-    What an error says, on one line, without its frames and the key.
-    """
-    text = str(exc)
-    if isinstance(exc, aiohttp.ClientResponseError):
-        # Its own words have the URL, and with it a proxy's password.
-        text = f"{exc.status} {exc.message}"
-    if key is not None:
-        text = key.scrub(text.encode("utf-8", "replace")).decode()
-    text = " ".join(text.split())[:300]
-    name = type(exc).__name__
-    return f"{name}: {text}" if text else name

@@ -15,10 +15,10 @@ from typing import TypeAlias
 import attrs
 
 from .._policy.verdicts import PollVerdict, judge_poll
+from .._protocol.answer_text import read_answer
 from .._protocol.decode import decode
 from .._protocol.encode import encode_poll
 from .._protocol.job_ids import fetch_url, other_family_url
-from .._protocol.json_text import read_answer
 from .._protocol.notices import track_id_of
 from .._protocol.replies import Processing, Reply, Success
 from ..specs import Spec

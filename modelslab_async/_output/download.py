@@ -29,6 +29,7 @@ import attrs
 from .._magic import format_of
 from .._observing import Observers
 from .._policy.timeouts import Timeouts
+from .._protocol.decompress import Decompressor
 from .._protocol.inline import text_cap
 from .._protocol.replies import FileReply
 from ..errors import (
@@ -39,7 +40,6 @@ from ..errors import (
 )
 from ..events import DownloadRetried
 from ..results import Generation, Image
-from .decompress import Decompressor
 from .disk import Disk, TemporaryFile
 from .image_format import InvalidImage
 from .target import (

@@ -10,9 +10,10 @@ What an account has made, as the service lists it.
 from __future__ import annotations
 
 from ..results import JSON, Candidate
+from .answer_text import read_answer
 from .encode import api_url
 from .job_ids import clean_id, job_number
-from .json_text import compact_json, read_answer
+from .json_text import compact_json
 from .links import read_urls
 from .replies import Call, Reply
 from .values import read_number

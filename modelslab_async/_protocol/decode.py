@@ -24,9 +24,10 @@ oddities: `values`, `links`, `inline`, `job_ids`, `delays`,
 from __future__ import annotations
 
 from ..results import JSON
+from .answer_text import read_answer, read_torn
 from .delays import retry_after
 from .job_ids import clean_id, fetch_result_id
-from .json_text import compact_json, read_answer
+from .json_text import compact_json
 from .links import read_expected_urls, read_images, read_url
 from .refusals import read_limit, read_topics
 from .replies import (
@@ -58,7 +59,10 @@ def decode(reply: Reply) -> Answer:
         return answer
     text = reply.body[:2000].decode("utf-8", "replace")
     return Unreadable(
-        reply.status, one_line(text)[:200], retry_after(reply, {}, "")
+        reply.status,
+        one_line(text)[:200],
+        retry_after(reply, {}, ""),
+        compact_json(read_torn(reply.body)),
     )
 
 

@@ -11,9 +11,9 @@ What the service calls a webhook with.
 from __future__ import annotations
 
 from ..results import JSON, Generation, JobState, Notice
+from .answer_text import read_answer
 from .decode import decode
 from .job_ids import clean_id
-from .json_text import read_answer
 from .replies import Processing, Refusal, Reply, Success
 
 

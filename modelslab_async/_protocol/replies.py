@@ -120,12 +120,16 @@ class Unreadable:
     """
     A whole answer that is not the service's JSON: HTML, text, torn JSON.
 
-    *excerpt* is at most 200 characters, without the key.
+    Attributes:
+        excerpt: At most 200 characters, without the key.
+
+        raw_json: What came whole of torn JSON.
     """
 
     http: int
     excerpt: str
     retry_after: float | None = None
+    raw_json: bytes = attrs.field(default=b"{}", repr=False)
 
 
 Answer: TypeAlias = Success | Processing | Refusal | Unreadable
@@ -215,11 +219,15 @@ class Cut:
     """
     A request that left, and whose answer did not come whole.
 
-    *begun*: some of the answer had come.
+    Attributes:
+        begun: Some of the answer had come.
+
+        came: What had come of its body, without the key.
     """
 
     reason: str
     begun: bool = False
+    came: bytes = attrs.field(default=b"", repr=False)
 
 
 #: What came of a call: an answer, or why there is none.

@@ -1,8 +1,9 @@
 """
-Files that a host packed with gzip or zlib, although we ask it not to.
+Answers and files that came packed with gzip or zlib.
 
-Some hosts say that they do and don't, or the reverse, so the bytes are
-believed and not the header: no picture begins like these.
+Some hosts say that they pack and don't, or the reverse, so the bytes are
+believed and not the header: no picture begins like these, and no JSON.  Bare
+deflate has no beginning of its own, so there the header is asked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import attrs
+
+
+#: JSON, pages and pictures that somebody only said to have packed.
+_PLAIN_BEGINS = frozenset(
+    {b"", b"{", b"[", b'"', b"<", b"\xef", b"\x89", b"\xff", b"R", b"G"}
+)
 
 
 #: gzip or zlib, as the bytes say themselves.
@@ -29,8 +36,12 @@ class Decompressor:
     Gives the bytes of a file, unpacked where they are packed.
 
     What changes: how far it has come.
+
+    Attributes:
+        deflated: Whether a header says so.
     """
 
+    deflated: bool = False
     #: The file's beginning, as long as it is too short to tell.
     _head: bytes | None = attrs.field(default=b"", init=False)
     #: One of zlib's, whose type has no public name; None where the bytes are
@@ -50,6 +61,8 @@ class Decompressor:
             self._head = None
             if chunk[:3] == b"\x1f\x8b\x08" or _is_zlib(chunk):
                 self._inflate = zlib.decompressobj(_EITHER)
+            elif self.deflated and chunk.lstrip()[:1] not in _PLAIN_BEGINS:
+                self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
         if self._inflate is None:
             yield chunk
             return
@@ -65,6 +78,13 @@ class Decompressor:
                 yield piece
             self._ended = self._inflate.eof
             chunk = self._inflate.unconsumed_tail
+
+    @property
+    def torn(self) -> bool:
+        """
+        Whether it is packed, and its end has not come.
+        """
+        return self._inflate is not None and not self._ended
 
     def rest(self) -> bytes:
         """
