@@ -583,6 +583,37 @@ async def test_a_batch_uploads_a_few_ahead(tmp_path: Path) -> None:
     assert len(simulator.books.accepted) == 1
 
 
+@pytest.mark.parametrize("uploads", [True, False])
+async def test_slow_uploads_hold_up_nobody(
+    simulator: Simulator, tmp_path: Path, uploads: bool
+) -> None:
+    """
+    A picture that does not go up idles no slot: the items behind it pass,
+    with pictures of their own or without.
+    """
+    paths = [tmp_path / f"{number}.png" for number in range(30)]
+    for number, path in enumerate(paths):
+        path.write_bytes(picture(number))
+    slow = [restyled(path) for path in paths[:3]]
+    others: list[Spec] = [restyled(path) for path in paths[3:]]
+    if not uploads:
+        others = [
+            TextToImage(f"a cat {number}", model_id="flux")
+            for number in range(27)
+        ]
+    simulator.next("upload", Fault.SILENCE, times=3)
+
+    async with (
+        client(simulator, slots=2) as lab,
+        lab.batch([*slow, *others]) as batch,
+    ):
+        outcomes = [await anext(batch) for _ in others]
+
+    # Whichever three uploads came first.
+    assert len({outcome.index for outcome in outcomes}) == 27
+    assert all(outcome.ok for outcome in outcomes)
+
+
 # Every endpoint
 
 

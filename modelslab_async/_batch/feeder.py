@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -27,7 +26,6 @@ from typing import Any
 
 import attrs
 
-from .._engine.submission import Submission
 from .._protocol.rows import written
 from .._rooms import spec_faults
 from ..errors import (
@@ -74,11 +72,6 @@ _PAGE = 500
 _GO_ON = frozenset({State.ACCEPTED, State.UNKNOWN})
 
 
-#: Items whose pictures are uploaded ahead: an upload takes longer than a
-#: slot of a large account takes to become free.
-_UPLOADS = 3
-
-
 @attrs.define(eq=False)
 class Feeder:
     """
@@ -103,7 +96,6 @@ class Feeder:
     _pulled: int = attrs.field(default=0, init=False)
     #: How many were known when they were last looked up, twice over.
     _page: int = attrs.field(default=0, init=False)
-    _before_queue: deque[Submission] = attrs.field(factory=deque, init=False)
 
     def start(self) -> None:
         """
@@ -311,11 +303,7 @@ class Feeder:
         run.tally.ask(item.spec.pictures)
         submission = run.submit(item)
         run.start(item, see_through)
-        self._before_queue.append(submission)
-        # Who has a picture to upload does so while others wait for a slot.
-        most = _UPLOADS if item.spec.uploads else 0
-        while len(self._before_queue) > most:
-            await self._before_queue.popleft().entered()
+        await run.lane.join(submission, run.rooms.queue.slots.limit)
 
     async def _known(self, item: Item, entry: Entry) -> Outcome:
         generation = entry.generation

@@ -18,7 +18,7 @@ from typing import Any
 
 import attrs
 
-from .._engine.submission import Submission
+from .._engine.submission import Lane, Submission
 from .._engine.waiters import to_its_end
 from .._policy.breakers import OutageBreaker
 from .._rooms import Rooms
@@ -191,7 +191,7 @@ class BatchLifetime:
                 self.options,
                 self.outcomes,
                 self.tally,
-                OutageBreaker(rooms.runtime.timeouts),
+                Lane(OutageBreaker(rooms.runtime.timeouts)),
                 [] if named else None,
             )
             self._opening = asyncio.ensure_future(self._open(run))

@@ -19,9 +19,8 @@ from typing import TypeAlias
 import attrs
 
 from .._engine.job import Job, named
-from .._engine.submission import Submission
+from .._engine.submission import Lane, Submission
 from .._output.folder import OutputFolder
-from .._policy.breakers import OutageBreaker
 from .._policy.retry import RetryPolicy, backoff
 from .._protocol.rows import spec_json
 from .._rooms import Rooms
@@ -85,7 +84,7 @@ class Run:
     options: BatchOptions
     outcomes: OutcomeQueue
     tally: Tally
-    breaker: OutageBreaker
+    lane: Lane
     paid: list[Job] | None = None
     journal: BatchJournal | None = None
     folder: OutputFolder | None = None
@@ -204,8 +203,8 @@ class Run:
             item.spec,
             priority=self.options.priority,
             record=item.record,
-            breaker=self.breaker,
             policy=policy,
+            lane=self.lane,
         )
         item.job = one.job
         return one
@@ -450,8 +449,8 @@ def _ended_by(run: Run, item: Item, error: ModelsLabError) -> Outcome | None:
         isinstance(error, TransportError) and not item.left
     ):
         run.stop(error)
-    elif run.breaker.exhausted(run.rooms.runtime.now()):
-        run.stop(run.breaker.error)
+    elif run.lane.breaker.exhausted(run.rooms.runtime.now()):
+        run.stop(run.lane.breaker.error)
     if run.stopping and not item.left:
         return item.interrupted()
     return item.outcome(error=error)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 
 from collections.abc import Mapping
+from functools import partial
 
 import attrs
 
@@ -136,7 +137,7 @@ class Sender:
         attempts, began = one.attempts, self.runtime.now()
         while True:
             try:
-                return await self.uploads.place(one.spec)
+                return await one.in_turn(partial(self.uploads.place, one.spec))
             except (AuthenticationError, PaymentRequiredError) as error:
                 self.queue.shut(error)
                 raise

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import asyncio
 
-from typing import Protocol, TypeAlias
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Protocol, TypeAlias, TypeVar
 
 import attrs
 
+from .._policy.breakers import OutageBreaker
 from .._policy.tickets import Ticket
 from ..errors import ModelsLabError, OutcomeUnknownError
 from ..results import Generation, Receipt
@@ -19,6 +22,9 @@ from .bells import Bell
 from .job import Job, Watch
 from .waiters import Waiters
 from .waits import Waited
+
+
+T = TypeVar("T")
 
 
 class Record(Protocol):
@@ -120,7 +126,11 @@ class Submission:
         sent: It may be at the service now: it can't be taken back, and it is
             in `ModelsLab.jobs()`.
 
+        lane: What it shares with others of its batch, if it is of one.
+
         asked: It has left at least once, whatever came of it.
+
+        entered: It has held a slot.
 
         end: What came of it; None while it is under way.
     """
@@ -131,6 +141,7 @@ class Submission:
     priority: int
     record: Record
     attempts: Attempts
+    lane: Lane | None = None
     #: Its place in the queue, or its slot, until it is accepted.
     ticket: Ticket | None = attrs.field(default=None, init=False)
     sent: bool = attrs.field(default=False, init=False)
@@ -138,8 +149,7 @@ class Submission:
     withdrawn: bool = attrs.field(default=False, init=False)
     end: SubmissionEnd | None = attrs.field(default=None, init=False)
     task: asyncio.Task[SubmissionEnd] = attrs.field(init=False)
-    _in_slot: bool = attrs.field(default=False, init=False)
-    _entering: Waiters = attrs.field(factory=Waiters, init=False)
+    entered: bool = attrs.field(default=False, init=False)
     ending: Waiters = attrs.field(factory=Waiters, init=False)
 
     @property
@@ -148,6 +158,13 @@ class Submission:
         The name of the request.
         """
         return self.attempts.track_id
+
+    @property
+    def uploads(self) -> bool:
+        """
+        Whether its pictures are on their way, and it in no queue yet.
+        """
+        return bool(self.spec.uploads) and self.ticket is None
 
     @property
     def bell(self) -> Bell | None:
@@ -174,13 +191,6 @@ class Submission:
         self.withdrawn = True
         if not self.sent and self.end is None:
             self.task.cancel()
-
-    async def entered(self) -> None:
-        """
-        Wait until it first holds a slot, or never will.
-        """
-        if not self._in_slot and self.end is None:
-            await self._entering.wait()
 
     async def ended(self, timeout: float | None = None) -> bool:
         """
@@ -214,14 +224,81 @@ class Submission:
         """
         It holds a slot.
         """
-        if not self._in_slot:
-            self._in_slot = True
-            self._entering.wake()
+        if not self.entered:
+            self.entered = True
+            self._move_on()
 
     def finish(self, end: SubmissionEnd) -> None:
         """
         Nothing more will come of it.
         """
         self.end = end
-        self._entering.wake()
+        self._move_on()
         self.ending.wake()
+
+    async def in_turn(self, upload: Callable[[], Awaitable[T]]) -> T:
+        """
+        Upload its pictures, when it is its turn among those of its batch.
+        """
+        if self.lane is None:
+            return await upload()
+        async with self.lane.uploading:
+            return await upload()
+
+    def _move_on(self) -> None:
+        if self.lane is not None:
+            self.lane.moved.wake()
+
+
+#: Pictures that a batch uploads at once: fewer than a client may, so that no
+#: call waits behind them.
+_UPLOADS = 6
+
+
+#: Requests whose pictures are uploaded ahead, and one more for each further
+#: slot: an upload takes longer than a large account takes to free one.
+_AHEAD = 3
+
+
+@attrs.define(eq=False)
+class Lane:
+    """
+    What the requests of one batch share on their way to the queue.
+
+    What changes: who is on it, and who waits for them.
+
+    Attributes:
+        breaker: Keeps them from asking while the service is out.
+
+        uploading: Their turns to upload.
+
+        moved: Who waits until one of them holds a slot, or never will.
+    """
+
+    breaker: OutageBreaker
+    uploading: asyncio.Semaphore = attrs.field(
+        factory=partial(asyncio.Semaphore, _UPLOADS), init=False
+    )
+    moved: Waiters = attrs.field(factory=Waiters, init=False)
+    #: Those that have held no slot yet.
+    _ahead: list[Submission] = attrs.field(factory=list, init=False)
+
+    async def join(self, one: Submission, slots: int) -> None:
+        """
+        Let one more come, and wait until there is room for the next.
+
+        Who has a picture to upload does so while others wait for one of
+        *slots*; nobody waits for the uploads of others.
+        """
+        self._ahead.append(one)
+        while self._is_crowded(slots, uploads=bool(one.spec.uploads)):
+            await self.moved.wait()
+
+    def _is_crowded(self, slots: int, *, uploads: bool) -> bool:
+        self._ahead = [
+            one for one in self._ahead if not one.entered and one.end is None
+        ]
+        queued = sum(not one.uploads for one in self._ahead)
+        if not uploads:
+            return queued > 0
+        return queued > _AHEAD or len(self._ahead) > _AHEAD + slots - 1

@@ -15,7 +15,6 @@ import random
 
 import attrs
 
-from .._policy.breakers import OutageBreaker
 from .._policy.retry import RetryPolicy
 from ..errors import (
     ClientClosedError,
@@ -31,6 +30,7 @@ from .job import Job, TakeUp, Watch
 from .sender import Sender
 from .submission import (
     UNWRITTEN,
+    Lane,
     Record,
     Submission,
     SubmissionEnd,
@@ -61,8 +61,8 @@ class Submitter:
         *,
         priority: int,
         record: Record = UNWRITTEN,
-        breaker: OutageBreaker | None = None,
         policy: RetryPolicy | None = None,
+        lane: Lane | None = None,
     ) -> Submission:
         """
         Put a request into the queue.
@@ -74,9 +74,9 @@ class Submitter:
 
             record: Where it is written down.
 
-            breaker: A batch's.
-
             policy: Another one than the client's.
+
+            lane: What it shares with others of its batch.
 
         Raises:
             ClientClosedError: The client was closed.
@@ -98,9 +98,9 @@ class Submitter:
             policy or self.policy,
             self.sender.budget,
             runtime.timeouts,
-            breaker,
+            None if lane is None else lane.breaker,
         )
-        one = Submission(job, watch, spec, priority, record, attempts)
+        one = Submission(job, watch, spec, priority, record, attempts, lane)
         self.under_way[one] = None
         one.task = runtime.loop.create_task(self.sender.run(one))
         one.task.add_done_callback(lambda _: self._over(one))
