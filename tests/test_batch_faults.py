@@ -16,7 +16,11 @@ import pytest
 from journals import MemoryJournal
 
 from modelslab_async import ModelsLab, Outcome, TextToImage, Timeouts
-from modelslab_async.errors import JournalError, ModelsLabError
+from modelslab_async.errors import (
+    JournalError,
+    ModelsLabError,
+    PaymentRequiredError,
+)
 from modelslab_async.journal import (
     Accepted,
     Done,
@@ -267,3 +271,46 @@ def client(simulator: Simulator) -> ModelsLab:
             Timeouts().faster(100.0, silence=5.0), late_link=0.2
         ),
     )
+
+
+async def test_an_account_that_is_good_again(
+    lab: ModelsLab, simulator: Simulator
+) -> None:
+    """
+    A batch that begins when a refused account has been topped up waits for
+    its own first request, which sees that, instead of being stopped by the
+    refusal of before.
+    """
+    simulator.change(hold=5.0)
+    simulator.next("submit", Reply(402, {"message": "Insufficient credits"}))
+    with pytest.raises(PaymentRequiredError):
+        await lab.generate(specs(1)[0])
+    door = lab._lifetime.open().queue.account
+    door._refused_at -= Timeouts().account_probe
+
+    outcomes = await lab.batch(specs(6))
+
+    assert [outcome.error for outcome in outcomes] == [None] * 6
+
+
+async def test_an_account_that_is_refused_still(
+    lab: ModelsLab, simulator: Simulator
+) -> None:
+    """
+    A batch whose probe is refused has asked once, and is stopped by that.
+    """
+    simulator.change(hold=5.0)
+    no = Reply(402, {"message": "Insufficient credits"})
+    simulator.next("submit", no, times=2)
+    with pytest.raises(PaymentRequiredError):
+        await lab.generate(specs(1)[0])
+    door = lab._lifetime.open().queue.account
+    door._refused_at -= Timeouts().account_probe
+
+    async with asyncio.timeout(20.0):
+        async with lab.batch(specs(6)) as batch:
+            outcomes = [outcome async for outcome in batch]
+
+    assert isinstance(batch.stopped, PaymentRequiredError)
+    assert [type(one.error) for one in outcomes] == [PaymentRequiredError]
+    assert len(simulator.books.entries) == 2

@@ -112,7 +112,7 @@ class Sender:
             if one.ticket is None:
                 one.ticket = self.queue.join(one.priority)
                 tell_queued(one.watch, one.priority)
-            await self.queue.enter(one.ticket, one.job)
+            await self.queue.enter(one.ticket, one.job, patient=one.patient)
             one.enter()
             pause = self._held_back(one, one.ticket)
             if placed.until <= self.runtime.now():

@@ -17,7 +17,7 @@ from .._policy.slots import Slots
 from .._policy.tickets import Ticket
 from ..errors import ApiError
 from .runtime import Runtime
-from .waiters import afresh
+from .waiters import Waiters, afresh
 from .waits import Waited
 
 
@@ -38,6 +38,8 @@ class SlotQueue:
     runtime: Runtime
     #: Let in to see whether the account is good again.
     _probe: Ticket | None = attrs.field(default=None, init=False)
+    #: Who waits for what comes of that.
+    _probed: Waiters = attrs.field(factory=Waiters, init=False, repr=False)
     _turns: dict[Ticket, asyncio.Future[None]] = attrs.field(
         factory=dict, init=False, repr=False
     )
@@ -56,7 +58,9 @@ class SlotQueue:
         """
         return self.slots.join(priority, self.runtime.now())
 
-    async def enter(self, ticket: Ticket, who: Hashable = None) -> None:
+    async def enter(
+        self, ticket: Ticket, who: Hashable = None, *, patient: bool = False
+    ) -> None:
         """
         Wait until *ticket* holds a slot; back in the queue it has not lost
         its age.
@@ -66,9 +70,18 @@ class SlotQueue:
 
             who: Who waits for it, for those who ask what is waited for.
 
+            patient: While a probe sees whether a refused account is good
+                again, wait for what comes of it.
+
         Raises:
             ApiError: The account was refused, lately or in the meantime.
         """
+        while patient and self._waits_for_probe(ticket):
+            self.slots.leave(ticket)
+            waits, words = self.runtime.waits, "the account to be good again"
+            waits.begin(who, Waited.ACCOUNT, words, ticket.since)
+            await self._probed.wait()
+            waits.end(who, Waited.ACCOUNT)
         self._check_account(ticket)
         self.slots.rejoin(ticket, self.runtime.now())
         turn = self.runtime.loop.create_future()
@@ -109,6 +122,7 @@ class SlotQueue:
         if ticket is self._probe:
             self._probe = None
             self.account.return_probe()
+            self._probed.wake()
 
     def accepted(self, ticket: Ticket) -> None:
         self.slots.accepted(ticket, self.runtime.now())
@@ -120,6 +134,7 @@ class SlotQueue:
                 self.runtime.observers.tell(BreakerClosed(None, "account"))
         self.account.accepted()
         self._probe = None
+        self._probed.wake()
         self._admit()
 
     def refused(self, ticket: Ticket, named: int | None) -> None:
@@ -158,6 +173,7 @@ class SlotQueue:
         error = afresh(error)
         self.account.refused(error, self.runtime.now())
         self._probe = None
+        self._probed.wake()
         turns, self._turns = self._turns, {}
         for ticket, turn in turns.items():
             self.slots.leave(ticket)
@@ -170,6 +186,9 @@ class SlotQueue:
         """
         if self._timer is not None:
             self._timer.cancel()
+
+    def _waits_for_probe(self, ticket: Ticket) -> bool:
+        return self.account.probing and ticket is not self._probe
 
     def _check_account(self, ticket: Ticket) -> None:
         # The probe may come back to the queue.

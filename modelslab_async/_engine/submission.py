@@ -173,6 +173,14 @@ class Submission:
         """
         return self.watch.inquiry.bell
 
+    @property
+    def patient(self) -> bool:
+        """
+        Whether it waits while another sees if a refused account is good
+        again: a call fails alone, a batch would be stopped by it.
+        """
+        return self.attempts.breaker is not None
+
     async def write_down(self, highest: int) -> None:
         """
         Record that it is about to leave; *highest* is the highest job id that
