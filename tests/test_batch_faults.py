@@ -17,6 +17,7 @@ from journals import MemoryJournal
 
 from modelslab_async import ModelsLab, Outcome, TextToImage, Timeouts
 from modelslab_async.errors import (
+    GenerationFailedError,
     JournalError,
     ModelsLabError,
     PaymentRequiredError,
@@ -314,3 +315,20 @@ async def test_an_account_that_is_refused_still(
     assert isinstance(batch.stopped, PaymentRequiredError)
     assert [type(one.error) for one in outcomes] == [PaymentRequiredError]
     assert len(simulator.books.entries) == 2
+
+
+async def test_what_failed_at_once_has_its_id(
+    lab: ModelsLab, simulator: Simulator
+) -> None:
+    """
+    A job that the service gave a number and up on in one answer is told by
+    its number, as any other: support asks for it.
+    """
+    answer = {"status": "failed", "id": 1347, "message": "Failed"}
+    simulator.next("submit", Reply(200, answer), prompt="picture 2.")
+
+    outcomes = await lab.batch(specs(4))
+
+    failed = outcomes[2]
+    assert isinstance(failed.error, GenerationFailedError)
+    assert failed.job_id == failed.error.job_id == "1347"

@@ -29,6 +29,7 @@ from ..errors import (
     ClientClosedError,
     ConfigurationError,
     DownloadError,
+    JobError,
     JobUnfinishedError,
     JournalError,
     ModelsLabError,
@@ -380,6 +381,9 @@ class Item:
             track_id, job_id = self.job.track_id, self.job.id
         elif self.entry is not None:
             track_id, job_id = self.entry.track_id, self.entry.job_id
+        if isinstance(error, JobError):
+            # One that failed at once was never a job of ours to watch.
+            job_id = job_id or error.job_id
         told = (self.index, self.spec, self.key, track_id, job_id)
         if generation is not None:
             return FinishedOutcome(*told, generation, None, paths)
