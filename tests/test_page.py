@@ -18,7 +18,13 @@ import pytest
 from pictures import ReadPage, picture, row
 
 from modelslab_async._output.manifest import Row
-from modelslab_async._output.page import Failure, Page, Summary, stamp_of
+from modelslab_async._output.page import (
+    Failure,
+    Page,
+    Summary,
+    pause_of,
+    stamp_of,
+)
 from modelslab_async.journal.causes import Cause
 
 
@@ -267,12 +273,23 @@ def test_a_running_batch_says_so() -> None:
     done, running = shown(), shown(running=then)
 
     assert done.all("html", "data-refresh") == [None]
-    assert running.all("html", "data-refresh") == ["30"]
+    assert running.all("html", "data-refresh") == ["5"]
     assert running.all("html", "data-made") == ["2026-11-26T17:05:09Z"]
     assert "as of 17:05:09 UTC" in running.text
     assert not any(
         "refresh" in str(value) for value in done.all("meta", "http-equiv")
     )
+
+
+@pytest.mark.parametrize(
+    ("pictures", "seconds"),
+    [(0, 5), (166, 5), (300, 9), (1000, 30), (1_000_000, 30)],
+)
+def test_small_pages_are_fresh(pictures: int, seconds: int) -> None:
+    """
+    What costs little is written often: the first picture is seen soon.
+    """
+    assert pause_of(pictures) == seconds
 
 
 def test_policy() -> None:

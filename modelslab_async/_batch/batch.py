@@ -57,12 +57,12 @@ class Batch:
         How it stands, for notebooks.
         """
         now = self.progress
-        ended = now.done + now.failed
-        total = "" if now.total is None else f' max="{now.total}"'
-        return (
-            f'<progress value="{ended}"{total}></progress> '
-            f"{html.escape(repr(self)[1:-1])}"
-        )
+        # One that has no end yet has a bar that says so.
+        bar = ""
+        if now.total is not None:
+            bar = f' value="{now.done + now.failed}" max="{now.total}"'
+        told = html.escape(repr(self)[1:-1])
+        return f"<progress{bar}></progress> {told}"
 
     def __del__(self) -> None:
         # Iterated over, and forgotten; one that cannot be has no lifetime.

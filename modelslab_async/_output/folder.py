@@ -28,13 +28,12 @@ from .download import Downloads, Fresh
 from .gallery import PAGE_SIZE, Gallery
 from .manifest import Manifest, Picture, utf8
 from .owner import check_unclaimed, claim
-from .page import Failure
+from .page import Failure, pause_of
 from .target import SavedFile, described
 
 
-#: Seconds between two writings, at least.
+#: Seconds between two writings of the status, at least.
 _STATUS_PAUSE = 2.0
-_PAGES_PAUSE = 30.0
 
 
 async def make_private(
@@ -72,8 +71,6 @@ class OutputFolder:
     directory: Path
     downloads: Downloads
     gallery: Gallery
-    status_pause: float = _STATUS_PAUSE
-    pages_pause: float = _PAGES_PAUSE
     #: Joined once: it is asked for with every known item.
     _images: Path = attrs.field(init=False)
     _status_at: float = attrs.field(default=-1e9, init=False)
@@ -96,8 +93,6 @@ class OutputFolder:
         *,
         title: str | None = None,
         page_size: int = PAGE_SIZE,
-        status_pause: float = _STATUS_PAUSE,
-        pages_pause: float = _PAGES_PAUSE,
     ) -> Self:
         """
         Open the folder of a journal that is ours; tidy up after a dead run.
@@ -107,7 +102,7 @@ class OutputFolder:
         """
         manifest = Manifest(directory / "manifest.jsonl", page_size)
         gallery = Gallery(directory, manifest, title or "")
-        folder = cls(directory, downloads, gallery, status_pause, pages_pause)
+        folder = cls(directory, downloads, gallery)
         try:
             await downloads.disk.run(folder._open, journal_id)
         except OSError as exc:
@@ -226,10 +221,11 @@ class OutputFolder:
         now = time.monotonic()
         try:
             async with self._lock:
-                if final or now - self._status_at >= self.status_pause:
+                if final or now - self._status_at >= _STATUS_PAUSE:
                     self._status_at = now
                     await self._disk.run(self._write_status, dict(facts))
-                if final or now - self._pages_at >= self.pages_pause:
+                pause = pause_of(self.gallery.manifest.count)
+                if final or now - self._pages_at >= pause:
                     self._pages_at = now
                     summary = self.gallery.summary(facts)
                     await self._disk.run(self.gallery.write, summary)

@@ -32,7 +32,9 @@ const words = new Map([...figures, ...failures].map((one) => {
 const chosen = { model: null, state: null };
 
 function wanted() {
-  const parts = filter.value.toLowerCase().matchAll(/"([^"]*)"?|[^\s"]+/g);
+  // Phones write quotes of their own.
+  const typed = filter.value.toLowerCase().replace(/[\u201c-\u201f]/g, '"');
+  const parts = typed.matchAll(/"([^"]*)"?|[^\s"]+/g);
   return [...parts].map((part) => part[1] ?? part[0]).filter(Boolean);
 }
 
@@ -51,9 +53,11 @@ function sift() {
     const { choose, value } = chip.dataset;
     chip.setAttribute("aria-pressed", String(chosen[choose] === value));
   }
-  const count = figures.filter((one) => !one.hidden).length;
   const some = parts.length || chosen.model !== null || chosen.state !== null;
-  by("found").textContent = some ? `${count} of ${figures.length}` : "";
+  const count = (ones) =>
+    `${ones.filter((one) => !one.hidden).length} of ${ones.length}`;
+  by("found").textContent = !some ? "" : !failures.length ? count(figures)
+    : `${count(figures)} pictures, ${count(failures)} without`;
 }
 
 filter.addEventListener("input", sift);

@@ -32,10 +32,6 @@ from .manifest import Row
 _EAGER = 40
 
 
-#: Seconds between two looks of a page at itself, while its batch runs.
-_REFRESH = 30
-
-
 #: Models to choose from; there may be as many as there are items.
 _MOST_CHIPS = 12
 
@@ -121,6 +117,14 @@ def file_name(number: int) -> str:
     return "index.html" if number == 0 else f"page-{number + 1}.html"
 
 
+def pause_of(pictures: int) -> int:
+    """
+    Seconds between two writings of pages while their batch runs, and between
+    a page's looks at itself: 30 from a full one on, fewer for what costs less.
+    """
+    return min(30, max(5, pictures * 30 // 1000))
+
+
 def stamp_of(rows: int, *, last: bool, running: bool = False) -> str:
     """
     What a page on disk says of itself: one that says something else is old.
@@ -172,9 +176,10 @@ def _document(page: Page, rows: list[Row]) -> Iterator[str]:
     if page.number:
         name = f"{name}, page {page.number + 1}"
     made = page.summary.running
-    live = (
-        f' data-refresh="{_REFRESH}" data-made="{made:{_UTC}}"' if made else ""
-    )
+    live = ""
+    if made:
+        pause = 30 if page.number else pause_of(len(rows))
+        live = f' data-refresh="{pause}" data-made="{made:{_UTC}}"'
     yield (
         f"<!DOCTYPE html>\n{page.stamp}\n"
         f'<html lang="en"{live}>\n<head>\n<meta charset="utf-8">\n'
@@ -375,8 +380,8 @@ def _figure(row: Row, of: int, *, lazy: bool) -> Iterator[str]:
     yield _dotted(
         [
             f"#{index}",
-            item,
             sample,
+            item,
             model_of(spec),
             f"seed {seed}" if seed is not None else None,
             f"{took:.1f} s" if isinstance(took, int | float) else None,
