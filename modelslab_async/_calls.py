@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ._engine.job import Job
 from ._lifetime import Lifetime
 from ._rooms import check_call, check_pictures
-from .errors import ConfigurationError
+from .errors import ConfigurationError, DownloadError
 from .results import Balance, Generation, Image, Model, Stats, Upload
 from .specs import AnyPath, Spec
 
@@ -234,7 +234,7 @@ class Calls:
         One picture as Pillow has it, loaded.
 
         Raises:
-            DownloadError: It could not be had.
+            DownloadError: It could not be had, or Pillow cannot read it.
 
             ConfigurationError: Pillow is not installed.
         """
@@ -245,8 +245,13 @@ class Calls:
                 "Pillow is missing: pip install pillow"
             ) from None
         data = await self.read(image)
-        picture = PIL.Image.open(io.BytesIO(data))
-        await self._lifetime.open().runtime.in_thread(partial(picture.load))
+        runtime = self._lifetime.open().runtime
+        try:
+            picture = PIL.Image.open(io.BytesIO(data))
+            await runtime.in_thread(partial(picture.load))
+        # Its readers raise what they please at bytes that are no picture.
+        except Exception as exc:
+            raise DownloadError(f"Pillow cannot read it: {exc}") from exc
         return picture
 
 

@@ -131,7 +131,9 @@ class Generation:
         """
         Its pictures side by side, for notebooks, and what is known of them.
         """
-        facts = [f"job {self.id}" if self.id else "", f"seed {self.seed}"]
+        facts = [f"job {self.id}" if self.id else ""]
+        if self.seed is not None:
+            facts.append(f"seed {self.seed}")
         if self.generation_time is not None:
             facts.append(f"{self.generation_time:.1f} s")
         told = html.escape(" · ".join(filter(None, facts)))
@@ -380,7 +382,8 @@ def _html_of(image: Image) -> str:
     if source is None and image.data is not None and image.media_type:
         coded = base64.b64encode(image.data).decode()
         source = f"data:{image.media_type};base64,{coded}"
-    if source is None:
+    # A browser shows no text as a picture, though it is one in base64.
+    if source is None or source.endswith(".base64"):
         return html.escape(repr(image))
     return (
         f'<img src="{html.escape(source)}" alt="picture {image.index}" '

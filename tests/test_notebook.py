@@ -8,7 +8,11 @@ import ast
 import base64
 import json
 import pickle
+import re
+import struct
+import zlib
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +28,15 @@ from modelslab_async import (
     Outcome,
     TextToImage,
 )
-from modelslab_async.errors import ConfigurationError, GenerationFailedError
+from modelslab_async.errors import (
+    ConfigurationError,
+    DownloadError,
+    GenerationFailedError,
+)
 from modelslab_async.simulator import Simulator
 
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+ROOT = Path(__file__).parent.parent
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 CAT = TextToImage("a cat", model_id="flux", seed=3)
 
@@ -69,6 +77,7 @@ def test_a_picture_that_is_nowhere() -> None:
     Where there is nothing to show, that is said.
     """
     assert "Image(" in html_of(Image(0, None))
+    assert "<img" not in html_of(Image(0, "https://a.example/x.base64"))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +111,7 @@ def test_a_generation_shows_its_pictures() -> None:
 
     assert shown.count("<img") == 2
     assert "job 17 · seed 9" in shown
+    assert "None" not in html_of(Generation(None, None, images))
 
 
 @pytest.mark.asyncio
@@ -109,11 +119,13 @@ async def test_a_batch_shows_how_it_stands(lab: ModelsLab) -> None:
     """
     A bar, and the counts beside it.
     """
+    endless = html_of(lab.batch(one for one in [CAT]))
     async with lab.batch([CAT]) as batch:
         before = html_of(batch)
         async for _ in batch:
             pass
 
+    assert "<progress></progress>" in endless
     assert '<progress value="0" max="1">' in before
     assert '<progress value="1" max="1"></progress> Batch 1 done' in html_of(
         batch
@@ -130,6 +142,29 @@ async def test_a_picture_for_pillow(lab: ModelsLab) -> None:
 
     assert isinstance(picture, PIL.Image.Image)
     assert picture.size == (512, 512)
+
+
+@pytest.mark.asyncio
+async def test_what_pillow_cannot_read(lab: ModelsLab) -> None:
+    """
+    A file that ends as a picture does, and is none inside, is told by an
+    error of ours.
+    """
+    size = struct.pack(">II", 8, 8) + b"\x08\2\0\0\0"
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body))
+        + kind
+        + body
+        + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in (
+            (b"IHDR", size),
+            (b"IDAT", b"no zlib"),
+            (b"IEND", b""),
+        )
+    )
+
+    with pytest.raises(DownloadError, match="Pillow cannot read it"):
+        await lab.pil(Image(0, None, data=data))
 
 
 @pytest.mark.asyncio
@@ -176,18 +211,50 @@ async def test_the_example(
     The example notebook runs from top to bottom, and each last line that has
     a look of its own shows it.
     """
-    text = (EXAMPLES / "notebook.ipynb").read_text()
+    text = (ROOT / "examples" / "notebook.ipynb").read_text()
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    shown: list[str] = []
-    for cell in json.loads(text)["cells"]:
-        if cell["cell_type"] == "code":
-            found = await _run_cell("".join(cell["source"]), names)
-            if hasattr(found, "_repr_html_"):
-                shown.append(html_of(found))
+
+    shown = await _run(
+        "".join(cell["source"])
+        for cell in json.loads(text)["cells"]
+        if cell["cell_type"] == "code"
+    )
 
     assert len(list((tmp_path / "notebook" / "images").iterdir())) == 2
     assert ["<img" in shown[0], "<progress" in shown[1]] == [True, True]
+
+
+@pytest.mark.asyncio
+async def test_the_guide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    So do the cells of the page about notebooks.
+    """
+    text = (ROOT / "docs" / "notebook.md").read_text()
+    monkeypatch.chdir(tmp_path)
+
+    shown = await _run(
+        re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    )
+
+    assert len(list((tmp_path / "notebook" / "images").iterdir())) == 3
+    assert ["<img" in one for one in shown] == [True, False, True]
+    assert "<progress" in shown[1]
+
+
+async def _run(cells: Iterable[str]) -> list[str]:
+    """
+    What a notebook shows of these that has a look of its own.
+    """
+    names: dict[str, Any] = {}
+    shown: list[str] = []
+    for cell in cells:
+        fast = cell.replace("speed=20", "speed=100")
+        found = await _run_cell(fast, names)
+        if hasattr(found, "_repr_html_"):
+            shown.append(html_of(found))
+    return shown
 
 
 async def _run_cell(source: str, names: dict[str, Any]) -> Any:
