@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -17,6 +18,7 @@ from journals import MemoryJournal
 
 from modelslab_async import ModelsLab, Outcome, TextToImage, Timeouts
 from modelslab_async.errors import (
+    AuthenticationError,
     GenerationFailedError,
     JournalError,
     ModelsLabError,
@@ -83,10 +85,23 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
 
 
+class Unforeseen(BaseException):
+    """
+    What is not even an `Exception`, as signals of other libraries are.
+    """
+
+
 ERRORS = pytest.mark.parametrize(
     "error",
-    [RuntimeError("a bug"), IllegalMove("a bug"), TimeoutError("a bug")],
-    ids=["foreign", "illegal", "timeout"],
+    [
+        RuntimeError("a bug"),
+        IllegalMove("a bug"),
+        TimeoutError("a bug"),
+        # Of the service it would stop the batch, or buy again.
+        AuthenticationError(401, "a bug"),
+        GenerationFailedError("1", "a-name", "a bug"),
+    ],
+    ids=["foreign", "illegal", "timeout", "key", "failed"],
 )
 
 
@@ -165,20 +180,58 @@ async def test_a_journal_that_comes_round(
     assert states == [State.DONE] * 6
 
 
-@pytest.mark.parametrize("step", [Submitting, Accepted, Done])
+SIGNALS = pytest.mark.parametrize(
+    "signal",
+    [asyncio.CancelledError("its own"), Unforeseen("its own")],
+    ids=["cancelled", "unforeseen"],
+)
+
+
+@SIGNALS
+@pytest.mark.parametrize("step", [Submitting, Accepted, Done, Stored])
 async def test_a_journal_that_cancels(
-    lab: ModelsLab, step: type[Step]
+    lab: ModelsLab, tmp_path: Path, step: type[Step], signal: BaseException
 ) -> None:
     """
-    A journal that raises `CancelledError` of its own strands nobody.
+    A journal that says "cancelled", where nobody has cancelled anything, or
+    raises what is no `Exception`, strands nobody: that is its item's outcome.
     """
-    journal = Faulty(step=step, error=asyncio.CancelledError("its own"))
+    journal = Faulty(step=step, error=signal)
 
-    outcomes = await outcomes_of(lab, journal)
+    outcomes = await outcomes_of(lab, journal, tmp_path)
 
-    done = {one.index for one in outcomes if one.error is None}
-    assert {0, 1, 3, 4, 5} <= done
+    (faulty,) = [one for one in outcomes if one.error is not None]
+    assert faulty.index == 2
+    assert isinstance(faulty.error, JournalError)
+    assert len(outcomes) == 6
     assert lab.stats().slots_held == 0
+
+
+@attrs.define(eq=False)
+class Uncountable(MemoryJournal):
+    """
+    A journal of somebody's own that raises *signal* when it is looked at.
+    """
+
+    signal: BaseException = attrs.field(kw_only=True)
+
+    async def counts(self) -> Mapping[State, int]:
+        raise self.signal
+
+    async def oldest(self) -> float | None:
+        raise self.signal
+
+
+@SIGNALS
+async def test_a_journal_that_cannot_be_looked_at(
+    lab: ModelsLab, tmp_path: Path, signal: BaseException
+) -> None:
+    """
+    What a look at the journal raises keeps no job from being asked for.
+    """
+    outcomes = await outcomes_of(lab, Uncountable(signal=signal), tmp_path)
+
+    assert [one.error for one in outcomes] == [None] * 6
 
 
 @pytest.mark.parametrize("step", [Accepted, Done])

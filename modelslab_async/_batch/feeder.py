@@ -26,6 +26,7 @@ from typing import Any
 
 import attrs
 
+from .._engine.waiters import is_cancelled
 from .._protocol.rows import written
 from .._rooms import spec_faults
 from ..errors import (
@@ -146,7 +147,7 @@ class Feeder:
         except ClientClosedError as error:
             self.run.stop(error)
         except BaseException as exc:
-            if not _is_cancelled(exc):
+            if not is_cancelled(exc):
                 # The reader gets it.
                 self.broken = exc
                 self.run.stop(exc if isinstance(exc, ModelsLabError) else None)
@@ -196,7 +197,7 @@ class Feeder:
                     spec, space = await spec, 1
                 found.append(self._item(spec))
         except BaseException as exc:
-            if _is_cancelled(exc):
+            if is_cancelled(exc):
                 raise
             if isinstance(exc, self._end):
                 self.run.exhausted = True
@@ -343,16 +344,3 @@ def _source(
     if isinstance(specs, AsyncIterable):
         return aiter(specs).__anext__, StopAsyncIteration
     return iter(specs).__next__, StopIteration
-
-
-def _is_cancelled(exc: BaseException) -> bool:
-    """
-    Whether that is the end of our own task: a `CancelledError` where nobody
-    has cancelled us is the caller's own.
-    """
-    task = asyncio.current_task()
-    return (
-        isinstance(exc, asyncio.CancelledError)
-        and task is not None
-        and task.cancelling() > 0
-    )

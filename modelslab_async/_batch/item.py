@@ -84,12 +84,21 @@ class BatchJournal:
         self._known = self.key.snapshot()
         return self._known
 
-    async def see_key(self) -> None:
+    def rotated(self) -> ApiKey | None:
+        """
+        The key as it is now, where the journal knows another.
+
+        Raises:
+            ConfigurationError: There is none now.
+        """
+        return None if self.key.same(self._known) else self.key.snapshot()
+
+    async def see_key(self, rotated: ApiKey) -> None:
         """
         Write down a key that was rotated while the batch runs.
         """
-        if not self.key.same(self._known):
-            await self.journal.rotate_key(self.snapshot().reveal)
+        self._known = rotated
+        await self.journal.rotate_key(rotated.reveal)
 
     def retry(self, record: JournalRecord) -> None:
         """
@@ -134,12 +143,16 @@ class JournalRecord:
         """
         Raises:
             JournalError: It is not written: nothing may leave.
+
+            ConfigurationError: There is no key now.
         """
         if self.item.fault is not None:
             raise self.item.fault
         step = Submitting(track_id, bell, mark, time.time())
+        rotated = self.journal.rotated()
         try:
-            await self.journal.see_key()
+            if rotated is not None:
+                await self.journal.see_key(rotated)
             if isinstance(self.item.before, Planned):
                 await self._move(step)
             else:
@@ -149,9 +162,10 @@ class JournalRecord:
         except JournalError as error:
             self.journal.refused(error)
             raise
-        except ModelsLabError:
+        except ClientClosedError:
             raise
         except Exception as exc:
+            # Also an error of ours: it says nothing of the service here.
             raise _fault(self.item, exc) from exc
 
     async def accepted(self, receipt: Receipt) -> None:

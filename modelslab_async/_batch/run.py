@@ -236,7 +236,7 @@ class Run:
             outcome = self.fault(item, exc)
         self._end(item, outcome)
 
-    def fault(self, item: Item, exc: Exception) -> Outcome:
+    def fault(self, item: Item, exc: BaseException) -> Outcome:
         """
         What came of an item that met what nobody foresaw.
         """
@@ -250,6 +250,8 @@ class Run:
         if task.cancelled():
             # Here, as it may have been before its first step.
             self._end(item, item.interrupted())
+        elif (died := task.exception()) is not None:
+            self._end(item, self.fault(item, died))
         self.end_if_over()
 
     def _end(self, item: Item, outcome: Outcome | None) -> None:

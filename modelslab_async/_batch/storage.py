@@ -19,6 +19,7 @@ from .._output.folder import OutputFolder, make_private
 from ..errors import DownloadError, JournalError
 from ..journal import Identity, Journal, State
 from ..results import JSON
+from .guarded_journal import GuardedJournal
 from .item import BatchJournal
 from .late_bells import LateBells
 from .run import Run
@@ -90,8 +91,10 @@ class Storage:
             inside = output / "journal.sqlite" if place is None else None
             await make_private(output, self.run.rooms.downloads.disk, inside)
             place = inside or place
+        if place is None:
+            return None
         if not isinstance(place, Path):
-            return place
+            return GuardedJournal(place)
         # Here, for the sake of those who only want a picture or two.
         from ..journal import SqliteJournal
 
@@ -114,17 +117,23 @@ class Storage:
             while True:
                 await self._look()
                 await asyncio.sleep(_LOOK)
-        finally:
+        except asyncio.CancelledError:
             if not self._closing:
-                # The loop ends: nobody else will close the journal, and no
-                # question that is asked now would be answered.
-                poller = self.run.rooms.poller
-                poller.halt()
-                await poller.join()
-                if self.run.items:
-                    await asyncio.wait(self.run.items)
-                if self._opened is not None:
-                    await self._opened.aclose()
+                await self._end_with_the_loop()
+            raise
+
+    async def _end_with_the_loop(self) -> None:
+        """
+        Nobody else will close the journal, and no question that is asked now
+        would be answered.
+        """
+        poller = self.run.rooms.poller
+        poller.halt()
+        await poller.join()
+        if self.run.items:
+            await asyncio.wait(self.run.items)
+        if self._opened is not None:
+            await self._opened.aclose()
 
     async def _look(self) -> None:
         """

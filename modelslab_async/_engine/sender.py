@@ -95,9 +95,7 @@ class Sender:
             return error
         except Exception as exc:  # noqa: BLE001 - others go on
             _log.critical("a request died of a bug", exc_info=True)
-            bug = ModelsLabError(f"a bug: {exc!r}")
-            bug.__cause__ = exc
-            return bug
+            return bug(exc)
         finally:
             self.runtime.waits.end(one.job)
             if one.ticket is not None:
@@ -369,3 +367,12 @@ class Sender:
         stats.unknown_ids.append(one.track_id)
         _log.warning("%s", error)
         tell_unknown(one.watch, error)
+
+
+def bug(exc: BaseException) -> ModelsLabError:
+    """
+    The end of a request that met what nobody foresaw.
+    """
+    error = ModelsLabError(f"a bug: {exc!r}")
+    error.__cause__ = exc
+    return error

@@ -27,7 +27,7 @@ from ..results import Generation, JobState, Receipt
 from ..specs import Spec
 from .attempts import Attempts
 from .job import Job, TakeUp, Watch
-from .sender import Sender
+from .sender import Sender, bug
 from .submission import (
     UNWRITTEN,
     Lane,
@@ -218,7 +218,8 @@ class Submitter:
             return
         end: SubmissionEnd = Withdrawn()
         if not one.task.cancelled():
-            end = one.task.result()
+            died = one.task.exception()
+            end = one.task.result() if died is None else bug(died)
         elif one.attempts.unknown:
             end = OutcomeUnknownError(one.track_id, "cancelled", "gave up")
         if isinstance(end, ModelsLabError):

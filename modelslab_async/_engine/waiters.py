@@ -81,6 +81,19 @@ def afresh(error: E) -> E:
     return again
 
 
+def is_cancelled(exc: BaseException) -> bool:
+    """
+    Whether that is the end of our own task: a `CancelledError` where nobody
+    has cancelled us is somebody else's.
+    """
+    task = asyncio.current_task()
+    return (
+        isinstance(exc, asyncio.CancelledError)
+        and task is not None
+        and task.cancelling() > 0
+    )
+
+
 async def to_its_end(task: asyncio.Future[None]) -> None:
     """
     Wait until *task* is done, also in a cancelled task, which hears of it
