@@ -62,6 +62,20 @@ TEXTS = {
     "escaped in small letters": PLAIN.replace(b"+", b"%2b")
     .replace(b"/", b"%2f")
     .replace(b"=", b"%3d"),
+    "escaped twice": quote(quote(PLAIN, safe=""), safe="").encode(),
+    "escaped for html": PLAIN.replace(b"+", b"&#43;").replace(b"=", b"&#x3d;"),
+    "its signs taken for spaces": PLAIN.replace(b"+", b" "),
+    "in lines of spaces": LINES.replace(b"\n", b" "),
+    "in pieces": b"".join(
+        base64.b64encode(PNG[at : at + 100]) for at in range(0, len(PNG), 100)
+    ),
+    "in a list": b'["' + PLAIN + b'"]\n',
+    "in brackets of python": b"(" + repr(PLAIN).encode() + b",)",
+    "in utf-16": PLAIN.decode().encode("utf-16"),
+    "in utf-16 without a mark": PLAIN.decode().encode("utf-16-be"),
+    "data uri in utf-16": (URI + PLAIN).decode().encode("utf-16"),
+    "with its kind": b"image/png;base64," + PLAIN,
+    "with a word": b"base64:" + PLAIN,
     "data uri": URI + PLAIN,
     "data uri in capitals": b"\nDATA:image/jpeg;charset=x;BASE64, " + PLAIN,
     "data uri without a type": b"data:;base64," + SAFE.rstrip(b"="),

@@ -4,11 +4,12 @@ Links and pictures in an answer, whatever holds them.
 * *output* is a list, a string, an object by number, `""`, null, or empty while
   *proxy_links* has the files.  *future_links* may name fewer than were asked
   for, and sometimes only ``meta.output`` has them.
-* A link may stand in an object, as its *url*; all of them in a string, as
-  JSON once more.
+* A link may stand in an object, as its *url*, and in lists of lists; all of
+  them in a string, as JSON once more or with commas or line ends between.
 * A link stays as it came: signed ones are spelt as they were signed.  It may
   hold spaces and letters beyond ASCII, and lack its scheme (``//host/x.png``,
-  ``host.example/x.png``) or its host (``/x.png``: the API's own).
+  ``host.example/x.png``) or its host (``/x.png`` and ``x.png``: the API's
+  own); its slashes may be escaped, or the wrong way round.
 * *output* may hold the picture itself (see `inline`); a URL that ends in
   ``.base64`` stays one, as it leads to a text file.
 """
@@ -18,6 +19,8 @@ from __future__ import annotations
 import re
 
 from contextlib import suppress
+from itertools import zip_longest
+from urllib.parse import unquote
 
 from ..results import JSON, Image
 from .inline import decode_inline
@@ -38,10 +41,7 @@ def read_url(value: object, base: str = "") -> str | None:
         return None
     if _PLAIN.fullmatch(value):
         return value
-    link = value.strip(_AROUND).translate(_LINE_ENDS).replace("\\/", "/")
-    if link.startswith("'"):
-        # At the end alone it is the link's own.
-        link = link.strip(_AROUND + "'")
+    link = _taken_out(value)
     try:
         link.encode()
     except UnicodeEncodeError:
@@ -50,26 +50,76 @@ def read_url(value: object, base: str = "") -> str | None:
         return None
     if _ABSOLUTE.match(link):
         return link
-    if link.startswith("/") and "://" in base:
-        scheme, _, rest = base.partition("://")
-        if link.startswith("//"):
-            host, _, path = link[2:].partition("/")
-            known = host and path and not _SPACE.search(host)
-            return f"{scheme}:{link}" if known else None
-        host, _, _ = rest.partition("/")
-        return f"{scheme}://{host}{link}" if len(link) > 1 else None
-    return f"https://{link}" if _is_bare(link) else None
+    scheme, _, rest = base.partition("://")
+    if link.startswith("//"):
+        host, _, path = link[2:].partition("/")
+        known = bool(rest and host and path) and not _SPACE.search(host)
+        return f"{scheme}:{link}" if known else None
+    if _is_host_first(link):
+        return f"https://{link}"
+    path = link if link.startswith("/") else f"/{link.removeprefix('./')}"
+    named = path == link or _PICTURE_PATH.fullmatch(link) is not None
+    host, _, _ = rest.partition("/")
+    if not (named and host and len(path) > 1):
+        return None
+    return f"{scheme}://{host}{path}"
 
 
-#: What may stand around a link, and inside of it: browsers leave it out, too.
-_AROUND, _LINE_ENDS = ' \t\r\n\v\f\0"<>', {9: None, 10: None, 13: None}
+def _taken_out(text: str) -> str:
+    """
+    A link without what surrounds it, and as URLs are written.
+    """
+    link = text.strip(_AROUND).translate(_LINE_ENDS)
+    if link.startswith("'"):
+        # At the end alone it is the link's own.
+        link = link.strip(_AROUND + "'")
+    if "\\" in link:
+        link = link.replace("\\u002f", "/").replace("\\u002F", "/")
+        link = _ESCAPED_SLASH.sub("/", link)
+    if _PACKED.match(link):
+        link = unquote(link)
+    if _ODD_SLASHES.match(link):
+        scheme, _, rest = link.partition(":")
+        if rest.startswith("\\"):
+            rest = rest.replace("\\", "/")
+        link = f"{scheme}://{rest.lstrip('/')}"
+    return link
+
+
+#: What may stand around a link: also what nobody sees, and quotes of letters.
+_AROUND = (
+    "".join(map(chr, range(33)))
+    + '\x7f"<>`\u00a0\u200b\u200c\u200d\u2060\ufeff\u201c\u201d\u201e'
+)
+
+
+#: Inside of it browsers leave it out, too.
+_LINE_ENDS = {9: None, 10: None, 13: None}
 
 
 #: Most are: with nothing around them, and nothing to mend.
-_PLAIN = re.compile(r"https?://[!#-&(-;=?-\[\]-~]+")
+_PLAIN = re.compile(r"https?://[!#-&(-;=?-\[\]-_a-~]+")
 
 
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]{0,30}://\S", re.IGNORECASE)
+
+
+#: JSON's, also where it was written twice.
+_ESCAPED_SLASH = re.compile(r"(?<!\\)\\+/")
+
+
+_PACKED = re.compile("https?%3a%2f%2f", re.IGNORECASE)
+
+
+#: One slash, or slashes the other way round, which browsers read as well.
+_ODD_SLASHES = re.compile(r"https?:(?:/[^/\\]|\\\\?[^/\\])", re.IGNORECASE)
+
+
+#: A path that needs no slash to be one.
+_PICTURE_PATH = re.compile(
+    r"(?:\./)?[^\s:?#\\]{1,1000}\.(?:png|jpe?g|webp|gif|base64)(?:\?\S*)?",
+    re.IGNORECASE,
+)
 
 
 _SPACE = re.compile(r"\s")
@@ -81,15 +131,17 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
-def _is_bare(link: str) -> bool:
+def _is_host_first(link: str) -> bool:
     """
     Whether a link begins with its host, and is one: words may hold slashes.
     """
     host, _, path = link.partition("/")
+    host, _, port = host.partition(":")
     name, _, country = host.rpartition(".")
     labels = name.replace("-", "").split(".")
     named = country.isalpha() and all(map(str.isalnum, labels))
-    return bool(path) and named and not _SPACE.search(link)
+    ported = not port or bool(_NUMBER.fullmatch(port))
+    return bool(path) and named and ported and not _SPACE.search(link)
 
 
 def read_urls(value: JSON, base: str = "") -> tuple[str, ...]:
@@ -98,7 +150,7 @@ def read_urls(value: JSON, base: str = "") -> tuple[str, ...]:
     """
     if not value:
         return ()
-    found = (read_url(text, base) for text in _texts(value).values())
+    found = (read_url(text, base) for text in _texts(value))
     return tuple(dict.fromkeys(link for link in found if link is not None))
 
 
@@ -120,8 +172,8 @@ def read_images(data: dict[str, JSON], base: str = "") -> tuple[Image, ...]:
     proxies = _texts(data.get("proxy_links"))
     for texts in (_texts(data.get("output")), proxies):
         images: list[Image] = []
-        seen: set[str] = set()
-        for place, text in texts.items():
+        seen: set[str] = {""}
+        for text, second in zip_longest(texts, proxies, fillvalue=""):
             if text in seen:
                 continue
             seen.add(text)
@@ -130,7 +182,7 @@ def read_images(data: dict[str, JSON], base: str = "") -> tuple[Image, ...]:
             link = None if inline else read_url(text, base)
             if link is None and inline is None:
                 continue
-            proxy = read_url(proxies.get(place), base)
+            proxy = read_url(second, base)
             images.append(
                 Image(
                     index=len(images),
@@ -144,42 +196,87 @@ def read_images(data: dict[str, JSON], base: str = "") -> tuple[Image, ...]:
     return ()
 
 
-def _texts(value: JSON) -> dict[int, str]:
+#: No answer has so many links, or holds them so deep.
+_MOST_LINKS, _DEEPEST_LINK = 1000, 6
+
+
+def _texts(value: JSON) -> list[str]:
     """
-    Texts by their place, whatever holds them.
+    What may be links, whatever holds it; "" in the places of what is none.
     """
-    if isinstance(value, str):
-        value = _unpacked_list(value)
-    if isinstance(value, dict) and isinstance(value.get("url"), str):
-        value = [value]
-    if isinstance(value, dict):
-        numbered = sorted(
-            value.items(),
-            key=lambda item: (
-                (0, int(item[0]), "")
-                if _NUMBER.fullmatch(item[0])
-                else (1, 0, item[0])
-            ),
-        )
-        value = [text for _, text in numbered]
-    if not isinstance(value, list):
-        return {}
-    texts = {place: _link_in(each) for place, each in enumerate(value)}
-    return {place: text for place, text in texts.items() if text}
+    found: list[str] = []
+    _gather(value, found, _DEEPEST_LINK)
+    return found
 
 
-def _unpacked_list(text: str) -> JSON:
-    if text.lstrip()[:1] in {"[", "{"}:
-        with suppress(ValueError, RecursionError):
-            found: JSON = read_json(text)
-            return found
-    return [text]
+def _gather(value: JSON, found: list[str], depth: int) -> None:
+    inner: list[JSON] = []
+    if depth == 0 or len(found) >= _MOST_LINKS:
+        pass
+    elif isinstance(value, str):
+        unpacked = _as_json(value)
+        if unpacked is value:
+            found += _separated(value)
+            return
+        inner = [unpacked]
+    elif isinstance(value, list):
+        inner = value[:_MOST_LINKS]
+    elif isinstance(value, dict):
+        inner = _members(value)
+    if not inner:
+        found.append("")
+    for each in inner:
+        _gather(each, found, depth - 1)
 
 
-def _link_in(value: JSON) -> str:
-    if isinstance(value, dict):
-        value = value.get("url")
-    return value.strip() if isinstance(value, str) else ""
+def _members(value: dict[str, JSON]) -> list[JSON]:
+    """
+    What of an object may be a link: what is called so, or all of it, in its
+    order.
+    """
+    for name in _CALLED:
+        if isinstance(value.get(name), (str, list, dict)):
+            return [value[name]]
+    numbered = sorted(
+        value.items(),
+        key=lambda item: (
+            (0, int(item[0]), "")
+            if _NUMBER.fullmatch(item[0])
+            else (1, 0, item[0])
+        ),
+    )
+    return [each for _, each in numbered]
+
+
+_CALLED = (
+    *("url", "image_url", "image", "link", "src", "uri", "b64_json"),
+    *("urls", "image_urls", "images", "links", "output"),
+)
+
+
+def _as_json(text: str) -> JSON:
+    if text.lstrip()[:1] in _JSON_BEGINS:
+        # As Python writes lists, too.
+        for written in (text, text.replace("'", '"')):
+            with suppress(ValueError, RecursionError):
+                found: JSON = read_json(written)
+                return found
+    return text
+
+
+_JSON_BEGINS = frozenset({"[", "{", '"'})
+
+
+def _separated(text: str) -> list[str]:
+    """
+    The links that one text holds, if there are several.
+    """
+    text = text.strip()
+    return _BETWEEN.split(text) if text[:4].lower() == "http" else [text]
+
+
+#: A comma, or white space, is between links only where another begins.
+_BETWEEN = re.compile(r"(?<![\s,;|])[\s,;|]++(?=https?:[/\\])", re.IGNORECASE)
 
 
 def _picture(text: str) -> bytes | None:
