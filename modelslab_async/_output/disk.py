@@ -198,7 +198,7 @@ class TemporaryFile:
             self._path = None
 
     def _open(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
+        make_folder(self.directory)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         while self._path is None:
             # The start only: a long name must not become too long here.
@@ -212,6 +212,14 @@ class TemporaryFile:
             else:
                 # Taken for a dead one's before it was locked.
                 os.close(fd)
+
+
+def make_folder(directory: Path) -> None:
+    """
+    Make a folder for its owner alone, where there is none: prompts, and the
+    pictures of them, are private, and the next to come leaves it as it is.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def replace_file(path: Path, data: bytes, *, mode: int) -> None:

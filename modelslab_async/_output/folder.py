@@ -23,7 +23,13 @@ from ..errors import DownloadError, JournalError, ModelsLabError
 from ..journal.causes import cause_of
 from ..journal.states import Entry
 from ..results import JSON, Generation
-from .disk import Disk, TemporaryFile, remove_temporary, replace_file
+from .disk import (
+    Disk,
+    TemporaryFile,
+    make_folder,
+    remove_temporary,
+    replace_file,
+)
 from .download import Downloads, Fresh
 from .gallery import PAGE_SIZE, Gallery
 from .manifest import Manifest, Picture, utf8
@@ -243,9 +249,9 @@ class OutputFolder:
     # All below runs in threads.
 
     def _open(self, journal_id: str) -> None:
-        _make(self.directory)
+        make_folder(self.directory)
         claim(self.directory, journal_id)
-        self._images.mkdir(mode=0o700, exist_ok=True)
+        make_folder(self._images)
         for directory in (self.directory, self._images):
             remove_temporary(directory)
             # Now, and not when the first picture is paid for.
@@ -264,13 +270,9 @@ class OutputFolder:
 
 
 def _make_private(directory: Path, journal: Path | None) -> None:
-    _make(directory)
+    make_folder(directory)
     if journal is not None and not journal.exists():
         check_unclaimed(directory, journal)
-
-
-def _make(directory: Path) -> None:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _all_described(paths: tuple[Path, ...]) -> tuple[SavedFile, ...]:

@@ -31,6 +31,7 @@ import psycopg
 from procrastinate import exceptions
 
 from .._client import ModelsLab
+from .._output.disk import make_folder
 from .._protocol.rows import read_spec
 from ..errors import ModelsLabError
 from ..journal import Entry, State
@@ -124,7 +125,7 @@ class Worker:
         output = self._options.output
         if output is None:
             return
-        output.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(output)
         for name in itertools.chain(
             [self._name], (f"{self._name}-{n}" for n in itertools.count(2))
         ):
