@@ -40,7 +40,7 @@ def modelslab_settings() -> Settings:
     """
     As fast as a client with its own long waits can see.
     """
-    return Settings(speed=100, pictures="plain")
+    return Settings(speed=100, pictures="plain", latency=0.1)
 
 
 def _until(happened: Callable[[], object]) -> None:

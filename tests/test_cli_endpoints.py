@@ -31,7 +31,7 @@ def modelslab_settings() -> Settings:
     """
     As fast as a client with its own long waits can see.
     """
-    return Settings(speed=100, pictures="plain")
+    return Settings(speed=100, pictures="plain", latency=0.1)
 
 
 @pytest.fixture
@@ -89,9 +89,9 @@ def test_the_picture_comes_first_where_there_is_no_prompt(
         (["-e", "img2img", "a"], "init_image: is required"),
         (["-e", "img2img", "a", "--image", "gone.png"], "gone.png"),
         (["-e", "img2img", "a", "--image", "."], "init_image"),
-        (["-e", "what", "a"], "'what' is not one of"),
+        (["-e", "what", "a"], "there is no endpoint 'what'"),
         (["-e", "remove_background", "x.png", "-m", "flux"], "model_id"),
-        (["a", "--image", "a.png", "--image", "b.png"], "takes no picture"),
+        (["a", "--image", "a.png", "--image", "b.png"], "takes 1 picture"),
         ([], "prompt: is required"),
     ],
 )

@@ -32,7 +32,7 @@ def modelslab_settings() -> Settings:
     """
     As fast as a client with its own long waits can see.
     """
-    return Settings(speed=100, pictures="plain")
+    return Settings(speed=100, pictures="plain", latency=0.1)
 
 
 @pytest.fixture
@@ -114,6 +114,7 @@ def test_quiet_and_verbose(
     """
     quiet = type_("batch", prompts, "-o", "quiet", "-q")
     verbose = type_("batch", prompts, "-o", "verbose", "-v")
+    service.change(latency=5.0)
     each = type_("batch", prompts, "-o", "each", "-vv")
 
     assert quiet.err == ""
@@ -346,13 +347,11 @@ def test_one_end_of_input_is_enough(tmp_path: Path) -> None:
 # One job
 
 
-def test_an_unknown_job_is_not_accepted(
-    type_: Type, service: Simulator
-) -> None:
+def test_an_unknown_job_is_not_accepted(type_: Type) -> None:
     """
     What the service does not know was not accepted.
     """
-    ran = type_("fetch", "12345")
+    ran = type_("fetch", "12345", "--simulate", "--speed", "1000")
 
     assert ran.code == 1
     assert "accepted" not in ran.err

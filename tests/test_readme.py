@@ -162,7 +162,7 @@ def _commands(block: Block) -> list[str]:
     return [
         line.removeprefix("$ ")
         for line in text.splitlines()
-        if re.match(r"(\$ )?modelslab-async (?!cluster )", line)
+        if re.match(r"(\$ )?(ls \S+ \| )?modelslab-async (?!cluster )", line)
     ]
 
 
@@ -178,7 +178,7 @@ def _shape(line: str) -> str:
     """
     A line without what differs from run to run.
     """
-    line = re.sub(r"/\S*/(?=pictures|out)", "/", line)
+    line = re.sub(r"/\S*/(?=pictures|out|cut-out)", "/", line)
     return re.sub(r"\d+(\.\d+)?", "0", line)
 
 

@@ -33,6 +33,7 @@ from . import (
 from .context import PROGRAM, Context
 from .exit_codes import ACCOUNT, ALL_DONE, FAILED, INTERRUPTED, REFUSED, USAGE
 from .input_file import InputError
+from .names import Commands, no_such_option
 from .screen import Screen
 from .streams import begin, finish
 
@@ -100,7 +101,10 @@ def _usage(exc: click.ClickException) -> str:
     if isinstance(exc, click.exceptions.NoArgsIsHelpError):
         return exc.format_message()
     context = exc.ctx if isinstance(exc, click.UsageError) else None
-    lines = [f"error: {exc.format_message()}"]
+    said = exc.format_message()
+    if isinstance(exc, click.NoSuchOption):
+        said = no_such_option(exc.option_name, context)
+    lines = [f"error: {said}"]
     if context is not None:
         lines.append(context.get_usage())
         lines.append(f"more: {context.command_path} --help")
@@ -108,6 +112,7 @@ def _usage(exc: click.ClickException) -> str:
 
 
 @click.group(
+    cls=Commands,
     epilog="""
     \b
     Try it, without a key or a cent:

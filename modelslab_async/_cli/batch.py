@@ -24,6 +24,7 @@ from ..journal.states import State
 from ..results import JSON
 from ..specs import SPECS, to_dict
 from . import options
+from .arguments import PicturesCommand
 from .context import Context, Service
 from .dry_run import dry_run as run_dry
 from .exit_codes import ACCOUNT, ALL_DONE, FAILED, INTERRUPTED, REFUSED, USAGE
@@ -42,6 +43,7 @@ _GOES_ON = (State.PLANNED, State.ACCEPTED, State.DONE)
 
 
 @click.command(
+    cls=PicturesCommand,
     short_help="Ask for everything in a file, or go on with it.",
     epilog=f"""
     \b
@@ -56,7 +58,7 @@ _GOES_ON = (State.PLANNED, State.ACCEPTED, State.DONE)
     3 the account says no, 130 interrupted.
     """,
 )
-@click.argument("input", metavar="INPUT", type=click.Path(allow_dash=True))
+@options.input_
 @options.endpoint
 @options.images
 @options.model

@@ -17,6 +17,7 @@ from . import options
 from .context import Context, Service
 from .exit_codes import ALL_DONE, FAILED
 from .model_names import keep_names
+from .names import EndpointName
 from .requests import WITH_PICTURE, first_parameter
 from .words import clean
 
@@ -30,7 +31,7 @@ from .words import clean
       modelslab-async endpoints {WITH_PICTURE}
     """,
 )
-@click.argument("name", required=False, type=click.Choice(list(SPECS)))
+@click.argument("name", required=False, metavar="[NAME]", type=EndpointName())
 @options.as_json
 @click.pass_obj
 def endpoints(context: Context, /, name: str | None, as_json: bool) -> int:

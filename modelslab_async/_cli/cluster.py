@@ -22,10 +22,12 @@ from ..errors import ConfigurationError, SpecWarning
 from ..results import JSON
 from ..specs import SPECS
 from . import options
+from .arguments import PicturesCommand
 from .context import Context, Service
 from .exit_codes import ALL_DONE, USAGE
 from .input_file import Check, Source, Usual
 from .interrupts import until_told
+from .names import Commands
 from .screen import Screen
 from .source_specs import SourceSpecs, passed
 from .status import STATE_WORDS
@@ -46,7 +48,7 @@ _dsn = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Commands)
 def cluster() -> None:
     """
     One batch on many machines, by a PostgreSQL database.
@@ -87,8 +89,8 @@ def cluster_migrate(context: Context, /, dsn: str) -> int:
 # Planning.
 
 
-@cluster.command("batch")
-@click.argument("input", metavar="INPUT")
+@cluster.command("batch", cls=PicturesCommand)
+@options.input_
 @_dsn
 @click.option("--name", required=True, help="The name of the batch.")
 @options.endpoint

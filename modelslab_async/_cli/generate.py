@@ -23,16 +23,15 @@ from ..errors import DownloadError, ModelsLabError, SpecWarning
 from ..results import JSON, Generation, JobState
 from ..specs import SPECS, Spec
 from . import options
+from .arguments import PicturesCommand, request_of
 from .context import Context, Service, program
 from .exit_codes import ALL_DONE, INTERRUPTED
 from .interrupts import Interrupts
 from .requests import (
     FROM_PICTURE,
     WITH_PICTURE,
-    first_parameter,
     settings_of,
     with_model,
-    with_pictures,
 )
 from .screen import WorkingLine
 from .words import excerpt
@@ -43,6 +42,7 @@ _Begin = Callable[[ModelsLab], Awaitable[Job]]
 
 
 @click.command(
+    cls=PicturesCommand,
     short_help="Ask for one generation, and save its pictures.",
     epilog=f"""
     \b
@@ -51,9 +51,10 @@ _Begin = Callable[[ModelsLab], Awaitable[Job]]
       modelslab-async generate "a fox" -m sdxl --width 768 -n 4 --seed 7
       modelslab-async generate "in oil" -e {WITH_PICTURE} --image cat.png
       modelslab-async generate -e {FROM_PICTURE} cat.png
+      modelslab-async generate "all as one" -e {WITH_PICTURE} --image cats/*
     """,
 )
-@click.argument("prompt", required=False)
+@click.argument("words", nargs=-1, metavar="[PROMPT]")
 @options.endpoint
 @options.images
 @options.model
@@ -96,7 +97,7 @@ _Begin = Callable[[ModelsLab], Awaitable[Job]]
 def generate(
     context: Context,
     /,
-    prompt: str | None,
+    words: tuple[str, ...],
     endpoint: str,
     images: tuple[str, ...],
     model: str | None,
@@ -111,22 +112,20 @@ def generate(
     """
     Ask for one generation, save its pictures, and print where they are.
 
-    PROMPT says what they show; where the endpoint takes none, it is the
-    picture that it begins with.
+    PROMPT says what they show, in quotes where it is of several words; where
+    the endpoint takes none, it is the picture that it begins with.
     """
     kind = SPECS[endpoint]
-    said: dict[str, JSON] = {
-        name: value for name, value in fields.items() if value is not None
-    }
-    if prompt is not None:
-        said[first_parameter(kind)] = prompt
-    try:
-        row = with_pictures(kind, said | settings_of(more), images)
-    except ValueError as exc:
-        raise click.UsageError(f"--image: {exc}") from None
-    spec = _spec_of(
-        context, with_model(kind, row, model) | {"endpoint": endpoint}
+    fields["model_id"] = model
+    said = settings_of(
+        more,
+        {name: value for name, value in fields.items() if value is not None},
     )
+    try:
+        row = request_of(kind, words, said, images)
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from None
+    spec = _spec_of(context, with_model(kind, row) | {"endpoint": endpoint})
     return asyncio.run(
         _one(
             context,

@@ -24,10 +24,19 @@ import attrs
 from .._protocol.rows import read_row
 from ..errors import Problem, SpecError, SpecWarning
 from ..results import JSON
-from ..specs import SPECS, Spec, parameters
+from ..specs import (
+    SPECS,
+    Spec,
+    kind_of,
+    parameters,
+    picture_parameters,
+    required_parameters,
+)
+from .arguments import is_prompt, no_prompt
 from .requests import (
     USUAL_ENDPOINT,
     first_parameter,
+    free_pictures,
     with_model,
     with_pictures,
 )
@@ -45,6 +54,9 @@ _KINDS: dict[str, InputFormat] = {
     ".ndjson": "jsonl",
     ".csv": "csv",
 }
+
+
+_Raw: TypeAlias = "dict[str, JSON] | Problem"
 
 
 class InputError(Exception):
@@ -125,6 +137,17 @@ class Usual:
     pictures: tuple[str, ...] = ()
     folder: Path = Path()
 
+    def meant(self, line: str) -> _Raw:
+        """
+        What a line of text asks for: it is a prompt, or a picture where there
+        is none.
+        """
+        first = first_parameter(self.kind)
+        wants_picture = parameters(self.kind)[first].is_picture
+        if wants_picture and is_prompt(line, self.folder):
+            return Problem(first, no_prompt(self.kind, line, alone=True))
+        return {first: line}
+
     def completed(self, row: dict[str, JSON]) -> dict[str, JSON]:
         """
         *row* with what it does not say.
@@ -133,18 +156,30 @@ class Usual:
             SpecError: More pictures are given than it takes.
         """
         named = row.get("endpoint") or self.kind.endpoint.name
-        kind = SPECS.get(named) if isinstance(named, str) else None
+        kind = kind_of(named)
         if kind is None:
             # Whoever reads it tells what is wrong.
             return row
         try:
-            row = with_pictures(kind, row, self.pictures)
+            row = with_pictures(kind, row, self._pictures_for(kind, row))
         except ValueError as exc:
             raise SpecError((Problem("image", str(exc)),)) from None
         model = self.model
         if model is not None and "model_id" not in parameters(kind):
             model = None
         return with_model(kind, row, model) | {"endpoint": named}
+
+    def _pictures_for(
+        self, kind: type[Spec], row: dict[str, JSON]
+    ) -> tuple[str, ...]:
+        """
+        Those for rows that name none; who names some has what else it needs.
+        """
+        free = free_pictures(kind, row)
+        if len(free) == len(picture_parameters(kind)):
+            return self.pictures
+        lacks = set(free) & set(required_parameters(kind))
+        return self.pictures[: len(lacks)]
 
 
 class _Names:
@@ -178,7 +213,6 @@ class _Names:
                 first[told] = line
 
 
-_Raw: TypeAlias = "dict[str, JSON] | Problem"
 _Reader: TypeAlias = Callable[[IO[bytes]], Iterator[tuple[int, _Raw]]]
 
 
@@ -341,7 +375,7 @@ class Source:
     def _raws(self) -> Iterator[tuple[int, _Raw]]:
         first = first_parameter(self.usual.kind)
         readers: dict[InputFormat, _Reader] = {
-            "txt": partial(_prompts, first=first),
+            "txt": partial(_prompts, meant=self.usual.meant),
             "jsonl": _objects,
             "csv": partial(_cells, first=first),
         }
@@ -386,12 +420,14 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, str | Problem]]:
             yield number, Problem("line", "is not UTF-8; save it as UTF-8")
 
 
-def _prompts(file: IO[bytes], *, first: str) -> Iterator[tuple[int, _Raw]]:
+def _prompts(
+    file: IO[bytes], *, meant: Callable[[str], _Raw]
+) -> Iterator[tuple[int, _Raw]]:
     for number, line in _lines(file):
         if isinstance(line, Problem):
             yield number, line
         elif (prompt := line.strip()) and not prompt.startswith("#"):
-            yield number, {first: prompt}
+            yield number, meant(prompt)
 
 
 def _objects(file: IO[bytes]) -> Iterator[tuple[int, _Raw]]:

@@ -13,8 +13,10 @@ from typing import Any, Protocol, TypeVar
 import click
 
 from ..specs import SPECS, parameters
+from .arguments import one_input
 from .context import Context, Service
 from .model_names import complete_model
+from .names import EndpointName, Word
 from .requests import USUAL_ENDPOINT, USUAL_MODEL
 from .screen import Screen, Talk
 
@@ -57,10 +59,18 @@ def field(name: str, *names: str, about: str, **more: Any) -> Option:
     )
 
 
+input_ = click.argument(
+    "input",
+    metavar="INPUT",
+    nargs=-1,
+    required=True,
+    type=click.Path(allow_dash=True),
+    callback=one_input,
+)
 endpoint = click.option(
     "-e",
     "--endpoint",
-    type=click.Choice(list(SPECS)),
+    type=EndpointName(),
     default=USUAL_ENDPOINT,
     show_default=True,
     metavar="NAME",
@@ -72,8 +82,9 @@ images = click.option(
     multiple=True,
     metavar="PATH_OR_URL",
     type=click.Path(),
-    help="A picture to begin with, from here or from the web; as often as "
-    "the endpoint takes pictures, in the order of `endpoints NAME`.",
+    help="A picture to begin with, from here or from the web; as many as the "
+    "endpoint takes, each after an --image or all after one, those that it "
+    "needs first.",
 )
 model = click.option(
     "-m",
@@ -93,7 +104,7 @@ output = click.option(
 kind = click.option(
     "--format",
     "kind",
-    type=click.Choice(["txt", "jsonl", "csv"]),
+    type=Word(["txt", "jsonl", "csv"]),
     help="What INPUT is, where its name does not say.",
 )
 resubmit_unknown = click.option(

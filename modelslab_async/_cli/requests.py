@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -19,6 +19,7 @@ from ..specs import (
     picture_parameters,
     required_parameters,
 )
+from .words import number_of
 
 
 #: The endpoint that is asked where nobody says.
@@ -36,6 +37,10 @@ def first_parameter(kind: type[Spec]) -> str:
     return next(iter(parameters(kind)))
 
 
+#: Parameters that change how a picture is made, not what it begins with.
+_STYLE = frozenset({"ip_adapter_image"})
+
+
 #: For examples: one that takes a prompt and a picture, one that takes no
 #: prompt.
 WITH_PICTURE = next(
@@ -51,7 +56,7 @@ FROM_PICTURE = next(
 
 
 def with_model(
-    kind: type[Spec], row: dict[str, JSON], model: str | None
+    kind: type[Spec], row: dict[str, JSON], model: str | None = None
 ) -> dict[str, JSON]:
     """
     *row* with a model, where it names none and one is meant or needed.
@@ -67,18 +72,15 @@ def with_pictures(
     kind: type[Spec], row: dict[str, JSON], pictures: Sequence[str]
 ) -> dict[str, JSON]:
     """
-    *row* with pictures where it has none yet: those that it needs first.
+    *row* with pictures where it has none yet: those that it needs first, and
+    one that only lends its style last.
 
     Raises:
         ValueError: The endpoint takes fewer.
     """
     known, needed = parameters(kind), required_parameters(kind)
-    free = [
-        name
-        for name in picture_parameters(kind)
-        if row.get(name) in (None, "")
-    ]
-    free.sort(key=lambda name: name not in needed)
+    free = free_pictures(kind, row)
+    free.sort(key=lambda name: (name not in needed, name in _STYLE))
     left = list(pictures)
     row = dict(row)
     for name in free:
@@ -92,9 +94,35 @@ def with_pictures(
         else:
             row[name] = left.pop(0)
     if left:
-        msg = f"{kind.endpoint.name} takes no picture more: {left[0]!r}"
-        raise ValueError(msg)
+        raise ValueError(_one_too_many(kind, len(pictures), left[0]))
     return row
+
+
+def free_pictures(kind: type[Spec], row: Mapping[str, JSON]) -> list[str]:
+    """
+    Where *row* can have a picture, and has none.
+    """
+    return [
+        name
+        for name in picture_parameters(kind)
+        if row.get(name) in (None, "")
+    ]
+
+
+def _one_too_many(kind: type[Spec], given: int, surplus: str) -> str:
+    name, takes = kind.endpoint.name, picture_parameters(kind)
+    if not takes:
+        return f"{name} takes no picture; leave out {surplus!r}"
+    said = f"{name} takes {number_of(len(takes), 'picture')}"
+    if given <= len(takes):
+        said += ", and has all of them by name"
+    said += f"; {surplus!r} is one too many"
+    if len(takes) == 1 and takes[0] == first_parameter(kind):
+        said += (
+            "; to ask with each of several, write a line for each: "
+            f"ls *.png | modelslab-async batch - -e {name}"
+        )
+    return said
 
 
 def value_of(text: str) -> JSON:
@@ -108,17 +136,22 @@ def value_of(text: str) -> JSON:
     return value
 
 
-def settings_of(more: Sequence[str]) -> dict[str, JSON]:
+def settings_of(
+    more: Sequence[str], known: Mapping[str, JSON]
+) -> dict[str, JSON]:
     """
-    What all ``--set`` say.
+    What all ``--set`` say, beside what options of their own have said.
 
     Raises:
-        click.UsageError: One of them is no FIELD=VALUE.
+        click.UsageError: One of them is no FIELD=VALUE, or says again what
+            was said.
     """
-    said: dict[str, JSON] = {}
+    said = dict(known)
     for text in more:
         name, equals, value = text.partition("=")
         if not equals or not name or name.strip().lower() == "key":
             raise click.UsageError(f"--set wants FIELD=VALUE, not {name!r}")
+        if name in said:
+            raise click.UsageError(f"{name} is given twice, once by --set")
         said[name] = value_of(value)
     return said

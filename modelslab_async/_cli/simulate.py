@@ -8,13 +8,16 @@ import asyncio
 
 from typing import Any
 
+import attrs
 import click
 
 from ..simulator import Etas, Settings, Simulator, serve
+from ..specs import near
 from . import options
 from .context import Context
 from .exit_codes import ALL_DONE
 from .interrupts import until_told
+from .names import Word
 from .requests import settings_of
 from .words import clean
 
@@ -44,17 +47,17 @@ from .words import clean
 )
 @click.option(
     "--profile",
-    type=click.Choice(["classic", "documented"]),
+    type=Word(["classic", "documented"]),
     help="How it says no: with HTTP 200, or as the pages say.",
 )
 @click.option(
     "--fetch",
-    type=click.Choice(["both", "path", "body"]),
+    type=Word(["both", "path", "body"]),
     help="Which forms of fetch it serves.",
 )
 @click.option(
     "--etas",
-    type=click.Choice([str(each) for each in Etas]),
+    type=Word([str(each) for each in Etas]),
     help="How good its guesses are.",
 )
 @click.option("--latency", type=float, help="Seconds that each job takes.")
@@ -87,10 +90,16 @@ def simulate(
 
     Set MODELSLAB_BASE_URL to the URL, and MODELSLAB_API_KEY to anything.
     """
-    said = {
-        name: value for name, value in choices.items() if value is not None
-    }
-    said |= settings_of(more)
+    said: dict[str, Any] = settings_of(
+        more,
+        {name: value for name, value in choices.items() if value is not None},
+    )
+    known = [field.name for field in attrs.fields(Settings) if field.init]
+    for name in said:
+        if name not in known:
+            raise click.UsageError(
+                f"there is no setting {name!r}{near(name, known)}"
+            )
     try:
         settings = Settings(**said)
         Simulator(settings, replay=replay)

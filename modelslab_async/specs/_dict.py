@@ -85,11 +85,12 @@ def _made(
     name: object = data.pop("endpoint", None)
     kind = kind_of("text2img" if name in (None, "") else name)
     if kind is None:
-        wrong = f"must be one of {', '.join(SPECS)}, not {told(name)}"
-        if type(name) is str:
-            wrong += near(name, SPECS)
+        guess = near(name, SPECS) if type(name) is str else ""
+        others = guess or f"; there are {', '.join(SPECS)}"
+        wrong = f"there is none called {told(name)}{others}"
         problems.append(Problem("endpoint", wrong))
-        kind = SPECS["text2img"]
+        # Nobody knows what else it takes.
+        raise SpecError(tuple(problems))
     known = parameters(kind)
     ours = {
         name
@@ -110,8 +111,8 @@ def _made(
                 values[field] = meant
         else:
             # Who sends thousands of them has made no slip.
-            guess = len(problems) < _GUESSES
-            problems.append(_stranger(field, known if guess else ()))
+            names = known if len(problems) < _GUESSES else ()
+            problems.append(_stranger(kind, field, names))
     for required in required_parameters(kind):
         if required not in values:
             if required not in unread:
@@ -178,15 +179,17 @@ def _plain(value: object) -> object:
 _GUESSES = 20
 
 
-def _stranger(name: str, known: Iterable[str]) -> Problem:
+def _stranger(kind: type[Spec], name: str, known: Iterable[str]) -> Problem:
     if name.strip().casefold() in {"key", "api_key", "apikey", "api-key"}:
         reason = (
             "looks like an API key; take it out, "
             "and set MODELSLAB_API_KEY instead"
         )
+    elif name == "prompt":
+        reason = f"{kind.endpoint.name} takes none"
     else:
         reason = (
-            f"is no parameter{near(name, known)}; "
+            f"is no parameter of {kind.endpoint.name}{near(name, known)}; "
             "what we don't know yet goes into 'extra'"
         )
     return Problem(name if len(name) < 100 else f"{name[:99]}…", reason)

@@ -196,6 +196,8 @@ def note(
 
 #: No slip of a known name is longer.
 _LONGEST_SLIP = 60
+#: From 0 to 1; what difflib finds close.
+_ALIKE = 0.6
 
 
 def near(name: str, names: Iterable[str]) -> str:
@@ -205,7 +207,25 @@ def near(name: str, names: Iterable[str]) -> str:
     if len(name) > _LONGEST_SLIP:
         return ""
     # Only who errs waits for it.
-    import difflib
+    from difflib import SequenceMatcher
 
-    found = difflib.get_close_matches(name, list(names), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    matcher = SequenceMatcher(b=_bare(name))
+
+    def alike(text: str) -> float:
+        matcher.set_seq1(text)
+        likely = matcher.real_quick_ratio() >= _ALIKE
+        return matcher.ratio() if likely else 0.0
+
+    best, most = "", _ALIKE
+    for known in names:
+        bare = _bare(known)
+        # One word of several is a slip, too, if a greater one.
+        words = [each for each in bare.split("_") if len(each) > 3]
+        ratio = max(alike(bare), *(0.9 * alike(each) for each in words), 0.0)
+        if ratio >= most and (ratio > most or not best):
+            best, most = known, ratio
+    return f"; did you mean {best!r}?" if best else ""
+
+
+def _bare(name: str) -> str:
+    return name.strip("-").casefold().replace("-", "_")
