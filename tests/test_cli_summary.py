@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -394,3 +395,23 @@ def test_simulated_jobs_have_numbers_of_their_own(type_: Type) -> None:
 
     assert one.code == two.code == 0
     assert json.loads(one.out)["job_id"] != json.loads(two.out)["job_id"]
+
+
+@pytest.mark.parametrize("then", [0o700, 0o755])
+def test_a_folder_is_its_owners(
+    type_: Type, service: Simulator, prompts: str, tmp_path: Path, then: int
+) -> None:
+    """
+    Whoever makes a folder makes it for its owner alone, and whoever comes
+    later leaves it as its owner wants it.
+    """
+    folder = tmp_path / "pictures"
+    type_("generate", "a cat")
+    made = stat.S_IMODE(folder.stat().st_mode)
+    folder.chmod(then)
+
+    type_("batch", prompts)
+
+    assert made == 0o700
+    assert stat.S_IMODE(folder.stat().st_mode) == then
+    assert stat.S_IMODE((folder / "images").stat().st_mode) == 0o700
