@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 import endpoints_page
+import field_docstrings
 import pytest
 
 import modelslab_async
@@ -887,6 +888,28 @@ def test_page_of_all_endpoints() -> None:
     assert endpoints_page.PAGE.read_text() == endpoints_page.page()
 
 
+@pytest.mark.parametrize(
+    "path", field_docstrings.modules(), ids=lambda path: path.stem
+)
+def test_what_an_editor_shows(path: Path) -> None:
+    """
+    Below each parameter stands what it may be, for who points at it in an
+    editor: as its declaration says.
+    """
+    # Run `python tests/field_docstrings.py` if it differs.
+    assert path.read_text() == field_docstrings.written(path)
+
+
+def test_bounds_are_told_as_they_are() -> None:
+    """
+    A bound of 7.5 is not told as 8, and a long one not as 4.29e+09.
+    """
+    facts = specs.parameters(specs.SPECS["face_gen"])
+
+    assert facts["s_scale"].wanted == "a number from 0 to 7.5"
+    assert facts["seed"].wanted == "a whole number from 0 to 4294967295"
+
+
 # The house
 
 
@@ -915,9 +938,11 @@ def test_endpoints_are_named_in_specs_only() -> None:
 
 def test_size() -> None:
     """
-    Each endpoint is at most sixty lines of specs, what it shares apart.
+    Each endpoint is at most sixty lines of specs, what it shares and what
+    is made from it for editors apart.
     """
     for module in sorted((ROOMS / "specs").glob("[a-z]*.py")):
-        for part in module.read_text().split("\n@attrs.frozen")[1:]:
+        source = field_docstrings.declared(module)
+        for part in source.split("\n@attrs.frozen")[1:]:
             lines = [line for line in part.splitlines() if line.strip()]
             assert len(lines) <= 90, part[:80]

@@ -112,7 +112,7 @@ class Parameter:
         if self.kind is ParameterKind.PICTURES:
             return f"{wanted}, at most {self.most:.0f}"
         if self.most < math.inf:
-            wanted += f" from {self.least:g} to {self.most:.0f}"
+            wanted += f" from {self.least:g} to {self.most:.12g}"
         if self.step > 1:
             wanted += f", divisible by {self.step}"
         return wanted

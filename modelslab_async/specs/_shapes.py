@@ -17,6 +17,7 @@ class FromPrompt(Spec):
     """
 
     prompt: Prompt
+    """Text, required; what the picture shows; the service adds words to it."""
 
 
 @attrs.frozen(repr=False)
@@ -26,6 +27,7 @@ class FromPromptIfAny(Spec):
     """
 
     prompt: OptionalPrompt = None
+    """Text; what the picture shows."""
 
 
 @attrs.frozen(repr=False)
@@ -35,3 +37,4 @@ class FromPicture(Spec):
     """
 
     init_image: Picture
+    """An http or https URL, a data URI or a pathlib.Path, required."""

@@ -82,8 +82,17 @@ class Spec:
     endpoint: ClassVar[Endpoint]
 
     webhook: Webhook = None
+    """An http or https URL; is told when the job has ended."""
     track_id: TrackId = None
+    """
+    Text; your name for the request, which need not be unique; 18 digits of
+    ours where you give none.
+    """
     extra: MoreParameters = _NOTHING_MORE
+    """
+    A mapping of names to JSON values; parameters that we don't know yet, sent
+    as they are.
+    """
 
     @property
     def pictures(self) -> int:

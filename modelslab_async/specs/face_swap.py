@@ -24,11 +24,17 @@ class _FaceSwap(FromPicture):
     target_image: Annotated[
         Picture, note("where the new face comes from; init_image is changed")
     ]
+    """
+    An http or https URL, a data URI or a pathlib.Path, required; where the new
+    face comes from; init_image is changed.
+    """
     watermark: Annotated[
         Flag,
         note("True where nothing is sent, so we send False", source="seen"),
     ] = False
+    """True or False; True where nothing is sent, so we send False."""
     base64: Base64Input = None
+    """Default False; whether the input is base64: say so with data URIs."""
 
     @property
     def inline(self) -> bool:
@@ -51,6 +57,7 @@ class FaceSwap(_FaceSwap):
     reference_image: Annotated[
         Picture, note("shows which face of init_image to replace")
     ]
+    """URL or Path, required; shows which face of init_image to replace."""
 
 
 @attrs.frozen(kw_only=True, repr=False)

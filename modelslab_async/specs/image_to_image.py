@@ -49,9 +49,18 @@ class ImageToImage(DiffusionFromPrompt):
             "(10), elsewhere one"
         ),
     ]
+    """
+    A URL, a data URI, a pathlib.Path, or a sequence of these, at most 10,
+    required; what it starts from; several for flux-klein (4) and flux-2-dev
+    (10), elsewhere one.
+    """
     strength: Annotated[
         Strength, note("flux-kontext-dev: default 0.5; z-image-turbo: none")
     ] = None
+    """
+    A number from 0 to 1, default 0.7; flux-kontext-dev: default 0.5; z-image-
+    turbo: none.
+    """
     # kontext goes to 50.
     num_inference_steps: Annotated[
         Steps,
@@ -61,9 +70,11 @@ class ImageToImage(DiffusionFromPrompt):
             usual=(1, 50),
         ),
     ] = None
+    """1 to 100 (usual: 1 to 50), default 31; steps of denoising."""
     init_image_2: Annotated[
         OptionalPicture, note("flux-kontext-dev: 'image two' of the prompt")
     ] = None
+    """URL or Path; flux-kontext-dev: 'image two' of the prompt."""
     guidance: Annotated[
         Number,
         note(
@@ -74,7 +85,12 @@ class ImageToImage(DiffusionFromPrompt):
             most=20,
         ),
     ] = None
+    """0 to 20, default 2.5; flux-kontext-dev, in place of guidance_scale."""
     instant_response: InstantResponse = None
+    """
+    True or False, default False; answer at once, instead of with the picture
+    where it is quick.
+    """
 
     def doubts(self) -> Iterator[str]:
         """
@@ -98,8 +114,14 @@ class Inpaint(DiffusionFromPrompt):
     )
 
     init_image: Annotated[Picture, note("the picture that is changed")]
+    """URL or Path, required; the picture that is changed."""
     mask_image: Annotated[Picture, note("white is made anew, black is kept")]
+    """URL or Path, required; white is made anew, black is kept."""
     strength: Strength = None
+    """
+    A number from 0 to 1, default 0.7; how much is made anew; at 1 nothing of
+    the input is left.
+    """
     num_inference_steps: Annotated[
         Steps,
         note(
@@ -109,6 +131,7 @@ class Inpaint(DiffusionFromPrompt):
             twin="steps",
         ),
     ] = None
+    """A whole number from 1 to 100 (usual: 1 to 31); sent as steps too."""
     steps: Annotated[
         Steps,
         note(
@@ -118,6 +141,7 @@ class Inpaint(DiffusionFromPrompt):
             twin="num_inference_steps",
         ),
     ] = None
+    """1 to 100 (usual: 1 to 31); another name of num_inference_steps."""
 
     def doubts(self) -> Iterator[str]:
         """

@@ -41,6 +41,7 @@ class Interior(FromPrompt):
     )
 
     init_image: Annotated[Picture, note("the room")]
+    """URL or Path, required; the room."""
     strength: Annotated[
         Number,
         note(
@@ -51,18 +52,33 @@ class Interior(FromPrompt):
             most=10,
         ),
     ] = None
+    """0 to 10, default 5; how much is made anew: 1 to 10, or 0 to 1."""
     num_inference_steps: Annotated[
         Steps,
         note("", 51, "schema: 21, 31 or 41", usual_values=(21, 31, 41)),
     ] = None
+    """1 to 100 (usual: 21, 31, 41), default 51; steps of denoising."""
     guidance_scale: Annotated[Guidance, note(default=8)] = None
+    """
+    A number from 0 to 30 (usual: 1 to 20), default 8; how closely to follow
+    the prompt.
+    """
     seed: Annotated[Seed, note("0 seems to mean any", 0, "seen")] = None
+    """A whole number from 0 to 4294967295, default 0; 0 seems to mean any."""
     scale_down: Annotated[
         Integer, note("meaning unstated", 6, "schema", least=0, most=2**31)
     ] = None
+    """A whole number from 0 to 2147483648, default 6; meaning unstated."""
     specific_object: Annotated[
         Text, note("what must be in the room", source="schema")
     ] = None
+    """Text; what must be in the room."""
     negative_prompt: NegativePrompt = None
+    """Text; what it should not show; empty is the same as none."""
     base64: Base64 = None
+    """
+    True or False, default False; pictures as text files of base64, which
+    downloads decode.
+    """
     temp: Temp = None
+    """Default False; whether the files are gone after 24 hours."""

@@ -38,13 +38,22 @@ class TextToImage(DiffusionFromPrompt):
             "seen",
         ),
     ] = None
+    """
+    True or False, default False; whether the prompt is in another language
+    than English.
+    """
     # True and 1 are equal, yet "yes" and 1 on the wire.
     upscale: Annotated[Upscale, note(flux=False)] = attrs.field(
         default=None, eq=repr
     )
+    """
+    True, False, 1, 2 or 3, default False; whether to enlarge, or how many
+    times.
+    """
     highres_fix: Annotated[
         Flag,
         note(
             "mend large pictures in a second pass", False, "schema", flux=False
         ),
     ] = None
+    """True or False, default False; mend large pictures in a second pass."""

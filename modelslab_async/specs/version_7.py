@@ -40,10 +40,13 @@ class _Version7(FromPrompt):
         ModelId,
         note("such as imagen-4, seedream-4, nano-banana", source="schema"),
     ]
+    """Text, required; such as imagen-4, seedream-4, nano-banana."""
     negative_prompt: Annotated[NegativePrompt, note(source="prose")] = None
+    """Text; what it should not show; empty is the same as none."""
     scheduler: Annotated[
         Text, note("for community models", source="clients")
     ] = None
+    """Text; for community models."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -57,6 +60,10 @@ class _Sized(_Version7):
             usual=(512, 1024),
         ),
     ] = None
+    """
+    A whole number from 1 to 2048 (usual: 512 to 1024), default 1024; for
+    models that want pixels.
+    """
     height: Annotated[
         AnySide,
         note(
@@ -66,10 +73,16 @@ class _Sized(_Version7):
             usual=(512, 1024),
         ),
     ] = None
+    """
+    A whole number from 1 to 2048 (usual: 512 to 1024), default 1024; for
+    models that want pixels.
+    """
     aspect_ratio: Annotated[
         Text, note("such as 16:9, for models that want it", source="clients")
     ] = None
+    """Text; such as 16:9, for models that want it."""
     samples: Samples = None
+    """1 to 4, default 1; how many pictures; each may cost."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -85,10 +98,13 @@ class TextToImageV7(_Sized):
     num_inference_steps: Annotated[
         Steps, note("for community models", source="clients")
     ] = None
+    """A whole number from 1 to 100; for community models."""
     guidance_scale: Annotated[
         Guidance, note("for community models", source="clients")
     ] = None
+    """0 to 30 (usual: 1 to 20), default 7.5; for community models."""
     seed: Annotated[Seed, note(source="clients")] = None
+    """0 to 4294967295; the same request and seed give the same picture."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -105,13 +121,19 @@ class ImageToImageV7(_Sized):
         Pictures,
         note("one, or a list, as the model wants", source="clients", most=14),
     ]
+    """
+    A URL, a data URI, a pathlib.Path, or a sequence of these, at most 14,
+    required; one, or a list, as the model wants.
+    """
     init_image_2: Annotated[
         OptionalPicture,
         note("for nano-banana and gen4_image_turbo", source="clients"),
     ] = None
+    """URL or Path; for nano-banana and gen4_image_turbo."""
     strength: Annotated[
         Strength, note("providers' models ignore it", source="clients")
     ] = None
+    """A number from 0 to 1, default 0.7; providers' models ignore it."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -127,7 +149,13 @@ class InpaintV7(_Version7):
     init_image: Annotated[
         Picture, note("the picture that is changed", source="prose")
     ]
+    """URL or Path, required; the picture that is changed."""
     mask_image: Annotated[
         Picture, note("white is made anew, black is kept", source="prose")
     ]
+    """URL or Path, required; white is made anew, black is kept."""
     strength: Annotated[Strength, note(source="prose")] = None
+    """
+    A number from 0 to 1, default 0.7; how much is made anew; at 1 nothing of
+    the input is left.
+    """
