@@ -58,7 +58,7 @@ def read_url(value: object, base: str = "") -> str | None:
     if _is_host_first(link):
         return f"https://{link}"
     path = link if link.startswith("/") else f"/{link.removeprefix('./')}"
-    named = path == link or _PICTURE_PATH.fullmatch(link) is not None
+    named = path == link or _is_name(link)
     host, _, _ = rest.partition("/")
     if not (named and host and len(path) > 1):
         return None
@@ -115,13 +115,6 @@ _PACKED = re.compile("https?%3a%2f%2f", re.IGNORECASE)
 _ODD_SLASHES = re.compile(r"https?:(?:/[^/\\]|\\\\?[^/\\])", re.IGNORECASE)
 
 
-#: A path that needs no slash to be one.
-_PICTURE_PATH = re.compile(
-    r"(?:\./)?[^\s:?#\\]{1,1000}\.(?:png|jpe?g|webp|gif|base64)(?:\?\S*)?",
-    re.IGNORECASE,
-)
-
-
 _SPACE = re.compile(r"\s")
 
 
@@ -142,6 +135,20 @@ def _is_host_first(link: str) -> bool:
     named = country.isalpha() and all(map(str.isalnum, labels))
     ported = not port or bool(_NUMBER.fullmatch(port))
     return bool(path) and named and ported and not _SPACE.search(link)
+
+
+def _is_name(link: str) -> bool:
+    """
+    Whether it is a picture's, which needs no slash to be a path.
+    """
+    path, _, _ = link.partition("?")
+    return path.lower().endswith(_ENDINGS) and not _NO_NAME.search(link)
+
+
+_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".base64")
+
+
+_NO_NAME = re.compile(r"[\s:#\\]")
 
 
 def read_urls(value: JSON, base: str = "") -> tuple[str, ...]:
