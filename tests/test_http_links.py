@@ -152,6 +152,18 @@ def test_no_links(link: str) -> None:
         read_link(link)
 
 
+@pytest.mark.parametrize("letter", ["a", "\u732b", "."])
+def test_no_link_is_so_long(letter: str) -> None:
+    """
+    What no server would take is not looked at, nor told whole.
+    """
+    for where in ("x.example/", "user@", ""):
+        with pytest.raises(UnsafeUrlError) as caught:
+            read_link(f"https://{where}{letter * 100_000}")
+
+        assert len(str(caught.value)) < 1000
+
+
 @pytest.mark.parametrize(
     "link", [one for one in NO_LINKS[5:] if one.isprintable()], ids=ascii
 )

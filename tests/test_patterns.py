@@ -6,18 +6,32 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import pkgutil
 import re
 import time
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from yarl import URL
+
 import modelslab_async
 
+from modelslab_async._engine.api_key import ApiKey
+from modelslab_async._engine.links import read_link
+from modelslab_async._engine.trusted_hosts import TrustedHosts
+from modelslab_async._output.image_format import check_image
+from modelslab_async._protocol.decode import decode
+from modelslab_async._protocol.decompress import Decompressor
+from modelslab_async._protocol.inline import decode_inline
+from modelslab_async._protocol.notices import read_notice
 from modelslab_async._protocol.refusals import WholeWords
+from modelslab_async._protocol.replies import Reply
+from modelslab_async.errors import ModelsLabError
 
 
 ROOT = Path(modelslab_async.__file__).parent
@@ -95,6 +109,97 @@ def seconds(
         pattern.search(text)
         pattern.fullmatch(text)
     return time.perf_counter() - began
+
+
+def answer(**body: object) -> None:
+    """
+    Read an answer whose links are relative to the API's.
+    """
+    text = json.dumps(body).encode()
+    decode(Reply(200, text, url="https://api.example/v6"))
+
+
+def as_bytes(text: str) -> bytes:
+    """
+    Text as a stranger sends it.
+    """
+    return text.encode("utf-8", "surrogatepass")
+
+
+KEY = ApiKey("a" * 40 + "0/")
+#: What is written by hand and meets foreign text.
+SCANNERS: dict[str, Callable[[str], object]] = {
+    "answer": lambda text: decode(Reply(200, as_bytes(text))),
+    "torn": lambda text: decode(Reply(200, b'{"a":1,' + as_bytes(text))),
+    "message": lambda text: answer(status="error", message=text, tips=text),
+    "code": lambda text: answer(status="error", code=text, retry_after=text),
+    "output": lambda text: answer(status="success", output=text),
+    "outputs": lambda text: answer(status="success", output=[text, [text]]),
+    "ids": lambda text: answer(
+        status="processing", id=text, meta={"id": text}
+    ),
+    "fetch_result": lambda text: answer(
+        status="processing", fetch_result=f"https://a.example/fetch/{text}"
+    ),
+    "headers": lambda text: decode(Reply(429, b"", text, text, text, text)),
+    "notice": lambda text: read_notice(as_bytes(text)),
+    "a data uri": lambda text: decode_inline(
+        b"data:;base64," + as_bytes(text), cap_bytes=1 << 30
+    ),
+    "base64": lambda text: decode_inline(
+        b"iVBORw0KGgoAAAANSUhEUgAAAEAA" + as_bytes(text), cap_bytes=1 << 30
+    ),
+    "a reply with the key": lambda text: KEY.scrub(as_bytes(text)),
+    "a host": lambda text: read_link(f"https://{text}"),
+    "a link": lambda text: read_link(f"https://a.example/{text}"),
+    "a redirect": lambda text: read_link(text, URL("https://a.example/b")),
+    "a trusted host": lambda text: TrustedHosts.of([text]),
+    "an unknown file": lambda text: check_image(as_bytes(text)),
+    **{
+        f"a file like {head[:4]!r}": lambda text, head=head: check_image(  # type: ignore[misc]
+            head + as_bytes(text)
+        )
+        for head in (
+            b"\x89PNG\r\n\x1a\n",
+            b"\xff\xd8\xff",
+            b"RIFF\xff\xff\0\0WEBP",
+            b"GIF89a",
+        )
+    },
+    "a packed file": lambda text: list(
+        Decompressor(deflated=True).feed(as_bytes(text))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCANNERS)
+def test_scanners_are_linear(name: str) -> None:
+    """
+    So it is with what reads foreign text without a pattern.
+    """
+
+    def seconds_of(piece: str, size: int) -> float:
+        text = piece * (size // len(piece)) + "!"
+        began = time.perf_counter()
+        with suppress(ValueError, ModelsLabError):
+            SCANNERS[name](text)
+        return time.perf_counter() - began
+
+    pieces = (
+        *PIECES,
+        '"',
+        '{"',
+        '{"a":',
+        "[1,",
+        "%68%74",
+        "\\u0041",
+        "\u732b",
+    )
+    worst = sorted(pieces, key=lambda piece: -seconds_of(piece, 5_000))
+
+    slow = [p for p in worst[:3] if seconds_of(p, 300_000) > MOST]
+
+    assert slow == []
 
 
 def test_patterns_are_where_this_test_looks() -> None:

@@ -19,6 +19,10 @@ from yarl import URL
 from ..errors import UnsafeUrlError
 
 
+#: No server takes longer ones.
+_LONGEST = 65536
+
+
 _HTTP = re.compile(
     r"(https?)://([^/?#\\]+)([/?#].*)?", re.IGNORECASE | re.DOTALL
 )
@@ -46,7 +50,7 @@ def read_link(text: str, base: URL | None = None) -> URL:
     text = text.strip()
     if base is not None and not _SCHEME.match(text):
         text = _joined(text, base)
-    found = _HTTP.fullmatch(text)
+    found = _HTTP.fullmatch(text) if len(text) <= _LONGEST else None
     try:
         if found is not None:
             scheme, authority, rest = found.groups()
@@ -80,6 +84,10 @@ def host_name(host: str) -> str:
     Raises:
         ValueError: No host is called so.
     """
+    if len(host) > 1000:
+        # Else IDNA would look at all of it.
+        msg = "no name of a host: it is too long"
+        raise ValueError(msg)
     name = URL.build(scheme="http", host=host).raw_host or ""
     name = name.lower().removesuffix(".")
     labels = name.split(".")

@@ -422,7 +422,9 @@ class _LinkFailure:
     cause: ModelsLabError | None = None
 
     def __str__(self) -> str:
-        return f"{self.reason} at {self.link}" if self.link else self.reason
+        return (
+            f"{self.reason} at {self.link[:500]}" if self.link else self.reason
+        )
 
 
 @attrs.define(eq=False)
