@@ -14,13 +14,16 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from pathlib import Path
 
+import attrs
 import pytest
 
 from waiting import until
 
-from modelslab_async import ModelsLab, Outcome, TextToImage, Timeouts
+from modelslab_async import Batch, ModelsLab, Outcome, TextToImage, Timeouts
 from modelslab_async.errors import (
+    ClientClosedError,
     JobUnfinishedError,
+    JournalError,
     OutcomeUnknownError,
 )
 from modelslab_async.simulator import Latency, Simulator
@@ -470,3 +473,63 @@ async def test_behind_the_end_of_a_run_is_not_elsewhere(
 
     assert batch.stopped is not None
     assert batch.progress.finished_elsewhere == 0
+
+
+# Before it began.
+
+
+async def read(batch: Batch) -> list[Outcome]:
+    """
+    All outcomes, within a time.
+    """
+    async with asyncio.timeout(10.0):
+        return [outcome async for outcome in batch]
+
+
+async def test_stopped_before_it_began(lab: ModelsLab) -> None:
+    """
+    Who reads a batch that was stopped before its first use waits for nothing.
+    """
+    batch = lab.batch(specs(3))
+    batch.stop()
+
+    assert await read(batch) == []
+
+
+async def test_could_not_begin(lab: ModelsLab, tmp_path: Path) -> None:
+    """
+    A batch that cannot begin says so to each who reads, also to who comes
+    later: none waits for ever, and none takes it for an empty one.
+    """
+    (tmp_path / "journal.sqlite").write_text("dear diary")
+    batch = lab.batch(specs(3), output=tmp_path)
+
+    told = await asyncio.gather(
+        read(batch), read(batch), return_exceptions=True
+    )
+    later = await asyncio.gather(read(batch), return_exceptions=True)
+
+    assert [type(one) for one in (*told, *later)] == [JournalError] * 3
+
+
+async def test_left_while_it_waits_for_another(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    Who reads a batch that is left while it waits for an earlier one of its
+    folder is told so; only who is cancelled is cancelled.
+    """
+    simulator.change(hold=100.0)
+    timeouts = attrs.evolve(Timeouts().faster(SPEED), close=0.01)
+    async with ModelsLab(
+        "a-key", base_url=simulator.url, timeouts=timeouts
+    ) as lab:
+        async with lab.batch(specs(1), output=tmp_path):
+            await until(lambda: simulator.books.accepted)
+        batch = lab.batch(specs(1), output=tmp_path)
+        reader = asyncio.ensure_future(read(batch))
+        await until(lambda: batch._lifetime._queues)
+        await batch.aclose()
+        (told,) = await asyncio.gather(reader, return_exceptions=True)
+
+    assert isinstance(told, ClientClosedError)

@@ -14,7 +14,7 @@ import logging
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sized
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -40,6 +40,10 @@ from .storage import Storage
 _log = logging.getLogger("modelslab_async")
 
 
+#: A task of its own, once it was begun.
+_Work: TypeAlias = "asyncio.Future[None] | None"
+
+
 @attrs.define(eq=False)
 class BatchLifetime:
     """
@@ -56,16 +60,10 @@ class BatchLifetime:
     _run: Run | None = attrs.field(default=None, init=False)
     _feeder: Feeder | None = attrs.field(default=None, init=False)
     _storage: Storage | None = attrs.field(default=None, init=False)
-    _opening: asyncio.Future[None] | None = attrs.field(
-        default=None, init=False
-    )
-    _leaving: asyncio.Future[None] | None = attrs.field(
-        default=None, init=False
-    )
+    _opening: _Work = attrs.field(default=None, init=False)
+    _leaving: _Work = attrs.field(default=None, init=False)
     #: Requests under way still write to the journal of what was left.
-    _lingering: asyncio.Future[None] | None = attrs.field(
-        default=None, init=False
-    )
+    _lingering: _Work = attrs.field(default=None, init=False)
     _started: float = attrs.field(default=0.0, init=False)
     #: Whoever leaves it names what is paid.
     _quiet: bool = attrs.field(default=False, init=False)
@@ -129,6 +127,9 @@ class BatchLifetime:
         try:
             if not self._over:
                 await self.begin()
+            elif self._opening is not None:
+                # Why it never began is told each time, not an empty batch.
+                await _opened(self._opening)
             pair = await self.outcomes.take()
         finally:
             self._unwant()
@@ -196,9 +197,7 @@ class BatchLifetime:
             )
             self._opening = asyncio.ensure_future(self._open(run))
             self._opening.add_done_callback(_seen)
-        # Whoever comes second waits for the first; a cancelled first one
-        # leaves no half of a journal behind.
-        await asyncio.shield(self._opening)
+        await _opened(self._opening)
 
     async def _open(self, run: Run) -> None:
         self._storage = storage = Storage(run, self._facts)
@@ -232,6 +231,8 @@ class BatchLifetime:
         """
         if self._run is None:
             self._over = True
+            # Who reads all the same waits for nothing.
+            self.outcomes.end()
         else:
             self._run.stop(error)
 
@@ -341,6 +342,22 @@ class BatchLifetime:
             "stopped": None if stopped is None else str(stopped),
             "failures": self.tally.failures(),
         }
+
+
+async def _opened(opening: asyncio.Future[None]) -> None:
+    """
+    Whoever comes second waits for the first; a cancelled first one leaves no
+    half of a journal behind.
+
+    Raises:
+        ClientClosedError: It was left meanwhile; who waits was not cancelled.
+
+        JournalError: The journal, or the folder, cannot be used.
+    """
+    await asyncio.wait({opening})
+    if opening.cancelled():
+        raise ClientClosedError("the batch was left before it began")
+    opening.result()
 
 
 async def _others_gone(batch: BatchLifetime, run: Run) -> None:
