@@ -138,7 +138,7 @@ class Lifetime:
             self._closing = asyncio.create_task(self._close(rooms))
         for batch in tuple(rooms.batches):
             # It may be the input of a batch that closes us.
-            batch.waits(asyncio.current_task())
+            batch.note_waiter(asyncio.current_task())
         # A cancelled task still has to see its paid answers in.
         await to_its_end(self._closing)
 

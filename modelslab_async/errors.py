@@ -329,7 +329,7 @@ class JobUnfinishedError(JobError, TimeoutError):
     def __str__(self) -> str:
         if not self.sent:
             return (
-                f"request {self.track_id} was still waiting in line after "
+                f"request {self.track_id} still waited in the queue after "
                 f"{self.waited:.1f} s; nothing was asked for"
             )
         if self.job_id is None:

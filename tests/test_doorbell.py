@@ -521,7 +521,7 @@ async def test_two_that_do_not_ring() -> None:
 
     expected = []
     for one in (first, second):
-        one.over(noticed=True)
+        one.take_down(noticed=True)
         expected.append(third.expected)
     assert (expected, silenced) == ([True, False], [False])
     bells.ring(third.number, None)
@@ -539,7 +539,7 @@ async def test_just_late() -> None:
     hung_up = [bells.hang() for _ in range(2)]
     for one in hung_up:
         assert one is not None
-        one.over(noticed=True)
+        one.take_down(noticed=True)
 
     old, new = bells._past
     bells._past[old] -= 10

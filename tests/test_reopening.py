@@ -140,11 +140,11 @@ class Crowd:
         slots.refused(
             ticket, self.now, named=self.size, dice=self.dice.random()
         )
-        slots.rejoin(ticket, self.now)
+        slots.rejoin(ticket)
         self.pump(slots)
 
     def accept(self, slots: Slots, ticket: Ticket) -> None:
-        slots.accepted(ticket, self.now)
+        slots.accepted(ticket)
         self.pump(slots)
 
     def end(self, slots: Slots, ticket: Ticket) -> None:

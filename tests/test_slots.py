@@ -1,5 +1,5 @@
 """
-The line for slots, and what a refusal teaches. No time passes here.
+The queue for slots, and what a refusal teaches. No time passes here.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ def busy(count: int, slots: int | None = None) -> tuple[Slots, list[Ticket]]:
     """
     Slots of which so many are held by accepted jobs, more of them waiting.
     """
-    line = Slots(slots=slots)
-    crowd(line, count)
-    places = fill(line)
-    for ticket in places:
-        line.accepted(ticket, 0.0)
-    crowd(line, 20)
-    return line, places
+    queue = Slots(slots=slots)
+    crowd(queue, count)
+    tickets = fill(queue)
+    for ticket in tickets:
+        queue.accepted(ticket)
+    crowd(queue, 20)
+    return queue, tickets
 
 
-class TestLine:
+class TestQueue:
     def test_lower_priority_first(self) -> None:
         """
         Of two that join together, the lower number goes first.
@@ -75,7 +75,7 @@ class TestLine:
     )
     def test_ageing(self, later: float, batch_first: bool) -> None:
         """
-        A place gains 1 in priority for each 5 s that it waits.
+        A ticket gains 1 in priority for each 5 s that it waits.
         """
         slots = Slots(slots=1)
         batch = slots.join(10, 0.0)
@@ -87,18 +87,18 @@ class TestLine:
 
     def test_equals_in_order_of_arrival(self) -> None:
         """
-        Places of one priority that join at one moment enter as they joined.
+        Tickets of one priority that join at one moment enter as they joined.
         """
         slots = Slots(slots=5)
-        places = crowd(slots, 5)
+        tickets = crowd(slots, 5)
 
         admitted = fill(slots)
 
-        assert admitted == places
+        assert admitted == tickets
 
     def test_refused_keeps_its_place(self) -> None:
         """
-        Who goes back into the line after a refusal is still before those who
+        Who goes back into the queue after a refusal is still before those who
         came after.
         """
         slots = Slots(slots=1)
@@ -106,7 +106,7 @@ class TestLine:
         fill(slots)
 
         slots.refused(first, 0.0, named=None, dice=0.0)
-        slots.rejoin(first, 0.0)
+        slots.rejoin(first)
 
         assert slots.admit(1.25) is first
 
@@ -130,14 +130,14 @@ class TestLine:
         (ticket,) = crowd(slots, 1)
 
         slots.leave(ticket)
-        slots.rejoin(ticket, 0.0)
+        slots.rejoin(ticket)
 
         assert fill(slots) == [ticket]
         assert slots.held == 1
 
     def test_leavers_are_not_kept(self) -> None:
         """
-        A line that many leave does not grow without bound.
+        A queue that many leave does not grow without bound.
         """
         slots = Slots(slots=1)
         crowd(slots, 1)
@@ -155,7 +155,7 @@ class TestLine:
 
         slots.finished(ticket, 0.0)
         slots.finished(ticket, 0.0)
-        slots.release(ticket, 0.0)
+        slots.release(ticket)
         slots.refused(ticket, 0.0, named=None, dice=0.0)
 
         assert slots.held == 0
@@ -178,9 +178,9 @@ class TestLimit:
         """
         slots=N lets N enter and never more, whatever a refusal names.
         """
-        slots, places = busy(3, slots=3)
+        slots, tickets = busy(3, slots=3)
 
-        slots.finished(places[0], 0.0)
+        slots.finished(tickets[0], 0.0)
         (ticket,) = fill(slots)
         slots.refused(ticket, 0.0, named=50, dice=0.0)
 
@@ -203,7 +203,7 @@ class TestLimit:
         crowd(slots, 20)
         first, *_ = fill(slots)
 
-        slots.accepted(first, 0.0)
+        slots.accepted(first)
 
         assert len(fill(slots)) == 1
 
@@ -216,7 +216,7 @@ class TestLimit:
         for _ in range(100):
             slots.join(0, 0.0)
             (ticket,) = fill(slots)
-            slots.accepted(ticket, 0.0)
+            slots.accepted(ticket)
             slots.finished(ticket, 0.0)
 
         assert slots.limit == 5
@@ -227,12 +227,12 @@ class TestLimit:
         """
         slots = Slots(slots=15)
         crowd(slots, 15)
-        places = fill(slots)
+        tickets = fill(slots)
 
-        for ticket in places[5:]:
+        for ticket in tickets[5:]:
             slots.refused(ticket, 0.0, named=5, dice=0.5)
-        for ticket in places[:5]:
-            slots.accepted(ticket, 0.0)
+        for ticket in tickets[:5]:
+            slots.accepted(ticket)
 
         assert (slots.account.cap, slots.limit, slots.held) == (5, 5, 5)
 
@@ -252,15 +252,15 @@ class TestLimit:
         """
         Without a cap, 10 x limit accepted jobs let one more in.
         """
-        slots, places = busy(5)
+        slots, tickets = busy(5)
         for ticket in fill(slots):
             slots.refused(ticket, 0.0, named=None, dice=0.5)
 
         limits = []
         for _ in range(50):
-            slots.finished(places.pop(0), 0.0)
-            places += fill(slots)
-            slots.accepted(places[-1], 0.0)
+            slots.finished(tickets.pop(0), 0.0)
+            tickets += fill(slots)
+            slots.accepted(tickets[-1])
             slots.join(0, 0.0)
             limits.append(slots.limit)
 
@@ -273,14 +273,14 @@ class TestLimit:
         """
         slots = Slots(slots=10)
         crowd(slots, 10)
-        places = fill(slots)
-        for ticket in places[:4]:
-            slots.accepted(ticket, 0.0)
+        tickets = fill(slots)
+        for ticket in tickets[:4]:
+            slots.accepted(ticket)
 
-        for ticket in places[4:]:
+        for ticket in tickets[4:]:
             slots.refused(ticket, 0.0, named=10, dice=0.5)
         after_round = slots.limit
-        for ticket in places[:4]:
+        for ticket in tickets[:4]:
             slots.finished(ticket, 0.0)
 
         assert after_round == 9
@@ -329,7 +329,7 @@ class TestLimit:
         for _ in range(8):
             slots.adopt(0.0)
 
-        slots.accepted(first, 0.0)
+        slots.accepted(first)
         slots.refused(second, 0.0, named=None, dice=0.5)
         believed = slots.account.known
         for _ in range(2):
@@ -349,7 +349,7 @@ class TestClosedLine:
 
         slots.refused(refused, 0.0, named=9, dice=0.5)
         for ticket in others:
-            slots.release(ticket, 0.0)
+            slots.release(ticket)
 
         assert slots.closed
         assert slots.limit > slots.held
@@ -359,14 +359,14 @@ class TestClosedLine:
         """
         A finished job opens the queue for one, and its acceptance for all.
         """
-        slots, places = busy(5)
+        slots, tickets = busy(5)
         for ticket in fill(slots):
             slots.refused(ticket, 0.0, named=5, dice=0.5)
-        for ticket in places[:3]:
+        for ticket in tickets[:3]:
             slots.finished(ticket, 1.0)
 
         probes = fill(slots, 1.0)
-        slots.accepted(probes[0], 1.0)
+        slots.accepted(probes[0])
 
         assert len(probes) == 1
         assert len(fill(slots, 1.0)) == 2
@@ -376,16 +376,16 @@ class TestClosedLine:
         Where others are on the account, the probe after an accepted one goes
         alone, too: two would be refused together.
         """
-        slots, places = busy(5)
+        slots, tickets = busy(5)
         for ticket in fill(slots):
             slots.refused(ticket, 0.0, named=9, dice=0.5)
-        for ticket in places[:4]:
+        for ticket in tickets[:4]:
             slots.finished(ticket, 1.0)
 
         (first,) = fill(slots, 1.0)
-        slots.accepted(first, 1.0)
+        slots.accepted(first)
         (second,) = fill(slots, 1.0)
-        slots.accepted(second, 1.0)
+        slots.accepted(second)
 
         assert len(fill(slots, 1.0)) == 2
 
@@ -393,24 +393,24 @@ class TestClosedLine:
         """
         A probe that gives its slot back leaves its turn to the next.
         """
-        slots, places = busy(5)
+        slots, tickets = busy(5)
         for ticket in fill(slots):
             slots.refused(ticket, 0.0, named=5, dice=0.5)
-        slots.finished(places[0], 1.0)
+        slots.finished(tickets[0], 1.0)
         (probe,) = fill(slots, 1.0)
 
-        slots.release(probe, 1.0)
+        slots.release(probe)
 
         assert len(fill(slots, 1.0)) == 1
 
     def test_probe_without_an_answer(self) -> None:
         """
-        A probe keeps the line waiting for 5 s, not for as long as it takes.
+        A probe keeps the queue waiting for 5 s, not for as long as it takes.
         """
-        slots, places = busy(9)
+        slots, tickets = busy(9)
         for ticket in fill(slots):
             slots.refused(ticket, 0.0, named=9, dice=0.5)
-        for ticket in places[:3]:
+        for ticket in tickets[:3]:
             slots.finished(ticket, 1.0)
         fill(slots, 1.0)
 
@@ -426,7 +426,7 @@ class TestClosedLine:
         refused, earlier, *_ = fill(slots)
 
         slots.refused(refused, 0.0, named=20, dice=0.5)
-        slots.accepted(earlier, 0.1)
+        slots.accepted(earlier)
 
         assert slots.closed
 
@@ -466,15 +466,15 @@ class TestClosedLine:
         When time has passed, one goes above a limit that was higher before,
         and the next only when that one was accepted.
         """
-        slots, places = busy(5)
+        slots, tickets = busy(5)
         for ticket in fill(slots):
             slots.refused(ticket, 0.0, named=None, dice=0.5)
-        for ticket in places[2:]:
-            slots.release(ticket, 0.0)
+        for ticket in tickets[2:]:
+            slots.release(ticket)
         slots.account._limit = 2.0
 
         early, probes = fill(slots, 2.4), fill(slots, 2.6)
-        slots.accepted(probes[0], 2.7)
+        slots.accepted(probes[0])
         then = fill(slots, 2.7)
 
         assert (len(early), len(probes), len(then)) == (0, 1, 1)
@@ -554,11 +554,11 @@ class Account:
         self.slots.refused(
             ticket, self.now, named=named, dice=self.dice.random()
         )
-        self.slots.rejoin(ticket, self.now)
+        self.slots.rejoin(ticket)
 
     def accept(self, ticket: Ticket) -> None:
         self.accepted.append(self.now)
-        self.slots.accepted(ticket, self.now)
+        self.slots.accepted(ticket)
 
     def end(self, ticket: Ticket) -> None:
         self.running -= 1
@@ -655,7 +655,7 @@ class SlotsMachine(RuleBasedStateMachine):
     Whatever happens, in whatever order.
     """
 
-    places = Bundle("places")
+    tickets = Bundle("tickets")
 
     def __init__(self) -> None:
         super().__init__()
@@ -664,17 +664,17 @@ class SlotsMachine(RuleBasedStateMachine):
         self.now = 0.0
         self.adopted = 0
         self.inside: set[Ticket] = set()
-        self.line: set[Ticket] = set()
+        self.queue: set[Ticket] = set()
 
-    @precondition(lambda self: not self.inside and not self.line)
+    @precondition(lambda self: not self.inside and not self.queue)
     @rule(word=st.none() | st.integers(1, 8))
     def begin(self, word: int | None) -> None:
         self.word, self.slots = word, Slots(slots=word)
 
-    @rule(target=places, priority=st.integers(-5, 15))
+    @rule(target=tickets, priority=st.integers(-5, 15))
     def join(self, priority: int) -> Ticket:
         ticket = self.slots.join(priority, self.now)
-        self.line.add(ticket)
+        self.queue.add(ticket)
         return ticket
 
     @rule(seconds=st.floats(0, 40))
@@ -688,18 +688,18 @@ class SlotsMachine(RuleBasedStateMachine):
 
         assert (wake == 0.0) == (ticket is not None)
         if ticket is not None:
-            first = min(5 * p.priority + p.since for p in self.line)
+            first = min(5 * p.priority + p.since for p in self.queue)
             assert 5 * ticket.priority + ticket.since == first
             assert self.slots.held <= self.slots.limit
-            self.line.remove(ticket)
+            self.queue.remove(ticket)
             self.inside.add(ticket)
 
-    @rule(ticket=places)
+    @rule(ticket=tickets)
     def accepted(self, ticket: Ticket) -> None:
-        self.slots.accepted(ticket, self.now)
+        self.slots.accepted(ticket)
 
     @rule(
-        ticket=places,
+        ticket=tickets,
         named=st.none() | st.integers(0, 12),
         dice=st.floats(0, 1, exclude_max=True),
         again=st.booleans(),
@@ -715,25 +715,25 @@ class SlotsMachine(RuleBasedStateMachine):
                 self.slots.closed or ticket.turn <= self.slots._closure.round
             )
         if again and ticket not in self.inside:
-            self.slots.rejoin(ticket, self.now)
-            self.line.add(ticket)
+            self.slots.rejoin(ticket)
+            self.queue.add(ticket)
 
-    @rule(ticket=places)
+    @rule(ticket=tickets)
     def release(self, ticket: Ticket) -> None:
-        self.slots.release(ticket, self.now)
+        self.slots.release(ticket)
         self.inside.discard(ticket)
 
-    @rule(ticket=places)
+    @rule(ticket=tickets)
     def finished(self, ticket: Ticket) -> None:
         self.slots.finished(ticket, self.now)
         self.inside.discard(ticket)
 
-    @rule(ticket=consumes(places))
+    @rule(ticket=consumes(tickets))
     def leave(self, ticket: Ticket) -> None:
         self.slots.leave(ticket)
-        self.line.discard(ticket)
+        self.queue.discard(ticket)
 
-    @rule(target=places)
+    @rule(target=tickets)
     def adopt(self) -> Ticket:
         ticket = self.slots.adopt(self.now)
         self.inside.add(ticket)
@@ -742,7 +742,7 @@ class SlotsMachine(RuleBasedStateMachine):
     @invariant()
     def no_slot_is_lost(self) -> None:
         assert self.slots.held == len(self.inside)
-        assert self.slots.waiting == len(self.line)
+        assert self.slots.waiting == len(self.queue)
 
     @invariant()
     def limit_is_known(self) -> None:
@@ -757,14 +757,14 @@ class SlotsMachine(RuleBasedStateMachine):
         """
         for ticket in list(self.inside):
             self.slots.finished(ticket, self.now)
-        for _ in range(len(self.line)):
+        for _ in range(len(self.queue)):
             wake = self.slots.opens_in(self.now)
             assert wake is not None
             assert wake <= 30.0
             self.now += wake + 1e-6
             admitted = self.slots.admit(self.now)
             assert admitted is not None
-            self.slots.release(admitted, self.now)
+            self.slots.release(admitted)
 
         assert self.slots.waiting == self.slots.held == 0
 

@@ -108,7 +108,7 @@ class Feeder:
         run.feeding = loop.create_task(self._pull_all())
         run.feeding.add_done_callback(lambda _: run.end_if_over())
 
-    def waits(self, task: asyncio.Task[Any] | None) -> None:
+    def note_waiter(self, task: asyncio.Task[Any] | None) -> None:
         """
         A task is about to wait for the end of the batch: where that is ours,
         in the caller's iterable, nobody must wait for it.

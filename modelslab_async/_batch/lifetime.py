@@ -87,20 +87,6 @@ class BatchLifetime:
         """
         return None if self._run is None else self._run.stopped
 
-    @property
-    def place(self) -> object:
-        """
-        What no two batches share at a time; None until it is known.
-        """
-        return None if self._run is None else self._run.options.place
-
-    @property
-    def left(self) -> bool:
-        """
-        Whether it was left, or is about to be.
-        """
-        return self._leaving is not None
-
     def progress(self) -> BatchProgress:
         """
         How it stands now.
@@ -206,7 +192,9 @@ class BatchLifetime:
                 disk = run.rooms.downloads.disk
                 run.options = await disk.run(self.options.absolute)
             self._queues = True
-            await _others_gone(self, run)
+            for other in tuple(run.rooms.batches):
+                if other is not self:
+                    await other.make_way(run.options.place)
             self._queues = False
             await storage.open()
             if run.stopping:
@@ -244,7 +232,7 @@ class BatchLifetime:
             # Nothing of it is left.
             return
         _check_loop(self._run)
-        self.waits(asyncio.current_task())
+        self.note_waiter(asyncio.current_task())
         await to_its_end(self._start_to_leave())
 
     async def aclose(self) -> None:
@@ -255,22 +243,34 @@ class BatchLifetime:
         if self._lingering is not None:
             await to_its_end(self._lingering)
 
-    async def gone(self) -> None:
+    async def make_way(self, place: object) -> None:
         """
-        Wait until somebody has left it, and nothing more is written for it.
+        Another batch needs our journal, if *place* is that: see it written.
+
+        Raises:
+            JournalError: We are at work there.
         """
-        if self._leaving is not None:
-            await asyncio.wait({self._leaving})
+        run = self._run
+        if run is None or place is None or run.options.place != place:
+            return
+        if self.outcomes.ended:
+            # It is finished, and nobody has looked yet.
+            await self.leave()
+        if self._leaving is None:
+            raise JournalError(
+                "locked", "another batch of this client is at work there"
+            )
+        await asyncio.wait({self._leaving})
         # It is known only now.
         if self._lingering is not None:
             await asyncio.wait({self._lingering})
 
-    def waits(self, task: asyncio.Task[Any] | None) -> None:
+    def note_waiter(self, task: asyncio.Task[Any] | None) -> None:
         """
         A task is about to wait for our end: we must not wait for its.
         """
         if self._feeder is not None:
-            self._feeder.waits(task)
+            self._feeder.note_waiter(task)
 
     async def break_off(self) -> None:
         """
@@ -358,30 +358,6 @@ async def _opened(opening: asyncio.Future[None]) -> None:
     if opening.cancelled():
         raise ClientClosedError("the batch was left before it began")
     opening.result()
-
-
-async def _others_gone(batch: BatchLifetime, run: Run) -> None:
-    """
-    Wait for a batch of the same journal that was left, and has requests under
-    way: it writes down what comes of them.
-
-    Raises:
-        JournalError: One is at work there.
-    """
-    place = run.options.place
-    for other in tuple(run.rooms.batches):
-        if not isinstance(other, BatchLifetime) or other is batch:
-            continue
-        if place is None or other.place != place:
-            continue
-        if other.outcomes.ended:
-            # It is finished, and nobody has looked yet.
-            await other.leave()
-        if not other.left:
-            raise JournalError(
-                "locked", "another batch of this client is at work there"
-            )
-        await other.gone()
 
 
 def _check_loop(run: Run | None) -> None:

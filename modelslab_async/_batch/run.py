@@ -364,16 +364,16 @@ async def see_through(run: Run, item: Item) -> Outcome | None:
             generation = await _generation(item)
         except ModelsLabError as error:
             if item.withdrawn:
-                if await _wanted_again(run) and _submitted(run, item):
+                if await _wait_for_readers(run) and _submit_again(run, item):
                     continue
                 return item.interrupted()
             if item.accepted and isinstance(
                 error, GenerationFailedError | JobNotFoundError
             ):
                 await item.record.failed(error)
-            again = await _bought_again(run, item, error)
-            if not (again and _submitted(run, item)):
-                return _ended_by(run, item, error)
+            again = await _buy_again(run, item, error)
+            if not (again and _submit_again(run, item)):
+                return _end_by(run, item, error)
         else:
             break
     item.generation = generation
@@ -381,7 +381,7 @@ async def see_through(run: Run, item: Item) -> Outcome | None:
     return await save(run, item)
 
 
-def _submitted(run: Run, item: Item) -> bool:
+def _submit_again(run: Run, item: Item) -> bool:
     """
     See an item into the queue once more, unless the client is closed.
     """
@@ -404,19 +404,19 @@ async def _generation(item: Item) -> Generation:
     return await item.job.result()
 
 
-async def _wanted_again(run: Run) -> bool:
+async def _wait_for_readers(run: Run) -> bool:
     """
-    Whether what was withdrawn for want of a reader is to be asked for after
-    all; waits for one.
+    Wait until somebody reads; False where what was withdrawn for want of a
+    reader is not to be asked for any more.
     """
     await run.outcomes.wanted.wait()
     return not run.stopping
 
 
-async def _bought_again(run: Run, item: Item, error: ModelsLabError) -> bool:
+async def _buy_again(run: Run, item: Item, error: ModelsLabError) -> bool:
     """
-    See whether a request that may have been paid for is made once more, as
-    the caller said so; count it.
+    Count what came to nothing, and buy it once more where the caller said so;
+    False where he did not, or nothing more is asked for.
     """
     match error:
         case GenerationFailedError():
@@ -433,19 +433,18 @@ async def _bought_again(run: Run, item: Item, error: ModelsLabError) -> bool:
         run.fill()
         return False
     run.tally.ask(item.spec.pictures)
+    item.before = came_before(item.entry, error)
     if isinstance(error, OutcomeUnknownError):
-        item.before = came_before(item.entry, error)
         timeouts = run.rooms.runtime.timeouts
         await asyncio.sleep(backoff(item.unknowns, timeouts, random.random()))
-    else:
-        item.before = came_before(item.entry, error)
     # Somebody may have gone in the meantime, who would have read of it.
-    return await _wanted_again(run)
+    return await _wait_for_readers(run)
 
 
-def _ended_by(run: Run, item: Item, error: ModelsLabError) -> Outcome | None:
+def _end_by(run: Run, item: Item, error: ModelsLabError) -> Outcome | None:
     """
-    What an error means for the item, and for those that come after it.
+    End an item with an error, and the whole run where others would meet it
+    too.
     """
     if isinstance(error, _FOR_ALL) or (
         isinstance(error, TransportError) and not item.left

@@ -78,11 +78,11 @@ class Attempts:
         if self.began is None:
             self.began = now
 
-    def pause(
+    def count(
         self, row: SubmitVerdict, heard: CallResult, now: float
     ) -> float:
         """
-        Seconds until the next try.
+        Count an answer that took nothing; give the seconds until the next try.
 
         Args:
             row: Any but `ACCEPTED`, `QUEUE_FULL`, `ACCOUNT` and those
@@ -130,10 +130,10 @@ class Attempts:
             error.__cause__ = ProtocolError(words, excerpt_of(heard))
         return error
 
-    def after_unknown(self, error: OutcomeUnknownError, now: float) -> float:
+    def count_unknown(self, error: OutcomeUnknownError, now: float) -> float:
         """
-        Seconds until it is sent again though it may run, where the user said
-        so.
+        Count a request without a verdict; give the seconds until it is sent
+        again though it may run, where the user said so.
 
         Raises:
             OutcomeUnknownError: It is not.

@@ -146,13 +146,13 @@ class Bell:
             self.asked = max(now, self.asked + apart)
         return self.asked - now
 
-    def over(
+    def take_down(
         self, *, noticed: bool = False, track_id: str | None = None
     ) -> None:
         """
-        Its job has ended; see `Bells.over`.
+        Its job has ended; see `Bells.take_down`.
         """
-        self.owner.over(self, noticed=noticed, track_id=track_id)
+        self.owner.take_down(self, noticed=noticed, track_id=track_id)
 
 
 @attrs.define(eq=False, repr=False)
@@ -258,7 +258,9 @@ class Bells:
                 bell.ring(notice)
         return bell
 
-    def over(self, bell: Bell, *, noticed: bool, track_id: str | None) -> None:
+    def take_down(
+        self, bell: Bell, *, noticed: bool, track_id: str | None
+    ) -> None:
         """
         Nothing more is expected of a bell.
 
@@ -288,7 +290,7 @@ class Bells:
                 self._tell(trusted=False)
                 self.silenced()
 
-    def _rings(self) -> None:
+    def _trust(self) -> None:
         """
         One has rung: they are relied on from now on.
         """
@@ -321,13 +323,13 @@ class Bells:
             return
         bell = self._hung.get(number)
         if bell is not None:
-            self._rings()
+            self._trust()
             bell.ring(notice)
             return
         if number in self._past:
             noticed = self._past[number]
             if noticed and self.runtime.now() - noticed <= _JUST_NOW:
-                self._rings()
+                self._trust()
             return
         self._offer(number, notice, tuple(self.strays))
 

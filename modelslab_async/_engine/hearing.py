@@ -111,9 +111,9 @@ class Hearing:
                 error = refusal_error(heard)
                 self.queue.shut(error)
                 error.job_id = watch.receipt.id
-                self._waits(watch, Waited.ACCOUNT, f"the account: {error}")
+                self._note_wait(watch, Waited.ACCOUNT, f"the account: {error}")
                 watch.wake(error)
-                if not self._late(watch, now):
+                if not self._end_if_late(watch, now):
                     self.plan(watch, now, self.runtime.timeouts.account_probe)
             case _:
                 self._again(watch, heard)
@@ -134,7 +134,7 @@ class Hearing:
             watch.expect(answer.expected_urls)
         self.budget.earn()
         watch.wake_news()
-        if not self._late(watch, now):
+        if not self._end_if_late(watch, now):
             self.plan(watch, now, None)
 
     def _done(self, watch: Watch, answer: Success, now: float) -> None:
@@ -179,7 +179,7 @@ class Hearing:
         long = now - inquiry.missing_since >= self.runtime.timeouts.not_found
         if inquiry.missing < _LOST or not long:
             self._again(watch, None)
-        elif inquiry.elsewhere(receipt):
+        elif inquiry.turn_elsewhere(receipt):
             self.plan(watch, now, 0.0)
         else:
             error = JobNotFoundError(receipt.id, receipt.track_id)
@@ -191,7 +191,7 @@ class Hearing:
         """
         now, timeouts = self.runtime.now(), self.runtime.timeouts
         watch.wake_news()
-        if self._late(watch, now):
+        if self._end_if_late(watch, now):
             return
         fails = watch.inquiry.fails
         pause = backoff(fails, timeouts, 1.0 - random.random() / 2)
@@ -217,14 +217,14 @@ class Hearing:
                 error = refusal_error(heard)
             case _:
                 return
-        self._waits(watch, *trouble(error))
+        self._note_wait(watch, *trouble(error))
         tell_poll_retried(watch, error, pause)
 
-    def _waits(self, watch: Watch, reason: Waited, words: str) -> None:
+    def _note_wait(self, watch: Watch, reason: Waited, words: str) -> None:
         if watch.job is not None:
             self.runtime.waits.begin(watch.job, reason, watch.veil(words))
 
-    def _late(self, watch: Watch, now: float) -> bool:
+    def _end_if_late(self, watch: Watch, now: float) -> bool:
         """
         End the watch of a job that outlives *job_timeout*.
         """

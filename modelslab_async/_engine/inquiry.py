@@ -120,7 +120,7 @@ class Inquiry:
             self._switch()
         return heard
 
-    def elsewhere(self, receipt: Receipt) -> bool:
+    def turn_elsewhere(self, receipt: Receipt) -> bool:
         """
         Ask by the job's own id from now on, then in another family; False
         where all was done that can be.
@@ -136,7 +136,7 @@ class Inquiry:
         self._call = None
         return True
 
-    def over(self) -> None:
+    def close(self) -> None:
         """
         Nothing more is asked.
         """

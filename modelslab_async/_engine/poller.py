@@ -262,7 +262,7 @@ class Poller:
         self._end_bell(watch, end)
         self._watched.remove(watch)
         watch.end, watch.state, watch.job = end, state, None
-        watch.inquiry.over()
+        watch.inquiry.close()
         tell_finished(watch, end, state, ticket, now)
         watch.elapsed = now - watch.since if watch.since else 0.0
         watch.wake()
@@ -273,7 +273,7 @@ class Poller:
         if watch.inquiry.bell is None:
             return
         unknown = isinstance(end, OutcomeUnknownError)
-        watch.inquiry.bell.over(
+        watch.inquiry.bell.take_down(
             noticed=watch in self._watched
             and isinstance(end, Generation | GenerationFailedError),
             track_id=watch.receipt.track_id if unknown else None,

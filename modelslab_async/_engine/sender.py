@@ -112,7 +112,7 @@ class Sender:
                 tell_queued(one.watch, one.priority)
             await self.queue.enter(one.ticket, one.job, patient=one.patient)
             one.enter()
-            pause = self._held_back(one, one.ticket)
+            pause = self._hold_back(one, one.ticket)
             if placed.until <= self.runtime.now():
                 # It queued for a day.
                 self.queue.release(one.ticket)
@@ -145,13 +145,14 @@ class Sender:
                     raise
                 heard = Unsent(str(error))
                 self.runtime.waits.begin(one.job, *trouble(error), began)
-                pause = attempts.pause(SubmitVerdict.NOT_SENT, heard, now)
+                pause = attempts.count(SubmitVerdict.NOT_SENT, heard, now)
                 tell_outage(one.watch, breaker)
                 await asyncio.sleep(pause)
 
-    def _held_back(self, one: Submission, ticket: Ticket) -> float:
+    def _hold_back(self, one: Submission, ticket: Ticket) -> float:
         """
-        How long an outage, or a ban, keeps the batch from asking.
+        Give the slot back where an outage, or a ban, keeps the batch from
+        asking; give for how many seconds it does, 0: go on.
         """
         breaker, now = one.attempts.breaker, self.runtime.now()
         if breaker is None:
@@ -163,7 +164,7 @@ class Sender:
         self.queue.release(ticket)
         if breaker.error and breaker.exhausted(now):
             raise afresh(breaker.error)
-        one.waits(*held_in_words(breaker))
+        one.note_wait(*held_in_words(breaker))
         return pause
 
     async def _try(
@@ -302,7 +303,7 @@ class Sender:
         if row is not SubmitVerdict.REFUSED:
             await one.record.planned()
         try:
-            pause = attempts.pause(row, heard, self.runtime.now())
+            pause = attempts.count(row, heard, self.runtime.now())
         except ModelsLabError as final:
             if row is SubmitVerdict.REFUSED:
                 await one.record.failed(final)
@@ -310,7 +311,7 @@ class Sender:
         if row is SubmitVerdict.REFUSED:
             await one.record.planned()
         said = excerpt_of(heard)
-        one.waits(*row_in_words(row, said, one.watch))
+        one.note_wait(*row_in_words(row, said, one.watch))
         tell_retried(one.watch, row, attempts.tries, pause, said)
         return pause
 
@@ -352,10 +353,10 @@ class Sender:
         error = one.attempts.no_verdict(heard)
         self._unknown(one, error)
         await one.record.unknown(error)
-        pause = one.attempts.after_unknown(error, self.runtime.now())
+        pause = one.attempts.count_unknown(error, self.runtime.now())
         if one.bell is not None:
             # The next one is another request, with a bell of its own.
-            one.bell.over(track_id=one.track_id)
+            one.bell.take_down(track_id=one.track_id)
             one.watch.inquiry.bell = None
         await one.record.planned()
         return pause

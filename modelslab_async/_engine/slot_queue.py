@@ -83,7 +83,7 @@ class SlotQueue:
             await self._probed.wait()
             waits.end(who, Waited.ACCOUNT)
         self._check_account(ticket)
-        self.slots.rejoin(ticket, self.runtime.now())
+        self.slots.rejoin(ticket)
         turn = self.runtime.loop.create_future()
         self._turns[ticket] = turn
         self._admit()
@@ -125,7 +125,7 @@ class SlotQueue:
             self._probed.wake()
 
     def accepted(self, ticket: Ticket) -> None:
-        self.slots.accepted(ticket, self.runtime.now())
+        self.slots.accepted(ticket)
         if self.account.error is not None:
             _log.info("the account is good again")
             if self.runtime.observers:
@@ -147,7 +147,7 @@ class SlotQueue:
         self._admit()
 
     def release(self, ticket: Ticket) -> None:
-        self.slots.release(ticket, self.runtime.now())
+        self.slots.release(ticket)
         self._admit()
 
     def finished(self, ticket: Ticket) -> None:
@@ -205,7 +205,7 @@ class SlotQueue:
         while (ticket := self.slots.admit(now)) is not None:
             turn = self._turns.pop(ticket, None)
             if turn is None or turn.done():
-                self.slots.release(ticket, now)
+                self.slots.release(ticket)
             else:
                 turn.set_result(None)
         if self._timer is not None:

@@ -219,7 +219,7 @@ class Submission:
             raise ConnectionAbortedError("the request was taken back")
         self.sent = True
 
-    def waits(self, reason: Waited, words: str) -> None:
+    def note_wait(self, reason: Waited, words: str) -> None:
         """
         Note why it is not sent: since its first try, if there was one.
         """

@@ -78,7 +78,7 @@ class Disk:
 
     async def clean_up(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
         """
-        As `run`, without a place in line, which a cancelled caller would not
+        As `run`, without a queue, which a cancelled caller would not
         get, and also when the client is closed.
         """
         try:

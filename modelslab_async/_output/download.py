@@ -247,7 +247,7 @@ class Downloads:
         except DownloadError as exc:
             if links.fresh is None or exc.disk or not patient:
                 raise
-            image = await links.renewed(image, exc)
+            image = await links.fetch(image, exc)
             least = anyio.current_time() + self.timeouts.link_retry_longest
             until = _Until(max(deadline, least), name)
             await self._fetch(image, target, until)
@@ -442,9 +442,9 @@ class _FreshLinks:
     #: Why a picture is not among the fresh ones; None: nobody has asked yet.
     _missing: str | None = attrs.field(default=None, init=False)
 
-    async def renewed(self, image: Image, error: DownloadError) -> Image:
+    async def fetch(self, image: Image, error: DownloadError) -> Image:
         """
-        The same picture with a fresh link.
+        Give the same picture with a fresh link, asked for once for all.
 
         Raises:
             DownloadError: There is none.

@@ -12,7 +12,7 @@ then.
   limit becomes 0.9 of itself, once for each round (submits that were under way
   together are refused together, for one and the same reason), and grows by
   0.5/limit with each finished job, up to the cap. So do TCP's flows share a
-  line that none of them can see.
+  link that none of them can see.
 - It names nothing: the limit is what we hold. It grows by 1 for each job
   accepted until the first refusal, then by 1 for each 10 x limit. What we
   held before, more than once, stands in for a cap, and so do the 5 of the

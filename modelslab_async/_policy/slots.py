@@ -121,7 +121,7 @@ class Slots:
         self._queue.push(ticket)
         return ticket
 
-    def rejoin(self, ticket: Ticket, now: float) -> None:
+    def rejoin(self, ticket: Ticket) -> None:
         """
         Stand in the queue again, after a refusal or a wait, as long-waiting
         as before.
@@ -168,7 +168,7 @@ class Slots:
         opens_at = self._opens_at()
         return None if opens_at == math.inf else max(0.0, opens_at - now)
 
-    def accepted(self, ticket: Ticket, now: float) -> None:
+    def accepted(self, ticket: Ticket) -> None:
         """
         The service took the job; its slot stays held.
         """
@@ -215,7 +215,7 @@ class Slots:
             closure.retry_at = now + self._reopening.pause(now, slots, dice)
             self._reopening.refused(now)
 
-    def release(self, ticket: Ticket, now: float) -> None:
+    def release(self, ticket: Ticket) -> None:
         """
         Give a slot back without a finished job: not sent, refused for its
         content, or of an outcome that nobody will know.
@@ -228,7 +228,7 @@ class Slots:
         A job of ours ended: its slot is free, and a closed queue opens for
         one probe.
         """
-        self.accepted(ticket, now)
+        self.accepted(ticket)
         if ticket.standing is not Standing.RUNNING:
             return
         if ticket.admitted_at is not None:

@@ -21,7 +21,7 @@ from .schema import check_schema, unusable
 T = TypeVar("T")
 
 
-#: A cut line is noticed in seconds, not in the hours that TCP takes.
+#: A cut connection is noticed in seconds, not in the hours that TCP takes.
 _LINE = {
     "connect_timeout": 10,
     "keepalives_idle": 10,

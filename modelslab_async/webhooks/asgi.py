@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -28,14 +28,12 @@ Send: TypeAlias = "Callable[[Message], Awaitable[None]]"
 CAP_BYTES, PATIENCE = 256 * 1024, 30.0
 
 
-class Rung(Protocol):
-    """
-    The doorbell, which lives above us.
-    """
+#: Says whether a URL with this number and token at its end is ours.
+Opens: TypeAlias = "Callable[[str, str], bool]"
 
-    def opens(self, number: str, token: str) -> bool: ...
 
-    def ring(self, number: str, body: bytes = b"") -> None: ...
+#: Is told that a number was called, and with which body; empty: too long.
+Ring: TypeAlias = "Callable[[str, bytes], None]"
 
 
 @attrs.frozen
@@ -44,7 +42,8 @@ class AsgiReceiver:
     Takes the service's calls; see `Doorbell.asgi`.
     """
 
-    bell: Rung
+    opens: Opens
+    ring: Ring
 
     async def __call__(
         self, scope: Message, receive: Receive, send: Send
@@ -70,7 +69,7 @@ class AsgiReceiver:
         if scope["method"] != "POST":
             return 405
         number, token = ends_of(scope["path"])
-        if not self.bell.opens(number, token):
+        if not self.opens(number, token):
             return 404
         try:
             async with asyncio.timeout(PATIENCE):
@@ -80,9 +79,9 @@ class AsgiReceiver:
         if body is None:
             return None
         if len(body) > CAP_BYTES:
-            self.bell.ring(number)
+            self.ring(number, b"")
             return 413
-        self.bell.ring(number, body)
+        self.ring(number, body)
         return 200
 
 

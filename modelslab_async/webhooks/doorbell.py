@@ -107,14 +107,14 @@ class Doorbell:
 
         if path is None:
             path = urlsplit(self.base_url).path
-        return web_routes(self, path)
+        return web_routes(self.opens, self.ring, path)
 
     @property
     def asgi(self) -> AsgiReceiver:
         """
         An ASGI application, to be mounted at the path of *base_url*.
         """
-        return AsgiReceiver(self)
+        return AsgiReceiver(self.opens, self.ring)
 
     def opens(self, number: str, token: str) -> bool:
         """
@@ -127,7 +127,8 @@ class Doorbell:
 
     def ring(self, number: str, body: bytes = b"") -> None:
         """
-        The service called the URL of this number, which `opens`.
+        The service called the URL of this number, which `opens`; *body* is
+        empty where it was longer than is taken.
         """
         notice = read_notice(body) if body else None
         known = [

@@ -10,19 +10,19 @@ import aiohttp
 
 from aiohttp import web
 
-from .asgi import CAP_BYTES, PATIENCE, Rung
+from .asgi import CAP_BYTES, PATIENCE, Opens, Ring
 
 
-def web_routes(bell: Rung, path: str) -> list[web.RouteDef]:
+def web_routes(opens: Opens, ring: Ring, path: str) -> list[web.RouteDef]:
     """
-    Routes that ring *bell*, below *path*.
+    Routes that *ring*, below *path*, where a URL *opens*.
     """
 
     async def take(request: web.Request) -> web.Response:
         if request.method != "POST":
             return web.Response(status=405, headers={"Allow": "POST"})
         number, token = (request.match_info[name] for name in _PARTS)
-        if not bell.opens(number, token):
+        if not opens(number, token):
             return web.Response(status=404)
         try:
             async with asyncio.timeout(PATIENCE):
@@ -32,13 +32,13 @@ def web_routes(bell: Rung, path: str) -> list[web.RouteDef]:
         except (aiohttp.ClientError, web.PayloadAccessError, ValueError):
             return web.Response(status=400)
         if body is None:
-            bell.ring(number)
+            ring(number, b"")
             return web.Response(status=413)
-        bell.ring(number, body)
+        ring(number, body)
         return web.Response()
 
-    place = "/".join(("", *filter(None, path.split("/")), *_PLACES))
-    return [web.route("*", place, take)]
+    route = "/".join(("", *filter(None, path.split("/")), *_PLACES))
+    return [web.route("*", route, take)]
 
 
 _PARTS = ("number", "token")
