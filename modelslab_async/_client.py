@@ -42,6 +42,14 @@ if TYPE_CHECKING:
 BASE_URL = "https://modelslab.com/api/v6"
 
 
+def url_asked(base_url: str | None = None) -> str:
+    """
+    Which service is asked, where *base_url* was given.
+    """
+    url = base_url or os.environ.get("MODELSLAB_BASE_URL") or BASE_URL
+    return str(url).rstrip("/")
+
+
 class ModelsLab(Calls):
     """
     A client of the ModelsLab image API.
@@ -114,7 +122,6 @@ class ModelsLab(Calls):
         key = ApiKey(api_key or "")
         # The frame of an error that follows must not have it.
         del api_key
-        url = base_url or os.environ.get("MODELSLAB_BASE_URL") or BASE_URL
         if proxy is None:
             proxy = os.environ.get("MODELSLAB_PROXY")
         network = NetworkOptions(
@@ -126,7 +133,7 @@ class ModelsLab(Calls):
         )
         options = Options(
             key,
-            str(url).rstrip("/"),
+            url_asked(base_url),
             slots,
             job_timeout,
             polling,

@@ -125,15 +125,21 @@ def batch(
         check = source.check()
         if not passed(context.screen, source, check):
             return USAGE
+        service = attrs.evolve(service, slots=slots)
+        warnings.simplefilter("ignore", SpecWarning)
         if dry_run:
             return run_dry(
-                context.screen, source, check, output, choices, as_json=as_json
+                context,
+                service,
+                source,
+                output,
+                as_json=as_json,
+                choices=choices,
             )
-        warnings.simplefilter("ignore", SpecWarning)
         return asyncio.run(
             _batch(
                 context,
-                attrs.evolve(service, slots=slots),
+                service,
                 source,
                 check,
                 context.home / output if as_json else output,

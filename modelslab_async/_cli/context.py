@@ -4,6 +4,7 @@ What every command knows: where to speak, what was typed, whom to ask.
 
 from __future__ import annotations
 
+import os
 import secrets
 import shlex
 import shutil
@@ -15,7 +16,10 @@ from pathlib import Path
 
 import attrs
 
-from .._client import ModelsLab
+from .._client import ModelsLab, url_asked
+from .._engine.links import origin_of
+from ..events import Observer
+from ..journal import SIMULATOR, Identity
 from ..simulator import Simulator
 from .screen import Screen, Talk
 
@@ -73,6 +77,19 @@ class Service:
     trusted_hosts: tuple[str, ...] = ()
     slots: int | None = None
 
+    def identity(self) -> Identity:
+        """
+        Whose batch would be begun; its key is empty where none is set.
+
+        Raises:
+            ConfigurationError: An option cannot be.
+        """
+        if self.simulate:
+            return Identity(SIMULATOR, run=secrets.token_hex(8))
+        key = os.environ.get("MODELSLAB_API_KEY", "").strip()
+        self._client(api_key=key or "none")
+        return Identity(origin_of(url_asked()), key)
+
     @asynccontextmanager
     async def lab(self, screen: Screen) -> AsyncIterator[ModelsLab]:
         """
@@ -80,12 +97,7 @@ class Service:
         """
         observers = (screen.event,) if screen.talk > Talk.USUAL else ()
         if not self.simulate:
-            async with ModelsLab(
-                slots=self.slots,
-                proxy=self.proxy,
-                trusted_hosts=self.trusted_hosts,
-                observers=observers,
-            ) as lab:
+            async with self._client(observers=observers) as lab:
                 yield lab
             return
         async with (
@@ -100,3 +112,17 @@ class Service:
             ) as lab,
         ):
             yield lab
+
+    def _client(
+        self,
+        *,
+        api_key: str | None = None,
+        observers: tuple[Observer, ...] = (),
+    ) -> ModelsLab:
+        return ModelsLab(
+            api_key,
+            slots=self.slots,
+            proxy=self.proxy,
+            trusted_hosts=self.trusted_hosts,
+            observers=observers,
+        )

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .._client import BASE_URL
+from .._client import url_asked
 from .._engine.api_key import ApiKey
 from .._engine.http import NetworkOptions, SessionPool
 from .._engine.links import origin_of
@@ -181,14 +181,14 @@ class Examination:
         Raises:
             ConfigurationError: There is no key, or no address.
         """
-        url = os.environ.get("MODELSLAB_BASE_URL") or BASE_URL
+        url = url_asked()
         if not origin_of(url):
             raise ConfigurationError(f"base_url: not an address: {url!r}")
         key = ApiKey(os.environ.get("MODELSLAB_API_KEY") or "")
         # Said before anything is asked for.
         key.reveal()
         proxy = os.environ.get("MODELSLAB_PROXY") or None
-        return cls(url.rstrip("/"), key, proxy)
+        return cls(url, key, proxy)
 
     async def aclose(self) -> None:
         """

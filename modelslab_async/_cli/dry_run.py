@@ -1,95 +1,89 @@
 """
-What a batch would ask for.
+What a batch would ask for, or why it would be refused.
 """
 
 from __future__ import annotations
 
 import json
 
-from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .._protocol.rows import written
-from ..journal.foresight import foresee
-from ..journal.protocol import Request
-from ..journal.states import Start
+from .._batch.rehearsal import Rehearsal, rehearse
+from ..journal import Start
 from ..results import JSON
+from .context import Context, Service
 from .exit_codes import ALL_DONE
-from .input_file import Check, Source
-from .screen import Screen
+from .input_file import Source
 from .words import number_of
 
 
-_ASKED = (Start.SUBMIT, Start.PLAN)
+#: Choices of a batch that change what it asks for, or whether it may.
+_CHOICES = ("new_key", "resubmit_unknown", "resubmit_failed", "max_images")
 
 
 def dry_run(
-    screen: Screen,
+    context: Context,
+    service: Service,
     source: Source,
-    check: Check,
     output: Path,
-    choices: Mapping[str, Any],
     *,
     as_json: bool,
+    choices: Mapping[str, Any],
 ) -> int:
     """
     Say what would be asked for, and what is there already.
 
     Raises:
-        JournalError: The folder's journal cannot be read.
+        ModelsLabError: What a run would be refused with.
     """
-    starts, pictures = Counter({Start.SUBMIT: check.items}), check.pictures
-    journal = output / "journal.sqlite"
-    if journal.exists():
-        starts, pictures = _foreseen(source, journal, choices)
-    requests = sum(starts[each] for each in _ASKED)
-    facts: dict[str, JSON] = {
-        "requests": requests,
-        "pictures": pictures,
-        "there": starts[Start.GIVE],
-        "fetched": starts[Start.POLL] + starts[Start.DOWNLOAD],
-        "reported": starts[Start.REPORT],
-    }
-    if as_json:
-        screen.result(json.dumps(facts))
-        return ALL_DONE
-    screen.result(
-        f"would ask for {number_of(requests, 'request')}, "
-        f"{number_of(pictures, 'picture')}"
+    identity = service.identity()
+    choices = {name: choices[name] for name in _CHOICES}
+    # Nobody can say whose the folder is.
+    if not (identity.key or service.simulate):
+        context.screen.say("note: a run needs a key in MODELSLAB_API_KEY")
+        choices["new_key"] = True
+    found = rehearse(
+        output,
+        identity,
+        ((row.spec, row.item) for row in source.rows()),
+        **choices,
     )
-    if facts["there"]:
-        screen.result(f"{facts['there']} are there already")
-    if facts["fetched"]:
-        screen.result(f"{facts['fetched']} are paid for, and would be fetched")
-    if facts["reported"]:
-        screen.result(
-            f"{facts['reported']} failed or are unknown, and would not be "
-            "asked for again without --resubmit-failed or --resubmit-unknown"
-        )
+    if as_json:
+        context.screen.result(json.dumps(_facts(found)))
+        return ALL_DONE
+    for line in _sentences_of(found, choices["max_images"]):
+        context.screen.result(line)
     return ALL_DONE
 
 
-def _foreseen(
-    source: Source, journal: Path, choices: Mapping[str, Any]
-) -> tuple[Counter[Start], int]:
-    sizes: deque[int] = deque()
+def _facts(found: Rehearsal) -> dict[str, JSON]:
+    return {
+        "requests": found.requests,
+        "pictures": found.pictures,
+        "there": found.starts[Start.GIVE],
+        "fetched": found.fetched,
+        "reported": found.starts[Start.REPORT],
+    }
 
-    def items() -> Iterator[Request]:
-        for row in source.rows():
-            sizes.append(row.spec.pictures)
-            yield Request(*written(row.spec), row.item)
 
-    starts: Counter[Start] = Counter()
-    pictures = 0
-    for start in foresee(
-        journal,
-        items(),
-        resubmit_unknown=choices["resubmit_unknown"],
-        resubmit_failed=choices["resubmit_failed"],
-    ):
-        starts[start] += 1
-        size = sizes.popleft()
-        pictures += size if start in _ASKED else 0
-    return starts, pictures
+def _sentences_of(found: Rehearsal, max_images: int | None) -> Iterator[str]:
+    yield (
+        f"would ask for {number_of(found.requests, 'request')}, "
+        f"{number_of(found.pictures, 'picture')}"
+    )
+    if found.beyond:
+        yield (
+            f"would not ask for {found.beyond} more, by "
+            f"--max-images {max_images}"
+        )
+    if there := found.starts[Start.GIVE]:
+        yield f"{there} are there already"
+    if found.fetched:
+        yield f"{found.fetched} are paid for, and would be fetched"
+    if reported := found.starts[Start.REPORT]:
+        yield (
+            f"{reported} failed or are unknown, and would not be "
+            "asked for again without --resubmit-failed or --resubmit-unknown"
+        )

@@ -10,7 +10,9 @@ knows better: what it has and the manifest lacks is added.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import time
 
 from collections.abc import Mapping
@@ -33,7 +35,7 @@ from .disk import (
 from .download import Downloads, Fresh
 from .gallery import PAGE_SIZE, Gallery
 from .manifest import Manifest, Picture, utf8
-from .owner import check_unclaimed, claim
+from .owner import check_claim, check_unclaimed, claim
 from .page import Failure, pause_of
 from .target import SavedFile, described
 
@@ -62,8 +64,51 @@ async def make_private(
     try:
         await disk.run(_make_private, directory, journal)
     except OSError as exc:
-        reason = f"the folder {directory} cannot be made: {exc.strerror}"
-        raise JournalError("unwritable", reason) from exc
+        raise _cannot_be_made(directory, exc) from exc
+
+
+def check_private(directory: Path, journal: Path) -> None:
+    """
+    See that `make_private` could do so, with the journal in it; nothing is
+    changed.
+
+    Raises:
+        JournalError: It could not.
+    """
+    try:
+        above = directory
+        while not os.path.lexists(above):
+            above = above.parent
+        if not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if above != directory and not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if not journal.exists():
+            check_unclaimed(directory, journal)
+    except OSError as exc:
+        raise _cannot_be_made(directory, exc) from exc
+
+
+def check_open(directory: Path, journal_id: str) -> None:
+    """
+    See that `OutputFolder.open` could open the folder of a journal; nothing
+    is changed.
+
+    Raises:
+        JournalError: It could not.
+    """
+    images = directory / "images"
+    try:
+        check_claim(directory, journal_id)
+        if os.path.lexists(images) and not images.is_dir():
+            why = os.strerror(errno.EEXIST)
+            raise FileExistsError(errno.EEXIST, why, str(images))
+        for place in (directory, images):
+            if place.exists() and not os.access(place, os.W_OK | os.X_OK):
+                why = os.strerror(errno.EACCES)
+                raise PermissionError(errno.EACCES, why, str(place))
+    except OSError as exc:
+        raise _cannot_be_written(directory, exc) from exc
 
 
 @attrs.define(eq=False)
@@ -112,8 +157,7 @@ class OutputFolder:
         try:
             await downloads.disk.run(folder._open, journal_id)
         except OSError as exc:
-            reason = f"the folder {directory} cannot be written: {exc}"
-            raise JournalError("unwritable", reason) from exc
+            raise _cannot_be_written(directory, exc) from exc
         return folder
 
     def paths(self, names: tuple[str, ...]) -> tuple[Path, ...]:
@@ -267,6 +311,16 @@ class OutputFolder:
         text = json.dumps(facts, ensure_ascii=False, indent=2)
         path = self.directory / "status.json"
         replace_file(path, utf8(text) + b"\n", mode=0o600)
+
+
+def _cannot_be_made(directory: Path, exc: OSError) -> JournalError:
+    reason = f"the folder {directory} cannot be made: {exc.strerror}"
+    return JournalError("unwritable", reason)
+
+
+def _cannot_be_written(directory: Path, exc: OSError) -> JournalError:
+    reason = f"the folder {directory} cannot be written: {exc}"
+    return JournalError("unwritable", reason)
 
 
 def _make_private(directory: Path, journal: Path | None) -> None:

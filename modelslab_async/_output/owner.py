@@ -32,18 +32,28 @@ def claim(directory: Path, journal_id: str) -> None:
     Raises:
         JournalError: `mismatch`, with what to do; nothing changed.
     """
-    marker = _marker(directory)
+    check_claim(directory, journal_id)
+    _mark(_marker(directory), journal_id)
+    # Another one may have been faster.
+    check_claim(directory, journal_id)
+
+
+def check_claim(directory: Path, journal_id: str) -> None:
+    """
+    See that a folder is a journal's, or may be; nothing is changed.
+
+    Raises:
+        JournalError: `mismatch`, with what to do.
+    """
     owner = _owner(directory)
-    if not owner:
-        if _has_pictures(directory):
-            raise JournalError(
-                "mismatch",
-                f"there are pictures in {directory} already, and it does not "
-                "say whose they are; choose another folder, or, if they are "
-                f"this batch's, write {journal_id} into {marker}",
-            )
-        owner = _mark(marker, journal_id)
-    if owner != journal_id:
+    if not owner and _has_pictures(directory):
+        raise JournalError(
+            "mismatch",
+            f"there are pictures in {directory} already, and it does not "
+            "say whose they are; choose another folder, or, if they are "
+            f"this batch's, write {journal_id} into {_marker(directory)}",
+        )
+    if owner not in ("", journal_id):
         raise folder_of_another(str(directory))
 
 
@@ -77,9 +87,9 @@ def _owner(directory: Path) -> str:
         return ""
 
 
-def _mark(marker: Path, journal_id: str) -> str:
+def _mark(marker: Path, journal_id: str) -> None:
     """
-    Give a folder without pictures an owner, and say who that is.
+    Give a folder without pictures an owner, if nobody else is faster.
     """
     text = f"{journal_id}\n".encode()
     with suppress(FileExistsError):
@@ -91,12 +101,9 @@ def _mark(marker: Path, journal_id: str) -> str:
         finally:
             os.close(fd)
         sync_folder(marker.parent)
-    owner = _owner(marker.parent)
-    if not owner:
+    if not _owner(marker.parent):
         # It was being written when the lights went out.
         replace_file(marker, text, mode=0o600)
-        owner = journal_id
-    return owner
 
 
 def _has_pictures(directory: Path) -> bool:

@@ -97,7 +97,7 @@ def open_to_write(path: Path) -> Iterator[OpenFile]:
     try:
         if not path.parent.is_dir():
             raise unwritable(path, "there is no such folder")
-        _check_access(path)
+        check_access(path)
         with lock_path(path):
             if not path.exists():
                 _create(path)
@@ -138,7 +138,13 @@ def _open_checked(path: Path, descriptor: int, *, whole: bool) -> OpenFile:
     return OpenFile(path, connection, descriptor, log)
 
 
-def _check_access(path: Path) -> None:
+def check_access(path: Path) -> None:
+    """
+    See that a journal at *path* could be written.
+
+    Raises:
+        JournalError: `unwritable`.
+    """
     for place in (path.parent, path):
         if place.exists() and not os.access(place, os.W_OK):
             raise unwritable(path, f"{place} is read-only")
@@ -268,12 +274,7 @@ def _create(path: Path) -> None:
     """
     Make an empty journal, whole or not at all.
     """
-    for ending in ("-wal", "-journal"):
-        if _beside(path, ending).exists():
-            raise _corrupt(
-                path,
-                f"is missing, but {_beside(path, ending).name} is there",
-            )
+    check_none_left(path)
     draft = _beside(path, ".new")
     _remove_draft(draft)
     # SQLite gives its other files the mode of this one.
@@ -288,6 +289,21 @@ def _create(path: Path) -> None:
     finally:
         _remove_draft(draft)
     _sync_directory(path.parent)
+
+
+def check_none_left(path: Path) -> None:
+    """
+    See that there is nothing left of a journal that is gone.
+
+    Raises:
+        JournalError: `corrupt`.
+    """
+    for ending in ("-wal", "-journal"):
+        if _beside(path, ending).exists():
+            raise _corrupt(
+                path,
+                f"is missing, but {_beside(path, ending).name} is there",
+            )
 
 
 def _remove_draft(draft: Path) -> None:

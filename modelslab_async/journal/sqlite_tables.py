@@ -144,19 +144,10 @@ class Tables:
         return self._meta()["id"]
 
     def begin(self, identity: Identity, new_key: bool) -> None:
+        another = self.check(identity, new_key=new_key)
         meta = self._meta()
-        print_ = fingerprint(bytes.fromhex(meta["salt"]), identity.key)
-        origin = meta.get("origin")
-        if origin is not None:
-            check_identity(
-                Identity(origin),
-                identity,
-                same_key=meta.get("key") == print_,
-                new_key=new_key,
-            )
         self._note("origin", identity.origin)
-        self._note("key", print_)
-        another = origin == SIMULATOR and meta.get("simulator") != identity.run
+        self.rotate_key(identity.key)
         if identity.run is not None:
             self._note("simulator", identity.run)
         states = MOVES[Discarded].sources if another else {State.SUBMITTING}
@@ -167,6 +158,27 @@ class Tables:
         run = int(meta["run"]) + 1
         self._note("run", str(run))
         self._run = run
+
+    def check(self, identity: Identity, *, new_key: bool) -> bool:
+        """
+        See that a run of *identity* may begin; whether what it finds is
+        another simulator's.
+
+        Raises:
+            JournalError: `mismatch`.
+        """
+        meta = self._meta()
+        origin = meta.get("origin")
+        if origin is None:
+            return False
+        print_ = fingerprint(bytes.fromhex(meta["salt"]), identity.key)
+        check_identity(
+            Identity(origin),
+            identity,
+            same_key=meta.get("key") == print_,
+            new_key=new_key,
+        )
+        return origin == SIMULATOR and meta.get("simulator") != identity.run
 
     def rotate_key(self, key: str | Callable[[], str]) -> None:
         salt = bytes.fromhex(self._meta()["salt"])
