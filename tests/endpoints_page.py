@@ -1,5 +1,5 @@
 """
-The page of all endpoints, made from the specs.
+The page of all endpoints, and their part of the API's, made from the specs.
 
     python tests/endpoints_page.py
 """
@@ -18,10 +18,13 @@ from modelslab_async.specs import (
 )
 
 
-PAGE = Path(__file__).parent.parent / "docs" / "endpoints.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "endpoints.md"
+API = DOCS / "api.md"
 
 
 MARK = "<!-- From here on: made by tests/endpoints_page.py from the specs. -->"
+API_MARK = "<!-- Made by tests/endpoints_page.py from the specs. -->"
 
 
 def page() -> str:
@@ -30,6 +33,20 @@ def page() -> str:
     """
     written = PAGE.read_text().partition(MARK)[0]
     return "\n".join([written + MARK, *_lines(), ""])
+
+
+def api() -> str:
+    """
+    The API's page, with a line for each class.
+    """
+    before, _, rest = API.read_text().partition(API_MARK)
+    words = rest[rest.index("### ") :]
+    classes = "\n\n".join(
+        f".. autoclass:: modelslab_async.{kind.__name__}"
+        for kind in SPECS.values()
+    )
+    listed = f"```{{eval-rst}}\n{classes}\n```"
+    return f"{before}{API_MARK}\n\n{listed}\n\n\n{words}"
 
 
 def _lines() -> Iterator[str]:
@@ -89,3 +106,4 @@ def _default(parameter: Parameter) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page())
+    API.write_text(api())
