@@ -12,14 +12,14 @@ from typing import Any, Self
 
 import attrs
 
-from modelslab_async._output.manifest import Picture, Row
+from modelslab_async._output.manifest import ManifestRow, PictureLine
 
 
-def picture(index: int, n: int = 0, **more: Any) -> Picture:
+def picture(index: int, n: int = 0, **more: Any) -> PictureLine:
     """
     A picture of a batch, with a prompt that can be told.
     """
-    plain = Picture(
+    plain = PictureLine(
         file=f"{index:06d}-9-{n}.png",
         index=index,
         n=n,
@@ -41,7 +41,7 @@ def picture(index: int, n: int = 0, **more: Any) -> Picture:
     return attrs.evolve(plain, **more)
 
 
-def row(one: Picture) -> Row:
+def row(one: PictureLine) -> ManifestRow:
     """
     What the manifest has of a picture.
     """

@@ -112,7 +112,9 @@ def store(**answers: list[Answer | Exception]) -> Store:
     return Store({links[name]: list(queue) for name, queue in answers.items()})
 
 
-def downloads(opens: Store, cap_bytes: int = download.CAP_BYTES) -> Downloads:
+def downloads(
+    opens: Store, cap_bytes: int = download.PICTURE_CAP_BYTES
+) -> Downloads:
     return Downloads(opens.open, WAITS, cap_bytes=cap_bytes)
 
 

@@ -208,19 +208,44 @@ def test_private_names_stay_in_their_file() -> None:
     assert imported == set()
 
 
-def test_no_name_has_two_meanings() -> None:
+def _named(tree: ast.Module) -> Iterator[str]:
     """
-    A class, or a function at the top of a file, has a name of its own.
+    What a file defines at its top: classes, types, functions, and the
+    constants that others may have.
     """
-    names = Counter(
-        node.name
-        for _, tree in _trees()
-        for node in tree.body
+    for node in tree.body:
         if isinstance(
             node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-        )
+        ):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            target = (
+                node.target
+                if isinstance(node, ast.AnnAssign)
+                else node.targets[0]
+            )
+            if "TypeVar" not in ast.unparse(node):
+                yield from (
+                    part.id
+                    for part in ast.walk(target)
+                    if isinstance(part, ast.Name)
+                    if not part.id.startswith("_")
+                    or part.id.strip("_") != part.id.strip("_").upper()
+                )
+
+
+def test_no_name_has_two_meanings() -> None:
+    """
+    What stands at the top of a file has a name of its own; the private
+    constants of two files may be called alike, and so are their logs.
+    """
+    names = Counter(
+        name
+        for _, tree in _trees()
+        for name in _named(tree)
         # A word of Python's own.
-        if not node.name.endswith("__")
+        if not name.endswith("__")
+        if name not in {"_log", "_converter"}
     )
 
     assert [name for name, count in names.items() if count > 1] == []

@@ -17,7 +17,7 @@ import pytest
 
 from pictures import ReadPage, picture, row
 
-from modelslab_async._output.manifest import Row
+from modelslab_async._output.manifest import ManifestRow
 from modelslab_async._output.page import (
     Failure,
     Page,
@@ -28,7 +28,7 @@ from modelslab_async._output.page import (
 from modelslab_async.journal.causes import Cause
 
 
-def hostile(text: str) -> Row:
+def hostile(text: str) -> ManifestRow:
     """
     A picture whose every text is *text*.
     """
@@ -42,7 +42,7 @@ def hostile(text: str) -> Row:
     return row(one)
 
 
-def shown(*rows: Row, title: str = "out", **summary: Any) -> ReadPage:
+def shown(*rows: ManifestRow, title: str = "out", **summary: Any) -> ReadPage:
     """
     The first page of a gallery of these.
     """

@@ -213,7 +213,7 @@ class _Names:
                 first[told] = line
 
 
-_Reader: TypeAlias = Callable[[IO[bytes]], Iterator[tuple[int, _Raw]]]
+_RawReader: TypeAlias = Callable[[IO[bytes]], Iterator[tuple[int, _Raw]]]
 
 
 @attrs.define
@@ -374,7 +374,7 @@ class Source:
 
     def _raws(self) -> Iterator[tuple[int, _Raw]]:
         first = first_parameter(self.usual.kind)
-        readers: dict[InputFormat, _Reader] = {
+        readers: dict[InputFormat, _RawReader] = {
             "txt": partial(_prompts, meant=self.usual.meant),
             "jsonl": _objects,
             "csv": partial(_cells, first=first),

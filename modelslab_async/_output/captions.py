@@ -13,13 +13,13 @@ import json
 from collections.abc import Iterator, Mapping
 
 from ..results import JSON
-from .manifest import Row
+from .manifest import ManifestRow
 
 
 _LONGEST = 500
 
 
-def spec_of(row: Row) -> Mapping[str, JSON]:
+def spec_of(row: ManifestRow) -> Mapping[str, JSON]:
     """
     What was asked for.
     """
@@ -46,7 +46,7 @@ def caption_of(spec: Mapping[str, JSON]) -> str:
     return ""
 
 
-def details_of(row: Row) -> Iterator[tuple[str, object]]:
+def details_of(row: ManifestRow) -> Iterator[tuple[str, object]]:
     """
     All that is known of a picture but its prompt, by name.
     """

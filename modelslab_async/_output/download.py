@@ -61,7 +61,7 @@ Ts = TypeVarTuple("Ts")
 
 #: What asks for a link; raises `TransportError` and `UnsafeUrlError`.  It is
 #: given to us: the network is a sibling of this room.
-OpenFile: TypeAlias = Callable[[str], AbstractAsyncContextManager[FileReply]]
+OpenLink: TypeAlias = Callable[[str], AbstractAsyncContextManager[FileReply]]
 
 
 #: Gives a generation with new links.
@@ -70,7 +70,7 @@ Fresh: TypeAlias = Callable[[], Awaitable[Generation]]
 
 #: No picture of the service has as many: 2,048 pixels a side, enlarged 3
 #: times, would be about 40 MiB.
-CAP_BYTES = 50 << 20
+PICTURE_CAP_BYTES = 50 << 20
 
 
 #: What a download keeps in memory before it goes to disk: a usual PNG of
@@ -99,10 +99,10 @@ class Downloads:
     What changes: nothing but the disk.
     """
 
-    open_file: OpenFile
+    open_file: OpenLink
     timeouts: Timeouts
     disk: Disk = attrs.field(factory=Disk)
-    cap_bytes: int = CAP_BYTES
+    cap_bytes: int = PICTURE_CAP_BYTES
     observers: Observers = attrs.field(factory=Observers)
 
     async def read(self, image: Image) -> bytes:

@@ -34,7 +34,7 @@ from .disk import (
 )
 from .download import Downloads, Fresh
 from .gallery import PAGE_SIZE, Gallery
-from .manifest import Manifest, Picture, utf8
+from .manifest import Manifest, PictureLine, utf8
 from .owner import check_claim, check_unclaimed, claim
 from .page import Failure, pause_of
 from .target import SavedFile, described
@@ -193,7 +193,7 @@ class OutputFolder:
         """
         spec = json.loads(entry.spec)
         pictures = tuple(
-            Picture(
+            PictureLine(
                 file=one.path.name,
                 index=entry.index,
                 n=n,

@@ -15,7 +15,7 @@ import attrs
 
 from ..results import JSON
 from .disk import replace_file
-from .manifest import Manifest, Picture, utf8
+from .manifest import Manifest, PictureLine, utf8
 from .page import (
     Failure,
     Page,
@@ -66,7 +66,7 @@ class Gallery:
         else:
             self._failures_more += 1
 
-    def pictured(self, picture: Picture) -> None:
+    def pictured(self, picture: PictureLine) -> None:
         """
         Show no failure of an item that has a picture.
         """

@@ -26,11 +26,11 @@ from .disk import sync, write_all
 
 
 #: A line of the manifest, as it is read again.
-Row: TypeAlias = Mapping[str, JSON]
+ManifestRow: TypeAlias = Mapping[str, JSON]
 
 
 @attrs.frozen
-class Picture:
+class PictureLine:
     """
     A picture on disk: what its line says.
 
@@ -150,7 +150,7 @@ class Manifest:
                 if isinstance(index, int) and isinstance(n, int):
                     self._know(index, n)
 
-    def append(self, pictures: Iterable[Picture]) -> None:
+    def append(self, pictures: Iterable[PictureLine]) -> None:
         """
         Write a line for each picture that has none: all of them, or none.
         """
@@ -170,7 +170,7 @@ class Manifest:
             self._count(line, index)
             self._know(index, n)
 
-    def rows(self, page: int) -> Iterator[Row]:
+    def rows(self, page: int) -> Iterator[ManifestRow]:
         """
         The lines of a page, counted from 0, in the order they were written.
         """
@@ -224,7 +224,7 @@ def utf8(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _parsed(line: bytes) -> Row:
+def _parsed(line: bytes) -> ManifestRow:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):

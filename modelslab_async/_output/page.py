@@ -25,7 +25,7 @@ import attrs
 from ..journal.causes import Cause
 from ..results import JSON
 from .captions import caption_of, details_of, model_of, spec_of
-from .manifest import Row
+from .manifest import ManifestRow
 
 
 #: Of a page's pictures, so many are loaded before anybody scrolls.
@@ -98,7 +98,7 @@ class Page:
     number: int
     pages: int
     stamp: str
-    rows: Iterable[Row]
+    rows: Iterable[ManifestRow]
     summary: Summary = Summary()
     folder: str = "DIR"
 
@@ -169,7 +169,7 @@ def _version() -> str:
 # From here on, in the order of the page.
 
 
-def _document(page: Page, rows: list[Row]) -> Iterator[str]:
+def _document(page: Page, rows: list[ManifestRow]) -> Iterator[str]:
     style = _asset("page.css").replace("1 / 1", _usual_ratio(rows))
     script = _asset("page.js")
     name = page.title
@@ -222,7 +222,7 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode()}"
 
 
-def _usual_ratio(rows: Iterable[Row]) -> str:
+def _usual_ratio(rows: Iterable[ManifestRow]) -> str:
     """
     The shape of the cells: that of most pictures.
     """
@@ -247,7 +247,7 @@ def _header(name: str, summary: Summary, rows: int) -> Iterator[str]:
     yield "</p>\n</header>\n"
 
 
-def _bar(rows: list[Row], summary: Summary) -> Iterator[str]:
+def _bar(rows: list[ManifestRow], summary: Summary) -> Iterator[str]:
     """
     What needs the script, and is hidden without it.
     """
@@ -350,7 +350,7 @@ def _again(option: str, folder: str) -> Iterator[str]:
         yield f"To go on: <code>{_escaped(command)}</code>"
 
 
-def _figure(row: Row, of: int, *, lazy: bool) -> Iterator[str]:
+def _figure(row: ManifestRow, of: int, *, lazy: bool) -> Iterator[str]:
     spec = spec_of(row)
     link = _escaped(row.get("file"))
     caption = _escaped(caption_of(spec))
@@ -441,15 +441,15 @@ def _navigation(number: int, pages: int) -> Iterator[str]:
 _IMAGE = re.compile(r"images/[A-Za-z0-9_-]{1,200}\.[a-z]{3,4}")
 
 
-def _index(row: Row) -> object:
+def _index(row: ManifestRow) -> object:
     return row.get("index")
 
 
-def _file(row: Row) -> str:
+def _file(row: ManifestRow) -> str:
     return str(row.get("file"))
 
 
-def _order(row: Row) -> tuple[float, float]:
+def _order(row: ManifestRow) -> tuple[float, float]:
     index, n = row.get("index"), row.get("n")
     return (
         index if isinstance(index, int) else 0,

@@ -46,7 +46,7 @@ from ..specs import (
     picture_parameters,
 )
 from .json_text import compact_json
-from .replies import CAP_BASE64_BYTES, CAP_BYTES, Call
+from .replies import ANSWER_CAP_BYTES, CAP_BASE64_BYTES, Call
 
 
 _NO_URLS: Mapping[str, str] = MappingProxyType({})
@@ -86,7 +86,7 @@ def encode(
     return Call(
         api_url(base_url, spec.endpoint.path),
         compact_json(body | extra),
-        CAP_BASE64_BYTES if spec.inline else CAP_BYTES,
+        CAP_BASE64_BYTES if spec.inline else ANSWER_CAP_BYTES,
     )
 
 
@@ -106,7 +106,7 @@ def encode_poll(url: str, job_id: str, *, base64: bool = False) -> Call:
     """
     The request that asks at *url* how the job stands.
     """
-    cap_bytes = CAP_BASE64_BYTES if base64 else CAP_BYTES
+    cap_bytes = CAP_BASE64_BYTES if base64 else ANSWER_CAP_BYTES
     return Call(url, compact_json({"request_id": job_id}), cap_bytes)
 
 

@@ -135,7 +135,7 @@ class Unreadable:
 Answer: TypeAlias = Success | Processing | Refusal | Unreadable
 
 
-CAP_BYTES = 4 * 1024**2
+ANSWER_CAP_BYTES = 4 * 1024**2
 
 
 #: Four pictures in base64, sent inside the answer.
@@ -157,7 +157,7 @@ class Call:
 
     url: str
     body: bytes = attrs.field(repr=False)
-    cap_bytes: int = CAP_BYTES
+    cap_bytes: int = ANSWER_CAP_BYTES
 
 
 @attrs.frozen

@@ -22,7 +22,7 @@ import attrs
 
 from ..errors import JournalError
 from .file_lock import LockedError, lock_file, lock_path, same_file
-from .sqlite_tables import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, SELECT
+from .sqlite_tables import APPLICATION_ID, FILE_VERSION, SCHEMA, SELECT
 
 
 #: What is said of a file that is not as we left it. All else (an I/O error, a
@@ -236,13 +236,13 @@ def _page_size(header: bytes) -> int:
 def _check_version(path: Path, application: int, version: int) -> None:
     if application != APPLICATION_ID:
         raise _corrupt(path, "is an SQLite file of another program")
-    if version > SCHEMA_VERSION:
+    if version > FILE_VERSION:
         raise JournalError(
             "newer",
             f"{path} was written by a later version of modelslab-async; "
             "update it to go on",
         )
-    if 0 < version < SCHEMA_VERSION:
+    if 0 < version < FILE_VERSION:
         raise JournalError(
             "mismatch",
             f"{path} was written by an earlier version of modelslab-async; "

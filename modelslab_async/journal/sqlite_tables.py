@@ -36,14 +36,14 @@ from .states import MOVES, Discarded, Entry, State, Step, after, first_step
 APPLICATION_ID = 0x4D4C4142
 
 
-SCHEMA_VERSION = 3
+FILE_VERSION = 3
 
 
 SCHEMA = f"""
 PRAGMA locking_mode = EXCLUSIVE;
 BEGIN;
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
+PRAGMA user_version = {FILE_VERSION};
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 

@@ -10,13 +10,13 @@ import attrs
 
 from ._parameter import note
 from ._parameter_types import (
-    AlgorithmType,
+    AlgorithmName,
     Base64,
     ClipSkip,
     EnhancePrompt,
     Flag,
     Guidance,
-    IPAdapter,
+    IPAdapterName,
     LoraModel,
     LoraStrength,
     ModelId,
@@ -25,9 +25,9 @@ from ._parameter_types import (
     OptionalPrompt,
     Prompt,
     SafetyChecker,
-    SafetyCheckerType,
+    SafetyCheckerName,
     Samples,
-    Scheduler,
+    SchedulerName,
     Seed,
     Share,
     Side,
@@ -73,7 +73,7 @@ class Diffusion(Spec):
     """
     True or False; whether pictures are checked for nudity; say it if you care.
     """
-    safety_checker_type: SafetyCheckerType = None
+    safety_checker_type: SafetyCheckerName = None
     """
     One of 'blur', 'sensitive_content_text', 'pixelate', 'black', default
     'sensitive_content_text'; what becomes of a picture that is not liked.
@@ -88,12 +88,12 @@ class Diffusion(Spec):
         None
     )
     """True or False, default True."""
-    algorithm_type: AlgorithmType = None
+    algorithm_type: AlgorithmName = None
     """
     One of 'none', 'dpmsolver+++', default 'none'; of
     DPMSolverMultistepScheduler.
     """
-    scheduler: Scheduler = None
+    scheduler: SchedulerName = None
     """One of Scheduler; the sampler; the model's where nothing is said."""
     vae: Annotated[Text, note("id of a VAE", source="schema")] = None
     """Text; id of a VAE."""
@@ -115,7 +115,7 @@ class Diffusion(Spec):
     """
     temp: Temp = None
     """Default False; whether the files are gone after 24 hours."""
-    ip_adapter_id: Annotated[IPAdapter, note(flux=False)] = None
+    ip_adapter_id: Annotated[IPAdapterName, note(flux=False)] = None
     """
     One of 'ip-adapter_sdxl', 'ip-adapter_sd15', 'ip-adapter-plus-face_sd15',
     'ip-adapter-plus_sdxl_vit-h', 'ip-adapter-plus-face_sdxl_vit-h'; which

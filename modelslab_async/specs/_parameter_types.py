@@ -239,7 +239,7 @@ Upscale: TypeAlias = Annotated[
 ]
 
 
-Scheduler: TypeAlias = Annotated[
+SchedulerName: TypeAlias = Annotated[
     words.Scheduler | str | None,
     Parameter(
         ParameterKind.WORD,
@@ -262,7 +262,7 @@ SafetyChecker: TypeAlias = Annotated[
 ]
 
 
-SafetyCheckerType: TypeAlias = Annotated[
+SafetyCheckerName: TypeAlias = Annotated[
     words.SafetyCheckerType | str | None,
     Parameter(
         ParameterKind.WORD,
@@ -284,7 +284,7 @@ EnhancePrompt: TypeAlias = Annotated[
 ]
 
 
-AlgorithmType: TypeAlias = Annotated[
+AlgorithmName: TypeAlias = Annotated[
     words.AlgorithmType | str | None,
     Parameter(
         ParameterKind.WORD,
@@ -296,7 +296,7 @@ AlgorithmType: TypeAlias = Annotated[
 ]
 
 
-IPAdapter: TypeAlias = Annotated[
+IPAdapterName: TypeAlias = Annotated[
     words.IPAdapter | str | None,
     Parameter(
         ParameterKind.WORD,

@@ -20,10 +20,10 @@ from ._parameter import Parameter, ParameterKind, note
 from ._parameter_types import (
     Flag,
     InstantResponse,
-    IPAdapter,
+    IPAdapterName,
     Number,
     OptionalPicture,
-    Scheduler,
+    SchedulerName,
     Side,
     Steps,
     Strength,
@@ -110,7 +110,7 @@ class ControlNet(DiffusionFromPromptIfAny):
     ] = None
     """1 to 100 (usual: 21, 30, 31), default 30; steps of denoising."""
     scheduler: Annotated[
-        Scheduler, note(default="UniPCMultistepScheduler")
+        SchedulerName, note(default="UniPCMultistepScheduler")
     ] = None
     """
     One of Scheduler, default 'UniPCMultistepScheduler'; the sampler; the
@@ -129,7 +129,7 @@ class ControlNet(DiffusionFromPromptIfAny):
     where it is quick.
     """
     ip_adapter_id: Annotated[
-        IPAdapter, note("the first three of them, says the page")
+        IPAdapterName, note("the first three of them, says the page")
     ] = None
     """
     One of 'ip-adapter_sdxl', 'ip-adapter_sd15', 'ip-adapter-plus-face_sd15',

@@ -32,7 +32,7 @@ from ._parameter_types import (
     Picture,
     Pictures,
     SafetyChecker,
-    SafetyCheckerType,
+    SafetyCheckerName,
     Samples,
     Seed,
     Steps,
@@ -353,7 +353,7 @@ class _Face(FromPrompt):
     """
     True or False; whether pictures are checked for nudity; say it if you care.
     """
-    safety_checker_type: Annotated[SafetyCheckerType, note(default="blur")] = (
+    safety_checker_type: Annotated[SafetyCheckerName, note(default="blur")] = (
         None
     )
     """

@@ -25,7 +25,7 @@ Send: TypeAlias = "Callable[[Message], Awaitable[None]]"
 
 
 #: How much a body may have, and how many seconds it may take to come.
-CAP_BYTES, PATIENCE = 256 * 1024, 30.0
+CALL_CAP_BYTES, PATIENCE = 256 * 1024, 30.0
 
 
 #: Says whether a URL with this number and token at its end is ours.
@@ -78,7 +78,7 @@ class AsgiReceiver:
             return 408
         if body is None:
             return None
-        if len(body) > CAP_BYTES:
+        if len(body) > CALL_CAP_BYTES:
             self.ring(number, b"")
             return 413
         self.ring(number, body)
@@ -102,7 +102,7 @@ async def _body(receive: Receive) -> bytes | None:
     A call's body, or a little more than is taken; None where it breaks off.
     """
     body = bytearray()
-    while len(body) <= CAP_BYTES:
+    while len(body) <= CALL_CAP_BYTES:
         message = await receive()
         if message["type"] != "http.request":
             return None

@@ -10,7 +10,7 @@ import aiohttp
 
 from aiohttp import web
 
-from .asgi import CAP_BYTES, PATIENCE, Opens, Ring
+from .asgi import CALL_CAP_BYTES, PATIENCE, Opens, Ring
 
 
 def web_routes(opens: Opens, ring: Ring, path: str) -> list[web.RouteDef]:
@@ -51,11 +51,11 @@ async def _read_body(request: web.Request) -> bytes | None:
     """
     A call's body; None where it is longer than is taken.
     """
-    if (request.content_length or 0) > CAP_BYTES:
+    if (request.content_length or 0) > CALL_CAP_BYTES:
         return None
     body = bytearray()
     async for piece in request.content.iter_any():
         body += piece
-        if len(body) > CAP_BYTES:
+        if len(body) > CALL_CAP_BYTES:
             return None
     return bytes(body)
