@@ -17,6 +17,7 @@ class ImageFormat(enum.StrEnum):
     JPEG = "jpg"
     WEBP = "webp"
     GIF = "gif"
+    AVIF = "avif"
 
     @property
     def media_type(self) -> str:
@@ -39,4 +40,6 @@ def format_of(head: bytes | bytearray | memoryview) -> ImageFormat | None:
         return ImageFormat.WEBP
     if start.startswith((b"GIF87a", b"GIF89a")):
         return ImageFormat.GIF
+    if start[4:] in {b"ftypavif", b"ftypavis"}:
+        return ImageFormat.AVIF
     return None

@@ -70,6 +70,29 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER = chunk(b"IHDR", struct.pack(">IIBBBBB", 24, 16, 8, 2, 0, 0, 0))
 END = chunk(b"IEND", b"")
 
+
+def box(kind: bytes, *data: bytes) -> bytes:
+    """
+    A box of an AVIF.
+    """
+    inner = b"".join(data)
+    return struct.pack(">I4s", len(inner) + 8, kind) + inner
+
+
+def avif(brand: bytes, *, pixels_first: bool = False) -> bytes:
+    """
+    An AVIF with a preview; what its pixels are nobody looks at.
+    """
+    sizes = [
+        box(b"ispe", struct.pack(">III", 0, *size))
+        for size in ((6, 4), (24, 16))
+    ]
+    meta = box(b"meta", bytes(4), box(b"iprp", box(b"ipco", *sizes)))
+    pixels = box(b"mdat", b"ispe" * 20)
+    parts = (pixels, meta) if pixels_first else (meta, pixels)
+    return b"".join([box(b"ftyp", brand, bytes(4), b"mif1"), *parts])
+
+
 PNG, JPEG, WEBP, GIF = map(drawn, ("PNG", "JPEG", "WEBP", "GIF"))
 PICTURES = {
     "png": (PNG, ImageFormat.PNG),
@@ -92,6 +115,16 @@ PICTURES = {
     "webp with alpha": (drawn("WEBP", "RGBA"), ImageFormat.WEBP),
     "webp with exif": (drawn("WEBP", exif=b"Exif\0\0II*\0"), ImageFormat.WEBP),
     "animated webp": (animated("WEBP"), ImageFormat.WEBP),
+    "jpeg with bytes between segments": (
+        JPEG[:20] + b"\0\0\xff\xff" + JPEG[20:],
+        ImageFormat.JPEG,
+    ),
+    "gif with bytes between blocks": (GIF[:-1] + b"\0;", ImageFormat.GIF),
+    "avif": (avif(b"avif"), ImageFormat.AVIF),
+    "avif from its end": (
+        avif(b"avis", pixels_first=True),
+        ImageFormat.AVIF,
+    ),
     "gif": (GIF, ImageFormat.GIF),
     "animated gif": (animated("GIF"), ImageFormat.GIF),
 }

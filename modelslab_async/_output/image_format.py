@@ -11,8 +11,10 @@ first magic ones to the end that their own format marks:
   taken for the picture's own, then the scans to the marker of the end.
 * WebP: as long as its RIFF header says, with a picture among its chunks.
 * GIF: block after block to the trailer.
+* AVIF: box after box, until its description and its pixels are there.
 
-Buffer after the end do no harm.  Nothing is decompressed.
+Viewers read over what stands between the parts of a JPEG or a GIF, and so do
+we.  Bytes after the end do no harm.  Nothing is decompressed.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from collections.abc import Callable
 import attrs
 
 from .._magic import ImageFormat, format_of
-from .._protocol.inline import MAGIC, Buffer
+from .._protocol.inline import Buffer
 
 
 @attrs.frozen
@@ -93,9 +95,13 @@ def _not_an_image(head: bytes, size: int) -> InvalidImage:
         return InvalidImage("JSON, not a picture")
     if all(31 < byte < 127 or byte in b"\t\r\n" for byte in head):
         return InvalidImage("text, not a picture")
-    if size < 12 and any(m.startswith(head[: len(m)]) for m in MAGIC):
+    if size < 12 and any(m.startswith(head[: len(m)]) for m in _MAGIC):
         return InvalidImage(f"a picture cut before its end ({size} bytes)")
     return InvalidImage(f"no picture: begins with {head[:8].hex(' ')}", False)
+
+
+#: How PNG, JPEG, WebP and GIF begin.
+_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")
 
 
 class _CutError(Exception):
@@ -151,6 +157,10 @@ _PNG_CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT"})
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 
 
+#: Between segments: what is no filling.
+_MARKER = re.compile(rb"\xff[^\xff]", re.DOTALL)
+
+
 #: Frame headers, by their markers.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -160,12 +170,13 @@ def _jpeg(data: memoryview) -> tuple[int, int]:
     size: tuple[int, int] | None = None
     scanned = False
     for _ in range(_MOST_PARTS):
-        if data[at] != 0xFF:
+        found = _MARKER.search(data, at)
+        if found is None and data[at] != 0xFF:
             raise _BrokenError(f"no segment at byte {at}")
-        while data[at + 1] == 0xFF:
-            at += 1
-        marker = data[at + 1]
-        at += 2
+        if found is None:
+            raise _CutError
+        marker = data[found.start() + 1]
+        at = found.end()
         if marker == 0xD9:
             if size is None or not scanned:
                 raise _BrokenError("it has no pixels")
@@ -246,6 +257,9 @@ def _gif(data: memoryview) -> tuple[int, int]:
             at += 11 + _color_table_bytes(data[at + 9])
         elif block == 0x21:
             at += 2
+        elif block == 0:
+            at += 1
+            continue
         else:
             raise _BrokenError(f"no block at byte {at}")
         while data[at]:
@@ -261,11 +275,58 @@ def _color_table_bytes(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
+def _avif(data: memoryview) -> tuple[int, int]:
+    at = 0
+    size: tuple[int, int] | None = None
+    pixels = False
+    for _ in range(_MOST_PARTS):
+        kind = bytes(data[at + 4 : at + 8])
+        if kind not in _AVIF_BOXES:
+            if size is not None and pixels:
+                return size
+            if len(kind) < 4:
+                raise _CutError
+        length, head = _big(data, at, 4), 8
+        if length == 1:
+            length, head = _big(data, at + 8, 8), 16
+        if length < head or not kind.isalnum():
+            # A length of 0 is "to the end", which nobody can tell.
+            raise _BrokenError(f"no box at byte {at}")
+        if at + length > len(data):
+            raise _CutError
+        if kind == b"meta":
+            size = _avif_size(bytes(data[at + head : at + length]))
+        pixels = pixels or kind == b"mdat"
+        at += length
+    raise _BrokenError("too many parts")
+
+
+def _avif_size(meta: bytes) -> tuple[int, int]:
+    """
+    The largest that is told: tiles, previews and masks have their own.
+    """
+    sizes = [
+        (int.from_bytes(found[1], "big"), int.from_bytes(found[2], "big"))
+        for found in _AVIF_SIZE.finditer(meta)
+    ]
+    if not sizes:
+        raise _BrokenError("it has no size")
+    return max(sizes, key=lambda one: one[0] * one[1])
+
+
+#: Else it is what stands behind a picture.
+_AVIF_BOXES = frozenset({b"meta", b"mdat", b"moov", b"free", b"skip", b"udta"})
+
+
+_AVIF_SIZE = re.compile(rb"ispe\0{4}(.{4})(.{4})", re.DOTALL)
+
+
 _READERS: dict[ImageFormat, Callable[[memoryview], tuple[int, int]]] = {
     ImageFormat.PNG: _png,
     ImageFormat.JPEG: _jpeg,
     ImageFormat.WEBP: _webp,
     ImageFormat.GIF: _gif,
+    ImageFormat.AVIF: _avif,
 }
 
 

@@ -21,12 +21,10 @@ import re
 
 from typing import TypeAlias
 
+from .._magic import format_of
+
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
-
-
-#: How PNG, JPEG, WebP and GIF begin.
-MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")
 
 
 #: Line ends and a prefix on top of 4 letters for 3 bytes.
@@ -117,8 +115,11 @@ def decode_inline(text: Buffer, *, cap_bytes: int) -> bytes | None:
     if len(text) > text_cap(cap_bytes):
         return None
     head, is_uri = _payload(bytes(text[:_HEAD_BYTES]))
-    if head is None or not (
-        is_uri or _decoded(head.partition(b"=")[0][:64]).startswith(MAGIC)
+    if head is None:
+        return None
+    if (
+        not is_uri
+        and format_of(_decoded(head.partition(b"=")[0][:64])) is None
     ):
         return None
     letters, _ = _payload(bytes(text))

@@ -145,7 +145,7 @@ def _is_name(link: str) -> bool:
     return path.lower().endswith(_ENDINGS) and not _NO_NAME.search(link)
 
 
-_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".base64")
+_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".base64")
 
 
 _NO_NAME = re.compile(r"[\s:#\\]")
