@@ -225,11 +225,16 @@ def test_removed_before_it_was_locked(
     assert (tmp_path / "a").read_bytes() == b"one"
 
 
-UNSUPPORTED = [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS]
+UNSUPPORTED = [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.ENOTTY]
+#: What is said of a folder that is no file.
+NO_FOLDERS = [errno.EBADF, errno.EISDIR, errno.EACCES, errno.EPERM]
 
 
-@pytest.mark.parametrize("code", UNSUPPORTED)
-@pytest.mark.parametrize("folders", [True, False])
+@pytest.mark.parametrize(
+    ("code", "folders"),
+    [(code, True) for code in (*UNSUPPORTED, *NO_FOLDERS)]
+    + [(code, False) for code in UNSUPPORTED],
+)
 def test_file_systems_that_cannot_sync(
     code: int, folders: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,7 +274,7 @@ def test_a_broken_disk_is_not_an_odd_one(
     assert names(tmp_path) == ["a"]
 
 
-@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, *UNSUPPORTED])
+@pytest.mark.parametrize("code", [*NO_FOLDERS, *UNSUPPORTED])
 def test_folders_that_cannot_be_opened(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,7 +90,12 @@ def says(body: bytes, *fields: str, code: str = "200 OK") -> bytes:
         says(gzip.compress(PNG), "Content-Encoding: identity"),
         says(zlib.compress(PNG), "Content-Encoding: deflate"),
         says(zlib.compress(PNG), "Content-Encoding: gzip"),
+        says(zlib.compress(PNG)[2:-4], "Content-Encoding: deflate"),
         says(PNG, "Content-Type: text/html"),
+        says(PNG, code="201 Created"),
+        says(PNG, code="202 Accepted"),
+        says(PNG, f"Content-Length: {len(PNG) + 9}"),
+        says(b"%x\r\n" % len(PNG) + PNG, "Transfer-Encoding: chunked"),
     ],
 )
 async def test_whole_pictures_are_taken(answer: bytes, tmp_path: Path) -> None:
@@ -113,6 +118,9 @@ async def test_whole_pictures_are_taken(answer: bytes, tmp_path: Path) -> None:
         says(PNG[100:], code="206 Part"),
         says(gzip.compress(PNG)[:-30], "Content-Encoding: gzip"),
         says(b"", code="204 No Content"),
+        says(b"wait", code="202 Accepted"),
+        says(PNG, code="404 Not Found"),
+        says(PNG[:-1], f"Content-Length: {len(PNG)}"),
         says(gzip.compress(bytes(60 << 20)), "Content-Encoding: gzip"),
     ],
 )

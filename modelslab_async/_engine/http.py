@@ -58,7 +58,7 @@ from .api_key import ApiKey
 from .deadline import Deadline
 from .keyed_body import KeyedBody
 from .links import origin_of, read_link
-from .reading import read_body, words_of
+from .reading import is_deflated, read_body, words_of
 from .resolver import Resolver
 from .runtime import Runtime
 from .trusted_hosts import TrustedHosts
@@ -386,6 +386,7 @@ class SessionPool:
                     response.status,
                     _seconds(response.headers.get("Retry-After")),
                     _chunks(response, self.options.tap),
+                    is_deflated(response),
                 )
             finally:
                 self._reading.discard(response)

@@ -40,8 +40,15 @@ async def read_body(
 
 
 def _unpacking(response: aiohttp.ClientResponse) -> Decompressor:
+    return Decompressor(is_deflated(response))
+
+
+def is_deflated(response: aiohttp.ClientResponse) -> bool:
+    """
+    Whether its head says so.
+    """
     packing = response.headers.get("Content-Encoding", "")
-    return Decompressor(packing.strip().lower() == "deflate")
+    return packing.strip().lower() == "deflate"
 
 
 def words_of(exc: BaseException, key: ApiKey | None = None) -> str:

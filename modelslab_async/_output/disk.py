@@ -24,7 +24,7 @@ import os
 import re
 import secrets
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -300,18 +300,27 @@ def write_all(fd: int, data: bytes) -> None:
 
 #: What file systems say that have no such thing: NFS, FUSE, CIFS.
 _UNSUPPORTED = frozenset(
-    {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+    {
+        *(errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS),
+        *(errno.ENOTTY, errno.EROFS),
+    }
 )
 
 
-def sync(fd: int) -> None:
+#: And those whose folders are no files.
+_NO_FOLDERS = _UNSUPPORTED | {
+    *(errno.EACCES, errno.EPERM, errno.EBADF, errno.EISDIR),
+}
+
+
+def sync(fd: int, without: Collection[int] = _UNSUPPORTED) -> None:
     """
     See a file, or a folder, to the disk, where the file system can.
     """
     try:
         os.fsync(fd)
     except OSError as exc:
-        if exc.errno not in _UNSUPPORTED:
+        if exc.errno not in without:
             raise
 
 
@@ -324,11 +333,11 @@ def sync_folder(directory: Path) -> None:
         fd = os.open(directory, flags)
     except OSError as exc:
         # A folder may be written by those who may not look into it.
-        if exc.errno in _UNSUPPORTED | {errno.EACCES, errno.EPERM}:
+        if exc.errno in _NO_FOLDERS:
             return
         raise
     try:
-        sync(fd)
+        sync(fd, _NO_FOLDERS)
     finally:
         os.close(fd)
 

@@ -82,9 +82,10 @@ _IN_MEMORY = 2 << 20
 _SLOWEST_BYTES_PER_SECOND = 10_000
 
 
-#: What may come with a picture: proxies say 203, caches 206; whether the part
-#: is all of it, its bytes tell.
-_WITH_PICTURE = frozenset({200, 203, 206})
+#: With any of 200 to 299 a picture may come: proxies say 203, caches 206;
+#: whether a part is all of it, its bytes tell.  Where none comes, these say it
+#: better than the code.
+_TELLS_NOTHING = frozenset({200, 203, 206})
 
 
 #: Not there yet, or not now: what stores say before a picture is there.
@@ -311,21 +312,18 @@ class Downloads:
     ) -> _LinkFailure | None:
         try:
             async with self.open_file(link) as reply:
-                if reply.status not in _WITH_PICTURE:
-                    return _LinkFailure(
-                        f"HTTP {reply.status}",
-                        link,
-                        retryable=reply.status in _RETRYABLE
-                        or reply.status >= 500,
-                        retry_after=reply.retry_after,
-                    )
-                invalid = await self._receive(reply, target, link)
+                invalid = InvalidImage("")
+                if 200 <= reply.status < 300:
+                    found = await self._receive(reply, target, link)
+                    if found is None:
+                        return None
+                    invalid = found
+                if reply.status not in _TELLS_NOTHING:
+                    return _refused(reply, link)
         except TransportError as exc:
             return _LinkFailure(exc.reason, link, cause=exc)
         except UnsafeUrlError as exc:
             return _LinkFailure(exc.reason, link, retryable=False, cause=exc)
-        if invalid is None:
-            return None
         return _LinkFailure(invalid.reason, link, retryable=invalid.retryable)
 
     async def _receive(
@@ -345,33 +343,37 @@ class Downloads:
         self, reply: FileReply, target: Target, link: str
     ) -> InvalidImage | None:
         started = anyio.current_time()
-        content = Decompressor()
+        content = Decompressor(reply.deflated)
         held: list[bytes] = []
         received = held_bytes = total = 0
         cap = self.cap_bytes
-        async for chunk in reply.chunks:
-            received += len(chunk)
-            spent = anyio.current_time() - started
-            if self._too_slow(received, spent):
-                reason = f"too slow: {received} bytes in {spent:.0f} s"
-                return InvalidImage(reason)
-            for piece in content.feed(chunk):
-                if not total and format_of(piece) is None:
-                    cap = text_cap(self.cap_bytes)
-                total += len(piece)
-                if total > cap:
-                    return too_large(self.cap_bytes)
-                held.append(piece)
-                held_bytes += len(piece)
-                if held_bytes >= _IN_MEMORY:
-                    await self._at_disk(target.write, held)
-                    held, held_bytes = [], 0
+        broken: TransportError | None = None
+        try:
+            async for chunk in reply.chunks:
+                received += len(chunk)
+                spent = anyio.current_time() - started
+                if _is_too_slow(received, spent, self.timeouts):
+                    reason = f"too slow: {received} bytes in {spent:.0f} s"
+                    return InvalidImage(reason)
+                for piece in content.feed(chunk):
+                    if not total and format_of(piece) is None:
+                        cap = text_cap(self.cap_bytes)
+                    total += len(piece)
+                    if total > cap:
+                        return too_large(self.cap_bytes)
+                    held.append(piece)
+                    held_bytes += len(piece)
+                    if held_bytes >= _IN_MEMORY:
+                        await self._at_disk(target.write, held)
+                        held, held_bytes = [], 0
+        except TransportError as exc:
+            # A store may promise more than the picture has.
+            broken = exc
         held.append(content.rest())
-        return await self._at_disk(target.finish, held, link)
-
-    def _too_slow(self, size_bytes: int, spent: float) -> bool:
-        fair = size_bytes / _SLOWEST_BYTES_PER_SECOND
-        return spent > 4 * self.timeouts.file_read + fair
+        invalid = await self._at_disk(target.finish, held, link)
+        if broken is not None and invalid is not None:
+            raise broken
+        return invalid
 
     # To the disk
 
@@ -390,6 +392,11 @@ class Downloads:
     async def _drop(self, target: FileTarget) -> None:
         if target.file.opened:
             await self.disk.clean_up(target.file.drop)
+
+
+def _is_too_slow(size_bytes: int, spent: float, timeouts: Timeouts) -> bool:
+    fair = size_bytes / _SLOWEST_BYTES_PER_SECOND
+    return spent > 4 * timeouts.file_read + fair
 
 
 @attrs.frozen
@@ -425,6 +432,12 @@ class _LinkFailure:
         return (
             f"{self.reason} at {self.link[:500]}" if self.link else self.reason
         )
+
+
+def _refused(reply: FileReply, link: str) -> _LinkFailure:
+    later = reply.status in _RETRYABLE or reply.status >= 500
+    words = f"HTTP {reply.status}"
+    return _LinkFailure(words, link, later, reply.retry_after)
 
 
 @attrs.define(eq=False)

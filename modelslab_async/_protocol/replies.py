@@ -242,9 +242,12 @@ class FileReply:
     Attributes:
         retry_after: Seconds, finite and at least 0.
 
+        deflated: Whether its head says so.
+
         chunks: Raises `TransportError` where they stop coming.
     """
 
     status: int
     retry_after: float | None
     chunks: AsyncGenerator[bytes, None] = attrs.field(repr=False)
+    deflated: bool = False

@@ -39,7 +39,10 @@ _NOT_OURS = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA}
 
 
 #: Folders that cannot be synced need not be.
-_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES}
+_NO_SYNC = {
+    *(errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS),
+    *(errno.EACCES, errno.EPERM, errno.EBADF, errno.EISDIR, errno.ENOTTY),
+}
 
 
 @attrs.frozen
