@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import stat
 
 from pathlib import Path
@@ -160,7 +161,7 @@ def test_no_key(
 
 def test_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     """
-    A table, with what is assumed beside what was found.
+    What is assumed, and what was found.
     """
     code = run(["doctor"])
     shown = capsys.readouterr()
@@ -210,3 +211,90 @@ def test_a_capture_is_played_back(
     assert KEY not in text
     assert stat.S_IMODE(capture.stat().st_mode) == 0o600
     assert asyncio.run(played()) > 0
+
+
+def _told(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    run(["doctor", *words])
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_for_any_terminal(
+    width: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """
+    Nothing is cut: what is longer than a line is wrapped between words, and
+    an address is whole.
+    """
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = _told(capsys, "--spend")
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in shown]
+
+    assert not any("…" in line for line in plain)
+    assert all(len(line) <= width or len(line.split()) == 1 for line in plain)
+    assert any(line.strip().endswith(".jpg") for line in plain)
+
+
+def test_elsewhere_a_finding_is_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """
+    Piped, a finding is one line, however long, and nothing colours it.
+    """
+    shown = _told(capsys)
+    findings = _told(capsys, "--json")
+
+    assert len(shown) == len(findings) + 1
+    assert not any("\x1b" in line for line in shown)
+
+
+def test_one_cause_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    What failed alike is told together, in words that speak of no TLS where
+    there is none.
+    """
+    monkeypatch.setenv("MODELSLAB_BASE_URL", "http://127.0.0.1:1/api/v6")
+
+    said = "\n".join(_told(capsys, "--spend"))
+
+    assert said.count("cannot connect to 127.0.0.1:1: Connection refused") == 1
+    assert "balance, jobs under way, models, a wrong request" in said
+    assert "ssl" not in said
+
+
+def test_simulated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Without a key it can be tried with the simulator, as any command.
+    """
+    monkeypatch.delenv("MODELSLAB_API_KEY")
+
+    code = run(["doctor", "--simulate", "--speed", "100"])
+
+    assert code == 0
+    assert "all is as this library assumes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--proxy", "socks5://x"], "proxy: an http proxy's URL"),
+        (["--trusted-host", "http://x"], "trusted_hosts: "),
+    ],
+)
+def test_an_option_that_cannot_be(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    The options that all commands have are minded here, too.
+    """
+    code = run(["doctor", *words])
+
+    assert code == 2
+    assert said in capsys.readouterr().err

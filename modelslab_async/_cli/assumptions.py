@@ -48,6 +48,10 @@ class Finding:
 Findings: TypeAlias = Iterator[Finding]
 
 
+#: Signs of what was found; an address of a picture has some hundreds.
+_MOST = 600
+
+
 def compared(
     step: str, assumption: str, found: object, good: object
 ) -> Finding:
@@ -74,7 +78,7 @@ def skipped(step: str, assumption: str, why: str) -> Finding:
 
 def _short(found: object) -> str:
     text = " ".join(str(found).split())
-    return text if len(text) <= 90 else text[:89] + "…"
+    return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
 
 
 def said(exchange: Exchange) -> JSON:
@@ -252,7 +256,7 @@ def of_submit(exchange: Exchange, *, track_id: str, origin: str) -> Findings:
         yield compared(
             step,
             "future_links foretells where the pictures will lie",
-            repr(links),
+            _links_or_repr(links),
             isinstance(links, list) and links,
         )
     meta = fields.get("meta")
@@ -288,7 +292,7 @@ def of_result(exchange: Exchange) -> Findings:
     yield compared(
         "result",
         "output is a list of links",
-        output if output is not None else _shape_of(exchange),
+        _links_or_repr(output) if output is not None else _shape_of(exchange),
         good,
     )
     if good:
@@ -338,6 +342,15 @@ def of_picture(exchange: Exchange) -> Findings:
         else seen.reason,
         isinstance(seen, CompleteImage),
     )
+
+
+def _links_or_repr(found: JSON) -> str:
+    """
+    Links as they can be copied; anything else so that it shows what it is.
+    """
+    if isinstance(found, list) and all(isinstance(one, str) for one in found):
+        return ", ".join(map(str, found)) or "none"
+    return repr(found)
 
 
 def _shape_of(exchange: Exchange) -> str:

@@ -4,6 +4,12 @@ What comes over a connection, and what is wrong with it.
 
 from __future__ import annotations
 
+import errno
+import os
+import ssl
+
+from typing import TypeAlias
+
 import aiohttp
 
 from .._protocol.decompress import Decompressor
@@ -55,12 +61,49 @@ def words_of(exc: BaseException, key: ApiKey | None = None) -> str:
     """
     What an error says, on one line, without its frames and the key.
     """
-    text = str(exc)
-    if isinstance(exc, aiohttp.ClientResponseError):
-        # Its own words have the URL, and with it a proxy's password.
-        text = f"{exc.status} {exc.message}"
+    name, text = type(exc).__name__, str(exc)
+    said = f"{name}: {text}" if text else name
+    match exc:
+        case aiohttp.ClientResponseError():
+            # Its own words have the URL, and with it a proxy's password.
+            said = f"{name}: {exc.status} {exc.message}"
+        case (
+            aiohttp.ClientConnectorError()
+            | aiohttp.ClientConnectorCertificateError()
+        ):
+            # Its own words speak of ssl also where there is none.
+            said = f"cannot connect to {_place(exc)}: {_cause(exc)} ({name})"
     if key is not None:
-        text = key.scrub(text.encode("utf-8", "replace")).decode()
-    text = " ".join(text.split())[:300]
-    name = type(exc).__name__
-    return f"{name}: {text}" if text else name
+        said = key.scrub(said.encode("utf-8", "replace")).decode()
+    return " ".join(said.split())[:300]
+
+
+_Unconnected: TypeAlias = (
+    aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError
+)
+
+
+def _place(exc: _Unconnected) -> str:
+    host = f"[{exc.host}]" if ":" in exc.host else exc.host
+    proxy = isinstance(exc, aiohttp.ClientProxyConnectionError)
+    return f"{'the proxy ' if proxy else ''}{host}:{exc.port}"
+
+
+def _cause(exc: _Unconnected) -> str:
+    """
+    Why there is no connection, in the system's words.
+    """
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        cause = exc.certificate_error
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        return str(cause)
+    found = exc.os_error
+    # Of TLS, of a name, and of several addresses at once, numbers mean
+    # nothing or something else.
+    number = found.errno
+    if not isinstance(exc, aiohttp.ClientConnectorSSLError) and (
+        number is not None and number in errno.errorcode
+    ):
+        return os.strerror(number)
+    return found.strerror or str(found)
