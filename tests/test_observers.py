@@ -31,6 +31,7 @@ from modelslab_async.errors import (
     GenerationFailedError,
     InvalidRequestError,
     OutcomeUnknownError,
+    PaymentRequiredError,
 )
 from modelslab_async.events import (
     BatchStopped,
@@ -331,6 +332,24 @@ async def test_prompts_that_the_service_repeats_are_not_logged(
             await lab.generate(CAT)
 
     assert caplog.text.count("busy: … is too long") == 2
+    assert PROMPT not in caplog.text
+
+
+@pytest.mark.parametrize("status", [500, 402])
+async def test_nor_in_warnings_without_an_observer(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    """
+    So it is with what is logged of unknown outcomes, and of the account.
+    """
+    caplog.set_level(logging.DEBUG, "modelslab_async")
+    words = {"status": "error", "message": f"sorry: {PROMPT} did not work"}
+    simulator.next("submit", Reply(status, words))
+    async with client(simulator, LogObserver()) as lab:
+        with pytest.raises((OutcomeUnknownError, PaymentRequiredError)):
+            await lab.generate(CAT)
+
+    assert "sorry: … did not work" in caplog.text
     assert PROMPT not in caplog.text
 
 

@@ -109,7 +109,7 @@ class Hearing:
                 self._not_found(watch, now)
             case PollVerdict.ACCOUNT, Refusal() | Unreadable():
                 error = refusal_error(heard)
-                self.queue.shut(error)
+                self.queue.shut(error, watch.veil(error))
                 error.job_id = watch.receipt.id
                 self._note_wait(watch, Waited.ACCOUNT, f"the account: {error}")
                 watch.wake(error)

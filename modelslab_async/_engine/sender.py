@@ -137,7 +137,7 @@ class Sender:
             try:
                 return await one.in_turn(partial(self.uploads.place, one.spec))
             except (AuthenticationError, PaymentRequiredError) as error:
-                self.queue.shut(error)
+                self.queue.shut(error, one.watch.veil(error))
                 raise
             except (TransportError, ServerError, RateLimitedError) as error:
                 breaker, now = attempts.breaker, self.runtime.now()
@@ -295,7 +295,7 @@ class Sender:
         ):
             error = refusal_error(heard)
             # First, or the slot given back would let one more in.
-            self.queue.shut(error)
+            self.queue.shut(error, one.watch.veil(error))
             self.queue.release(ticket)
             await one.record.planned()
             raise error
@@ -366,7 +366,7 @@ class Sender:
         stats = self.runtime.stats
         stats.unknown += 1
         stats.unknown_ids.append(one.track_id)
-        _log.warning("%s", error)
+        _log.warning("%s", one.watch.veil(error))
         tell_unknown(one.watch, error)
 
 

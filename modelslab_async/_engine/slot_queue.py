@@ -157,18 +157,19 @@ class SlotQueue:
     def adopt(self) -> Ticket:
         return self.slots.adopt(self.runtime.now())
 
-    def shut(self, error: ApiError) -> None:
+    def shut(self, error: ApiError, told: str) -> None:
         """
-        The account was refused: all who wait get the error.
+        The account was refused: all who wait get the error, and who only
+        watches is *told* of it.
         """
         observers = self.runtime.observers
         if self.account.error is None:
-            _log.warning("the account was refused: %s", error)
+            _log.warning("the account was refused: %s", told)
             if observers:
                 from ..events import BreakerOpened, LineClosed
 
-                observers.tell(LineClosed(None, str(error)))
-                observers.tell(BreakerOpened(None, "account", str(error)))
+                observers.tell(LineClosed(None, told))
+                observers.tell(BreakerOpened(None, "account", told))
         # Whoever asked goes on with the error itself.
         error = afresh(error)
         self.account.refused(error, self.runtime.now())
