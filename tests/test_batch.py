@@ -97,8 +97,10 @@ async def test_input_is_pulled_only_when_there_is_room(
 
     async with lab.batch(counted(500, pulled)) as batch:
         first = await anext(batch)
-        while batch.progress.in_flight + batch.progress.waiting:
+        progress = batch.progress
+        while len(pulled) < ROOM or progress.in_flight + progress.waiting:
             await asyncio.sleep(0)
+            progress = batch.progress
 
     assert first.error is None
     assert ROOM <= len(pulled) <= ROOM + 1

@@ -118,6 +118,8 @@ async def test_a_journal_with_a_bug(
     A step that raises what no journal should is the outcome of its item, as
     an error of ours with the other as its cause.
     """
+    # Each is accepted first: none is ready while we wait for the answer.
+    simulator.change(hold=0.0)
     journal = Faulty(step=step, error=error)
 
     outcomes = await outcomes_of(lab, journal, tmp_path)

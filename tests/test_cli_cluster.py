@@ -7,19 +7,19 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from killing import Service, service
+from shells import Ran, Type, type_
 
 from modelslab_async import ModelsLab, TextToImage
 from modelslab_async._cli import run
@@ -43,7 +43,7 @@ from modelslab_async.journal import (
 from modelslab_async.simulator import Simulator
 
 
-Type = Callable[..., subprocess.CompletedProcess[str]]
+__all__ = ["type_"]
 
 
 @pytest.fixture
@@ -53,29 +53,19 @@ def simulator_apart() -> Iterator[Service]:
 
 
 @pytest.fixture
-def environment(database: str, simulator_apart: Service) -> dict[str, str]:
-    return {
-        **os.environ,
-        "MODELSLAB_API_KEY": "a-key",
-        "MODELSLAB_BASE_URL": simulator_apart.url,
-        "MODELSLAB_CLUSTER_DSN": database,
-    }
-
-
-@pytest.fixture
-def type_(environment: dict[str, str]) -> Type:
+def cluster(
+    type_: Type,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Type:
     """
     What types ``modelslab-async cluster`` and some words.
     """
+    monkeypatch.setenv("MODELSLAB_API_KEY", "a-key")
+    monkeypatch.setenv("MODELSLAB_CLUSTER_DSN", database)
 
-    def typed(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "modelslab_async", "cluster", *words],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def typed(*words: str) -> Ran:
+        return type_("cluster", *words)
 
     return typed
 
@@ -87,45 +77,48 @@ def prompts(folder: Path, *texts: str) -> str:
 
 
 def test_from_plan_to_pictures(
-    type_: Type, environment: dict[str, str], tmp_path: Path
+    cluster: Type,
+    simulator_apart: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """
     What is planned is worked on by whoever comes, and is seen by whoever
     looks; a worker that is told to end ends.
     """
-    planned = type_(
+    monkeypatch.setenv("MODELSLAB_BASE_URL", simulator_apart.url)
+    planned = cluster(
         "batch", prompts(tmp_path, "a cat", "a dog"), "--name", "pets"
     )
-    before = type_("status")
+    before = cluster("status")
     with subprocess.Popen(
         [
             *(sys.executable, "-m", "modelslab_async", "cluster", "worker"),
             *("-o", str(tmp_path / "out"), "--worker-name", "ann"),
         ],
-        env=environment,
     ) as worker:
-        while "2 saved" not in type_("status", "--name", "pets").stdout:
+        while "2 saved" not in cluster("status", "--name", "pets").out:
             time.sleep(0.2)
         worker.send_signal(signal.SIGTERM)
         code = worker.wait(30)
-    after = json.loads(type_("status", "--json").stdout)
-    again = type_(
+    after = json.loads(cluster("status", "--json").out)
+    again = cluster(
         "batch", prompts(tmp_path, "a cat", "a fox"), "--name", "pets"
     )
 
-    assert planned.stdout == "2 items, 2 of them new; 2 given to the workers\n"
-    assert "2 not asked for" in before.stdout
-    assert "2 items wait for a worker" in before.stdout
-    assert "no worker" in before.stdout
+    assert planned.out == "2 items, 2 of them new; 2 given to the workers\n"
+    assert "2 not asked for" in before.out
+    assert "2 items wait for a worker" in before.out
+    assert "no worker" in before.out
     assert code == 0
     assert after["batches"][0]["states"]["stored"] == 2
     assert after["workers"] == []
     assert len(list(tmp_path.glob("out/pets/ann/images/*"))) == 2
-    assert again.stdout == "2 items, 1 of them new; 1 given to the workers\n"
+    assert again.out == "2 items, 1 of them new; 1 given to the workers\n"
 
 
 def test_faults_are_told_first(
-    type_: Type, database: str, tmp_path: Path
+    cluster: Type, database: str, tmp_path: Path
 ) -> None:
     """
     An input with a fault plans nothing.
@@ -133,48 +126,48 @@ def test_faults_are_told_first(
     path = tmp_path / "rows.jsonl"
     path.write_text('{"prompt": "a cat"}\n{"prompt": ""}\n')
 
-    said = type_("batch", str(path), "--name", "pets")
+    said = cluster("batch", str(path), "--name", "pets")
 
-    assert said.returncode == 2
-    assert "rows.jsonl:2" in said.stderr
+    assert said.code == 2
+    assert "rows.jsonl:2" in said.err
     assert asyncio.run(report(database)).batches == ()
 
 
 @pytest.mark.slow
 def test_another_account(
-    type_: Type, environment: dict[str, str], tmp_path: Path
+    cluster: Type, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """
     A batch of another key is refused, and said how to go on.
     """
     words = ("batch", prompts(tmp_path, "a cat"), "--name", "pets")
-    type_(*words)
-    environment["MODELSLAB_API_KEY"] = "b-key"
+    cluster(*words)
+    monkeypatch.setenv("MODELSLAB_API_KEY", "b-key")
 
-    refused = type_(*words)
-    allowed = type_(*words, "--new-key")
+    refused = cluster(*words)
+    allowed = cluster(*words, "--new-key")
 
-    assert refused.returncode == 2
-    assert "--new-key" in refused.stderr
-    assert allowed.returncode == 0
+    assert refused.code == 2
+    assert "--new-key" in refused.err
+    assert allowed.code == 0
 
 
 @pytest.mark.parametrize("words", [("status",), ("migrate",), ("worker",)])
 def test_no_database(
-    type_: Type, environment: dict[str, str], words: tuple[str, ...]
+    cluster: Type, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     """
     Without a database there is an error in words, and no password in them.
     """
-    environment["MODELSLAB_CLUSTER_DSN"] = (
-        "host=127.0.0.1 port=9 password=secret"
+    monkeypatch.setenv(
+        "MODELSLAB_CLUSTER_DSN", "host=127.0.0.1 port=9 password=secret"
     )
 
-    said = type_(*words)
+    said = cluster(*words)
 
-    assert said.returncode == 2
-    assert "Traceback" not in said.stderr
-    assert "secret" not in said.stderr
+    assert said.code == 2
+    assert "Traceback" not in said.err
+    assert "secret" not in said.err
 
 
 def test_without_its_extra(
@@ -196,14 +189,14 @@ def test_without_its_extra(
     assert '[cli,cluster]"' in capsys.readouterr().err
 
 
-def test_migrate(type_: Type) -> None:
+def test_migrate(cluster: Type) -> None:
     """
     Tables are made once.
     """
-    first, second = type_("migrate"), type_("migrate")
+    first, second = cluster("migrate"), cluster("migrate")
 
-    assert first.stdout == f"version {SCHEMA_VERSION}, before: none\n"
-    assert second.stdout == f"version {SCHEMA_VERSION}, as before\n"
+    assert first.out == f"version {SCHEMA_VERSION}, before: none\n"
+    assert second.out == f"version {SCHEMA_VERSION}, as before\n"
 
 
 # Planning again.

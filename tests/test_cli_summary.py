@@ -348,6 +348,7 @@ def test_one_end_of_input_is_enough(tmp_path: Path) -> None:
 # One job
 
 
+@pytest.mark.slow
 def test_an_unknown_job_is_not_accepted(type_: Type) -> None:
     """
     What the service does not know was not accepted.

@@ -136,7 +136,11 @@ async def made(url: str, name: str) -> bytes:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("hooks", [False, True], ids=["polled", "rung"])
+@pytest.mark.parametrize(
+    "hooks",
+    [pytest.param(False, marks=pytest.mark.slow), True],
+    ids=["polled", "rung"],
+)
 async def test_fastapi(slow: Simulator, tmp_path: Path, hooks: bool) -> None:
     """
     Orders are answered at once and made once, also those that were under way,
@@ -184,7 +188,11 @@ async def put(url: str, prompt: str) -> tuple[int, bytes]:
         return reply.status, await reply.read()
 
 
-@pytest.mark.parametrize("hooks", [False, True], ids=["polled", "rung"])
+@pytest.mark.parametrize(
+    "hooks",
+    [False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["polled", "rung"],
+)
 async def test_aiohttp(slow: Simulator, tmp_path: Path, hooks: bool) -> None:
     """
     A request waits for its picture; one that was cut off finds it by the same

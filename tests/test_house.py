@@ -5,6 +5,7 @@ What the house promises of itself.
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 
@@ -40,9 +41,14 @@ REACHED = {
 }
 
 
+@functools.cache
+def _tree(room: Path) -> ast.Module:
+    return ast.parse(room.read_text())
+
+
 def _trees() -> Iterator[tuple[str, ast.Module]]:
     for room in SMALL:
-        yield str(room.relative_to(PACKAGE)), ast.parse(room.read_text())
+        yield str(room.relative_to(PACKAGE)), _tree(room)
 
 
 def _lines(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -109,7 +115,7 @@ def test_nobody_but_the_shell_uses_the_front_door() -> None:
     No room imports the package itself, which stands above all of them.
     """
     for room in ROOMS:
-        for node in ast.walk(ast.parse(room.read_text())):
+        for node in ast.walk(_tree(room)):
             names = (
                 [alias.name for alias in node.names]
                 if isinstance(node, ast.Import)
@@ -280,11 +286,7 @@ def test_every_room_says_what_lives_there() -> None:
     """
     Each module begins with what it is about.
     """
-    silent = [
-        room
-        for room in ROOMS
-        if not ast.get_docstring(ast.parse(room.read_text()))
-    ]
+    silent = [room for room in ROOMS if not ast.get_docstring(_tree(room))]
 
     assert silent == []
 

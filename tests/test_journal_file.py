@@ -132,7 +132,14 @@ def forked(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "use",
-    [zipped, copied, read, opened_to_write, without_its_lock, forked],
+    [
+        read,
+        without_its_lock,
+        *(
+            pytest.param(use, marks=pytest.mark.slow)
+            for use in (zipped, copied, opened_to_write, forked)
+        ),
+    ],
     ids=lambda use: use.__name__,
 )
 @pytest.mark.asyncio
@@ -178,7 +185,14 @@ def roundabout(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    [symlinked, symlinked_file, hard_linked, roundabout],
+    [
+        symlinked,
+        hard_linked,
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in (symlinked_file, roundabout)
+        ),
+    ],
     ids=lambda name: name.__name__,
 )
 @pytest.mark.asyncio

@@ -152,20 +152,24 @@ async def test_what_the_service_makes_us_wait_for(
     A model that loads, a ban, a service that is not available: each is said
     by its name, to calls and to batches, until it is over.
     """
-    simulator.next("submit", reply, times=4)
+    simulator.next("submit", reply, times=400)
     seen: list[Event] = []
+
+    def said() -> bool:
+        return any(isinstance(one, WaitsLong) for one in seen)
+
     async with client(
         simulator.url, observers=[seen.append], timeouts=SOON
     ) as lab:
         if who == "a call":
             call = asyncio.ensure_future(lab.generate(CAT))
-            await until(lambda: lab.stats().waiting_for)
+            await until(said)
             told = lab.stats().waiting_for
             simulator.forget_orders()
             await call
         else:
             async with lab.batch([CAT]) as batch:
-                await until(lambda: batch.progress.waiting_for)
+                await until(said)
                 told = batch.progress.waiting_for
                 simulator.forget_orders()
                 assert [one.ok async for one in batch] == [True]

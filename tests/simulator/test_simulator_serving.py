@@ -182,6 +182,7 @@ def test_thread_of_its_own() -> None:
     assert "Maximum 5 queued requests allowed" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snippet", _SNIPPETS)
 def test_snippets_of_the_page(snippet: str) -> None:
     """
