@@ -33,6 +33,8 @@ class Observers:
     """
 
     functions: list[Observer] = attrs.field(factory=list)
+    #: In a forked child, which tells nothing of what its parent does.
+    _left: bool = attrs.field(default=False, init=False)
 
     def __bool__(self) -> bool:
         """
@@ -45,14 +47,26 @@ class Observers:
         Hand *event* to all, in *context* where one is given.
         """
         for observer in tuple(self.functions):
+            if self._left:
+                return
             try:
                 if context is None:
                     observer(event)
                 else:
                     context.run(observer, event)
-            except BaseException:  # noqa: BLE001 - a watcher breaks no run
+            except BaseException:
+                if self._left:
+                    # It has forked; its child ends as it likes to.
+                    raise
                 self.functions.remove(observer)
                 _log.exception("an observer raised, and is switched off")
+
+    def leave(self) -> None:
+        """
+        Tell nobody any more.
+        """
+        self._left = True
+        self.functions.clear()
 
     def saved(
         self,

@@ -7,6 +7,7 @@ What a client was told, and what it has built of that on one event loop.
 from __future__ import annotations
 
 import asyncio
+import weakref
 
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -139,6 +140,8 @@ class Guest(Protocol):
 
     async def make_way(self, place: object) -> None: ...
 
+    def leave_to_parent(self) -> None: ...
+
     async def aclose(self) -> None: ...
 
 
@@ -191,6 +194,18 @@ class Rooms:
                 observers=self.runtime.observers,
             )
         return self._downloads
+
+    def leave_to_parent(self) -> None:
+        """
+        In a forked child: let those go who wait, and touch nothing.
+        """
+        for batch in tuple(self.batches):
+            batch.leave_to_parent()
+        self.submitter.leave_to_parent()
+        self.poller.leave_to_parent()
+        self.queue.close()
+        self.bells.close()
+        self.runtime.waits.close()
 
     def jobs(self) -> tuple[Job, ...]:
         """
@@ -331,7 +346,7 @@ def build(options: Options, take_up: TakeUp) -> Rooms:
     submitter = Submitter(sender, options.retry, take_up)
     pool.open()
     bells.listen()
-    return Rooms(
+    rooms = Rooms(
         options,
         runtime,
         pool,
@@ -344,6 +359,15 @@ def build(options: Options, take_up: TakeUp) -> Rooms:
         bells,
         verification,
     )
+    runtime.in_child.append(partial(_leave, weakref.ref(rooms)))
+    return rooms
+
+
+def _leave(ref: weakref.ref[Rooms]) -> None:
+    # They know their client, which may be forgotten.
+    rooms = ref()
+    if rooms is not None:
+        rooms.leave_to_parent()
 
 
 def key_faults(api_key: object) -> list[str]:

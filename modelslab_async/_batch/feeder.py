@@ -87,13 +87,13 @@ class Feeder:
 
     run: Run
     specs: Iterable[Spec] | AsyncIterable[Spec]
-    keys: Iterator[str | None] | None
     broken: BaseException | None = attrs.field(default=None, init=False)
     #: Done when the input itself waits for the end of the batch.
     _unawaited: asyncio.Future[None] = attrs.field(init=False)
     _source: Callable[[], Spec | Awaitable[Spec]] = attrs.field(init=False)
     #: What it raises at its end; anything else is a fault of the caller's.
     _end: type[Exception] = attrs.field(init=False)
+    _keys: Iterator[str | None] | None = attrs.field(default=None, init=False)
     _pulled: int = attrs.field(default=0, init=False)
     #: How many were known when they were last looked up, twice over.
     _page: int = attrs.field(default=0, init=False)
@@ -103,10 +103,20 @@ class Feeder:
         Begin to pull, in a task of its own.
         """
         run = self.run
+        if run.options.items is not None:
+            self._keys = iter(run.options.items)
         loop = run.rooms.runtime.loop
         self._unawaited = loop.create_future()
         run.feeding = loop.create_task(self._pull_all())
         run.feeding.add_done_callback(lambda _: run.end_if_over())
+
+    def raise_broken(self) -> None:
+        """
+        Have it come out, once.
+        """
+        broken, self.broken = self.broken, None
+        if broken is not None:
+            raise broken
 
     def note_waiter(self, task: asyncio.Task[Any] | None) -> None:
         """
@@ -147,7 +157,12 @@ class Feeder:
         except ClientClosedError as error:
             self.run.stop(error)
         except BaseException as exc:
-            if not is_cancelled(exc):
+            if self.run.rooms.runtime.inherited:
+                # The input has forked; its child ends as it likes to.
+                if not isinstance(exc, Exception):
+                    raise
+                self.broken = self.broken or exc
+            elif not is_cancelled(exc):
                 # The reader gets it.
                 self.broken = exc
                 self.run.stop(exc if isinstance(exc, ModelsLabError) else None)
@@ -197,7 +212,10 @@ class Feeder:
                     spec, space = await spec, 1
                 found.append(self._item(spec))
         except BaseException as exc:
-            if is_cancelled(exc):
+            inherited = self.run.rooms.runtime.inherited
+            if inherited and not isinstance(exc, Exception):
+                raise
+            if not inherited and is_cancelled(exc):
                 raise
             if isinstance(exc, self._end):
                 self.run.exhausted = True
@@ -216,9 +234,9 @@ class Feeder:
                 f"a batch takes specs, not {type(spec).__name__}: {fault}"
             )
         key = None
-        if self.keys is not None:
+        if self._keys is not None:
             try:
-                key = next(self.keys)
+                key = next(self._keys)
             except StopIteration:
                 reason = "items: fewer than there are specs"
                 raise ConfigurationError(reason) from None

@@ -9,7 +9,6 @@ client is closed; then its page is written and its journal closed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sized
@@ -18,6 +17,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from .._engine.runtime import forked
 from .._engine.submission import Lane, Submission
 from .._engine.waiters import to_its_end
 from .._policy.breakers import OutageBreaker
@@ -122,31 +122,23 @@ class BatchLifetime:
         if pair is not None:
             return pair
         await self.leave()
-        feeder = self._feeder
-        if feeder is not None and feeder.broken is not None:
-            broken, feeder.broken = feeder.broken, None
-            raise broken
+        if self._feeder is not None:
+            self._feeder.raise_broken()
         return None
 
     def reader_gone(self) -> None:
         """
         Somebody does not iterate any more; from any thread, at any time.
         """
-        self._soon(self._unwant)
+        if self._run is not None:
+            self._run.rooms.runtime.soon(self._unwant)
 
     def forget(self) -> None:
         """
         Nobody can read any more: leave it; from any thread, at any time.
         """
         if self._run is not None and self._leaving is None:
-            self._soon(self._start_to_leave)
-
-    def _soon(self, call: Callable[[], object]) -> None:
-        if self._run is None:
-            return
-        # A loop that is closed has nothing left to be told.
-        with contextlib.suppress(RuntimeError):
-            self._run.rooms.runtime.loop.call_soon_threadsafe(call)
+            self._run.rooms.runtime.soon(self._start_to_leave)
 
     def _unwant(self) -> None:
         if self.outcomes.unwant() and self._run is not None:
@@ -205,10 +197,8 @@ class BatchLifetime:
             await storage.aclose()
             raise
         storage.keep()
-        items = self.options.items
-        keys = None if items is None else iter(items)
         self._started = run.rooms.runtime.now()
-        self._feeder = Feeder(run, self.specs, keys)
+        self._feeder = Feeder(run, self.specs)
         self._feeder.start()
 
     # The end
@@ -228,10 +218,10 @@ class BatchLifetime:
         """
         Leave it; see `Batch.aclose`.
         """
-        if self._run is not None and self._run.rooms.runtime.loop.is_closed():
-            # Nothing of it is left.
+        if self._run is None:
+            self.stop()
+        if _is_gone(self._run):
             return
-        _check_loop(self._run)
         self.note_waiter(asyncio.current_task())
         await to_its_end(self._start_to_leave())
 
@@ -271,6 +261,20 @@ class BatchLifetime:
         """
         if self._feeder is not None:
             self._feeder.note_waiter(task)
+
+    def leave_to_parent(self) -> None:
+        """
+        In a forked child: whoever reads hears that nothing comes.
+        """
+        self._over = True
+        if self._feeder is not None:
+            self._feeder.broken = forked()
+        for room in (self._storage, self._run):
+            if room is not None:
+                room.leave_to_parent()
+        for task in (self._opening, self._leaving, self._lingering):
+            if task is not None:
+                task.cancel()
 
     async def break_off(self) -> None:
         """
@@ -335,9 +339,8 @@ class BatchLifetime:
         """
         How it stands, for ``status.json``.
         """
-        facts: dict[str, JSON] = attrs.asdict(self.progress())
         stopped = self.stopped
-        return facts | {
+        return attrs.asdict(self.progress()) | {
             "running": not self._over,
             "stopped": None if stopped is None else str(stopped),
             "failures": self.tally.failures(),
@@ -360,13 +363,34 @@ async def _opened(opening: asyncio.Future[None]) -> None:
     opening.result()
 
 
+def _is_gone(run: Run | None) -> bool:
+    """
+    Whether nothing is left of a batch: it was never begun, its loop is
+    closed, or it is the parent's of a forked child.
+
+    Raises:
+        WrongLoopError: It lives on another event loop.
+    """
+    if run is None:
+        return True
+    runtime = run.rooms.runtime
+    if runtime.loop.is_closed() or runtime.inherited:
+        return True
+    _check_loop(run)
+    return False
+
+
 def _check_loop(run: Run | None) -> None:
     """
     Raises:
         WrongLoopError: It lives on another event loop.
     """
+    if run is None:
+        return
+    if run.rooms.runtime.inherited:
+        raise forked()
     here = asyncio.get_running_loop()
-    if run is not None and run.rooms.runtime.loop is not here:
+    if run.rooms.runtime.loop is not here:
         raise WrongLoopError(
             "the batch was begun on another event loop; make a new one"
         )

@@ -156,8 +156,8 @@ class Run:
         self.stopping = True
         # Who waits for readers goes on, and sees that it is over.
         self.outcomes.want()
-        feeding = self.feeding
-        if feeding is not None and feeding is not _current_task():
+        feeding, loop = self.feeding, self.rooms.runtime.loop
+        if feeding is not None and feeding is not asyncio.current_task(loop):
             feeding.cancel()
         self.pause()
 
@@ -335,6 +335,16 @@ class Run:
                 "left a batch with %d unfinished: %s", len(left), named(left)
             )
         return [one for one in submissions if not one.task.done()]
+
+    def leave_to_parent(self) -> None:
+        """
+        In a forked child: nothing is asked for, and nothing comes.
+        """
+        self.stopping, self.paid = True, None
+        for task in (*self.items, self.feeding):
+            if task is not None:
+                task.cancel()
+        self.outcomes.end()
 
     def name_paid(self) -> None:
         """
@@ -532,13 +542,3 @@ def _receipt(item: Item) -> Receipt:
     if entry is None:
         return Receipt(None, name)
     return Receipt(entry.job_id, name, entry.track_id)
-
-
-def _current_task() -> asyncio.Task[object] | None:
-    """
-    The task that runs; None outside of the loop.
-    """
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None

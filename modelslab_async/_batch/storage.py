@@ -182,6 +182,14 @@ class Storage:
             facts["unknown"] = [entry.track_id for entry in page]
         return facts
 
+    def leave_to_parent(self) -> None:
+        """
+        In a forked child: write nothing, and close nothing.
+        """
+        self._closing = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+
     async def aclose(self) -> None:
         """
         Write what is late, the status and the page; close the journal.

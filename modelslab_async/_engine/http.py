@@ -18,9 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import time
-import weakref
 
 from collections.abc import (
     AsyncGenerator,
@@ -52,7 +50,7 @@ from .._protocol.replies import (
 )
 from .._version import __version__
 from ..errors import ClientClosedError, TransportError, UnsafeUrlError
-from .abandoned import drop, leave_to_parent
+from .abandoned import drop, leave_to_parent, part
 from .address_guard import AddressGuard, guarded_socket
 from .api_key import ApiKey
 from .deadline import Deadline
@@ -189,7 +187,7 @@ class SessionPool:
             silence=timeouts.file_read,
             socket_factory=guarded_socket,
         )
-        _open_here.add(self)
+        self.runtime.in_child.append(self.leave)
         self._downloads = asyncio.Semaphore(self.options.max_downloads)
 
     def _session(
@@ -250,14 +248,16 @@ class SessionPool:
 
     def leave(self) -> None:
         """
-        Forget the sessions, which are another process's.
+        Forget the sessions, which are another process's, and its loop.
         """
+        cut: set[int] = set()
         while self._sessions:
             session = self._sessions.pop()
             connector = session.connector
             session.detach()
             if connector is not None:
-                leave_to_parent(connector)
+                cut |= leave_to_parent(connector)
+        part(self.runtime.loop, cut)
 
     async def submit(
         self, call: Call, leaving: Callable[[], None] | None = None
@@ -477,18 +477,6 @@ async def _chunks(
         reason = words_of(exc)
     if reason is not None:
         raise TransportError(reason, sent=True)
-
-
-_open_here: weakref.WeakSet[SessionPool] = weakref.WeakSet()
-
-
-def _leave_all() -> None:
-    for pool in tuple(_open_here):
-        pool.leave()
-
-
-# At once, before anything there is closed or collected.
-os.register_at_fork(after_in_child=_leave_all)
 
 
 def _exchange_of(

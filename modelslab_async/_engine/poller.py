@@ -29,7 +29,7 @@ from .http import SessionPool
 from .job import Job, Watch, named
 from .pacer import Pacer
 from .poll_loop import PollLoop
-from .runtime import Runtime
+from .runtime import Runtime, forked
 from .slot_queue import SlotQueue
 from .telling import tell_accepted, tell_finished, tell_resumed
 from .watches import Watches
@@ -296,6 +296,14 @@ class Poller:
             # It may be taken up again, in another queue.
             watch.ticket = None
             watch.wake(end)
+
+    def leave_to_parent(self) -> None:
+        """
+        In a forked child: ask for nothing; those who wait hear why.
+        """
+        self._loop.close()
+        for watch in self._watched.all():
+            watch.wake(forked())
 
     def halt(self) -> None:
         """

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import weakref
 
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import attrs
 
@@ -47,6 +49,13 @@ class Counts:
     #: The last of them, by track_id.
     unknown_ids: deque[str] = attrs.field(factory=lambda: deque(maxlen=1000))
 
+    def count_unknown(self, track_id: str) -> None:
+        """
+        One more request got no verdict.
+        """
+        self.unknown += 1
+        self.unknown_ids.append(track_id)
+
 
 @attrs.define(eq=False, repr=False)
 class Runtime:
@@ -54,6 +63,12 @@ class Runtime:
     One event loop, and what lives there.
 
     What changes: what is counted, and whether it was closed.
+
+    Attributes:
+        inherited: It is a forked child's copy: all that is here is the
+            parent's.
+
+        in_child: What else has to be let go of there, without a word.
     """
 
     timeouts: Timeouts
@@ -66,6 +81,8 @@ class Runtime:
     now: Callable[[], float] = attrs.field(init=False)
     pid: int = attrs.field(factory=os.getpid, init=False)
     closed: bool = attrs.field(default=False, init=False)
+    inherited: bool = attrs.field(default=False, init=False)
+    in_child: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     #: What is waited for, and told of where that lasts.
     waits: Waits = attrs.field(init=False)
     #: What lets go of things without the loop, where that ended by itself.
@@ -73,6 +90,12 @@ class Runtime:
     _executor: ThreadPoolExecutor | None = attrs.field(
         default=None, init=False
     )
+    _in_threads: set[asyncio.Future[Any]] = attrs.field(
+        factory=set, init=False
+    )
+
+    def __attrs_post_init__(self) -> None:
+        _runtimes.add(self)
 
     @now.default
     def _clock(self) -> Callable[[], float]:
@@ -101,11 +124,17 @@ class Runtime:
         Raises:
             ClientClosedError: They are gone.
         """
+        if self.inherited:
+            raise forked()
         try:
             future = self.loop.run_in_executor(self.executor, work)
         except RuntimeError:
             raise ClientClosedError from None
-        return await future
+        self._in_threads.add(future)
+        try:
+            return await future
+        finally:
+            self._in_threads.discard(future)
 
     def check(self) -> None:
         """
@@ -116,10 +145,8 @@ class Runtime:
 
             WrongLoopError: This is another loop, or another process.
         """
-        if os.getpid() != self.pid:
-            raise WrongLoopError(
-                "the client was opened before a fork; make one in each process"
-            )
+        if self.inherited:
+            raise forked()
         if self.loop.is_closed():
             raise WrongLoopError(
                 "the job's event loop is closed; "
@@ -139,6 +166,32 @@ class Runtime:
         """
         return self.closed and self.loop is asyncio.get_running_loop()
 
+    def soon(self, call: Callable[[], object]) -> None:
+        """
+        Have something done on the loop, from any thread at any time.
+        """
+        # A loop that is closed has nothing left to be told.
+        with suppress(RuntimeError):
+            if not self.inherited:
+                self.loop.call_soon_threadsafe(call)
+
+    def leave_to_parent(self) -> None:
+        """
+        In a forked child: let go of all that is the parent's, and let those
+        go on who wait for a thread that is not here.
+        """
+        if self.inherited:
+            return
+        self.inherited = self.closed = True
+        self.observers.leave()
+        self._executor = None
+        for future in self._in_threads:
+            fail(future)
+        for let_go in self.in_child:
+            # The loop may be another thread's, which is not here.
+            with suppress(RuntimeError):
+                let_go()
+
     def close(self) -> None:
         """
         Let go of the threads; what runs in them comes to its end.
@@ -147,3 +200,35 @@ class Runtime:
         self.waits.close()
         if self._executor is not None:
             self._executor.shutdown(wait=False)
+
+
+_runtimes: weakref.WeakSet[Runtime] = weakref.WeakSet()
+
+
+def _leave_runtimes() -> None:
+    for runtime in tuple(_runtimes):
+        runtime.leave_to_parent()
+
+
+# At once, before anything there is closed or collected.
+os.register_at_fork(after_in_child=_leave_runtimes)
+
+
+def forked() -> WrongLoopError:
+    """
+    What those hear who use in a child what its parent has open.
+    """
+    return WrongLoopError(
+        "the client was opened before a fork; make one in each process"
+    )
+
+
+def fail(future: asyncio.Future[Any]) -> None:
+    """
+    Have one who waits for a thread go on, in a forked child without it.
+    """
+    with suppress(RuntimeError):
+        if not future.done():
+            future.set_exception(forked())
+            # Nobody need have waited.
+            future.exception()

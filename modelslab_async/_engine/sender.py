@@ -362,10 +362,10 @@ class Sender:
         return pause
 
     def _unknown(self, one: Submission, error: OutcomeUnknownError) -> None:
+        if self.runtime.inherited:
+            return
         one.attempts.unknown += 1
-        stats = self.runtime.stats
-        stats.unknown += 1
-        stats.unknown_ids.append(one.track_id)
+        self.runtime.stats.count_unknown(one.track_id)
         _log.warning("%s", one.watch.veil(error))
         tell_unknown(one.watch, error)
 

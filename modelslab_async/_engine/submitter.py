@@ -27,6 +27,7 @@ from ..results import Generation, JobState, Receipt
 from ..specs import Spec
 from .attempts import Attempts
 from .job import Job, TakeUp, Watch
+from .runtime import forked
 from .sender import Sender, bug
 from .submission import (
     UNWRITTEN,
@@ -203,6 +204,16 @@ class Submitter:
         for one in tuple(self.under_way):
             one.task.cancel()
         await self._settle(None)
+
+    def leave_to_parent(self) -> None:
+        """
+        In a forked child: whoever waits hears that nothing comes.
+        """
+        self._closed = True
+        for one in tuple(self.under_way):
+            one.task.cancel()
+            one.watch.wake(forked())
+            one.ending.wake(forked())
 
     async def _settle(self, timeout: float | None) -> None:
         tasks = [one.task for one in self.under_way]

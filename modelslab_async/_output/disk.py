@@ -23,13 +23,14 @@ import mmap
 import os
 import re
 import secrets
+import weakref
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 import anyio
 import attrs
@@ -58,6 +59,11 @@ class Disk:
     """
 
     executor: Executor = attrs.field(factory=_own_threads, repr=False)
+    _under_way: set[asyncio.Future[Any]] = attrs.field(
+        factory=set, init=False, repr=False
+    )
+    #: In a forked child, which has neither the threads nor the files.
+    _left: bool = attrs.field(default=False, init=False)
     _free: asyncio.Semaphore = attrs.field(
         factory=partial(asyncio.Semaphore, _THREADS), init=False, repr=False
     )
@@ -69,25 +75,46 @@ class Disk:
         Raises:
             ClientClosedError: The threads are gone.
         """
+        self._check()
         async with self._free:
             try:
                 future = self._start(self.executor, work, *args)
             except RuntimeError:
                 raise ClientClosedError from None
-            return await _to_its_end(future)
+            return await self._to_its_end(future)
 
     async def clean_up(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
         """
         As `run`, without a queue, which a cancelled caller would not
         get, and also when the client is closed.
         """
+        self._check()
         try:
             future = self._start(self.executor, work, *args)
         except RuntimeError:
             executor = ThreadPoolExecutor(1)
             future = self._start(executor, work, *args)
             executor.shutdown(wait=False)
-        return await _to_its_end(future)
+        return await self._to_its_end(future)
+
+    def __attrs_post_init__(self) -> None:
+        _disks.add(self)
+
+    def leave_to_parent(self) -> None:
+        """
+        In a forked child: what is done there, the parent does.
+        """
+        self._left = True
+        for future in self._under_way:
+            with suppress(RuntimeError):
+                if not future.done():
+                    future.set_exception(ClientClosedError())
+                    # Nobody need have waited.
+                    future.exception()
+
+    def _check(self) -> None:
+        if self._left:
+            raise ClientClosedError
 
     @staticmethod
     def _start(
@@ -95,6 +122,24 @@ class Disk:
     ) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(executor, partial(work, *args))
+
+    async def _to_its_end(self, future: asyncio.Future[T]) -> T:
+        self._under_way.add(future)
+        try:
+            return await _to_its_end(future)
+        finally:
+            self._under_way.discard(future)
+
+
+_disks: weakref.WeakSet[Disk] = weakref.WeakSet()
+
+
+def _leave_disks() -> None:
+    for disk in tuple(_disks):
+        disk.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_disks)
 
 
 async def _to_its_end(future: asyncio.Future[T]) -> T:

@@ -25,6 +25,7 @@ import queue
 import sqlite3
 import threading
 import warnings
+import weakref
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -144,6 +145,9 @@ class SqliteJournal:
             self._writer.stop()
 
     async def aclose(self) -> None:
+        if self._writer.pid != os.getpid():
+            # A forked child has no such thread.
+            return
         self._writer.stop()
         # Cancelled or not, it is closed.
         await asyncio.shield(asyncio.wrap_future(self._writer.ended))
@@ -153,7 +157,7 @@ class SqliteJournal:
         The same without a loop, for whoever finds that its loop has ended;
         who opens or inspects a journal next waits for it.
         """
-        # A forked child has no such thread, and nothing to let go of.
+        # A forked child has nothing to let go of.
         if self._writer.pid == os.getpid():
             self._writer.stop()
             _abandoned.add(self._writer.ended)
@@ -277,6 +281,9 @@ class _Writer:
     ended: Future[None] = attrs.field(factory=Future, init=False)
     stopped: bool = attrs.field(default=False, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        _writers.add(self)
+
     def start(self, path: Path, opened: _Operation[tuple[Path, str]]) -> None:
         # As a daemon, it does not keep a process from ending: what is not
         # committed then is as after a kill.
@@ -349,6 +356,19 @@ class _Writer:
                     raise
                 operation.error = error
         tables.execute("COMMIT")
+
+
+_writers: weakref.WeakSet[_Writer] = weakref.WeakSet()
+
+
+def _leave_writers() -> None:
+    _abandoned.clear()
+    for writer in tuple(_writers):
+        writer.stopped = True
+
+
+# What is written there is the parent's affair, which has the threads.
+os.register_at_fork(after_in_child=_leave_writers)
 
 
 def _settle_ops(operations: Sequence[_Operation[Any]]) -> None:
