@@ -224,6 +224,19 @@ def test_commands(name: str) -> None:
     ] == []
 
 
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
+def test_code_fits(page: Path) -> None:
+    """
+    Python is as wide as a page is: who reads it need not scroll.
+    """
+    code = re.findall(
+        r"^```python$.*?^```$", page.read_text(), re.MULTILINE | re.DOTALL
+    )
+    lines = [line for block in code for line in block.splitlines()]
+
+    assert [line for line in lines if len(line) > 88] == []
+
+
 def test_links() -> None:
     """
     Every link between pages leads somewhere.
