@@ -27,7 +27,7 @@ from modelslab_async._engine.http import SessionPool
 from modelslab_async._engine.runtime import Runtime
 from modelslab_async._observing import Observers
 from modelslab_async._protocol.replies import Call, Cut
-from modelslab_async.errors import ModelsLabError
+from modelslab_async.errors import ConfigurationError, ModelsLabError
 from modelslab_async.events import Event
 from modelslab_async.results import Generation
 from modelslab_async.simulator import Edit, Fault, Reply, Settings, Simulator
@@ -500,13 +500,17 @@ def _broken() -> str:
     raise LookupError(secret())
 
 
-@pytest.mark.parametrize("give", [_bytes, _broken])
+def _cancelled() -> str:
+    raise asyncio.CancelledError(secret())
+
+
+@pytest.mark.parametrize("give", [_bytes, _broken, _cancelled])
 async def test_a_key_that_is_none(give: Any) -> None:
     """
     A key of the wrong type, or whose function fails, is not shown either.
     """
     async with ModelsLab(give, base_url="http://127.0.0.1:9/v6") as lab:
-        with pytest.raises(ModelsLabError) as caught:
+        with pytest.raises(ConfigurationError) as caught:
             await lab.generate(CAT)
 
     ours = [

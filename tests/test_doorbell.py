@@ -603,7 +603,7 @@ async def test_a_late_bell_settles_it_in_the_journal(
             async for outcome in batch:
                 told.append(outcome)
                 if isinstance(outcome.error, OutcomeUnknownError):
-                    number = await _number(tmp_path, batch)
+                    number = await _number(batch)
                     job_id = min(simulator.books.jobs)
                     bell.ring(number, _said(job_id))
                     await _saved(tmp_path, 1)
@@ -686,7 +686,7 @@ async def test_a_lie_settles_nothing_in_the_journal(
         async with lab.batch(specs, output=tmp_path) as batch:
             async for outcome in batch:
                 if isinstance(outcome.error, OutcomeUnknownError):
-                    number = await _number(tmp_path, batch)
+                    number = await _number(batch)
                     other = max(simulator.books.jobs)
                     bell.ring(number, _said(other))
                     bell.ring(number, _said(1))
@@ -702,7 +702,7 @@ def _said(job_id: int) -> bytes:
     return f'{{"status":"success","id":{job_id}}}'.encode()
 
 
-async def _number(folder: Path, batch: Batch) -> str:
+async def _number(batch: Batch) -> str:
     """
     The number of the one unknown item of a batch that runs.
     """

@@ -61,7 +61,7 @@ def _spelt_out(args: Sequence[str]) -> Iterator[str]:
 
 
 def one_input(
-    ctx: click.Context, param: click.Parameter, given: tuple[str, ...]
+    ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
 ) -> str:
     """
     The one INPUT of a batch; says what to type instead of several.

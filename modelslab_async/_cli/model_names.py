@@ -31,7 +31,7 @@ def keep_names(names: Iterable[str]) -> None:
 
 
 def complete_model(
-    context: click.Context, parameter: click.Parameter, incomplete: str
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[str]:
     """
     Those that begin as what was typed.

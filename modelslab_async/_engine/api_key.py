@@ -49,7 +49,9 @@ class ApiKey:
         )
         try:
             key = self._give()
-        except Exception as exc:  # noqa: BLE001 - the caller's own
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:  # noqa: BLE001 - the caller's own
             kind = type(exc).__name__
             reason = f"the function that gives the API key raised {kind}"
         if isinstance(key, str) and (stripped := key.strip()):

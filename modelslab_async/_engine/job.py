@@ -301,7 +301,10 @@ class Job:
     def handle(self) -> str:
         """
         A text to store: `ModelsLab.job()` takes the job up from it, in any
-        process, with all that the service told when it accepted it.
+        process, with its seed, its track_id and where its pictures will lie.
+
+        Handles are logged, so the echo of the request is not in it: a
+        `Generation` from a handle has no *meta* but what polls tell.
         """
         return packed(self._watch.receipt)
 

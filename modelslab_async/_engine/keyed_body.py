@@ -61,7 +61,9 @@ class KeyedBody(aiohttp.Payload):
         await self.write_with_length(writer, None)
 
     async def write_with_length(
-        self, writer: AbstractStreamWriter, content_length: int | None
+        self,
+        writer: AbstractStreamWriter,
+        content_length: int | None,  # noqa: ARG002 - aiohttp gives it
     ) -> None:
         self._writer = writer
         if _hung_up(getattr(writer, "transport", None)):

@@ -129,8 +129,8 @@ class Downloads:
         """
         target = self._file_target(path.parent, path.name)
         try:
-            await self._fetch(image, target, _Until(self._deadline()))
-            await self._at_disk(target.keep, path)
+            link = await self._fetch(image, target, _Until(self._deadline()))
+            await self._at_disk(target.keep, path, link)
         finally:
             await self._drop(target)
         return path
@@ -210,7 +210,7 @@ class Downloads:
                     saved_before, directory, name, self.cap_bytes
                 )
             try:
-                await self._fetch_or_renew(
+                link = await self._fetch_or_renew(
                     links, image, target, before is None
                 )
             except DownloadError as exc:
@@ -219,7 +219,7 @@ class Downloads:
                 return before
             if before is None:
                 path = directory / f"{name}.{target.format}"
-                return await self._at_disk(target.keep, path)
+                return await self._at_disk(target.keep, path, link)
             if before.sha256 != target.sha256:
                 raise DownloadError(
                     f"{before.path} is another picture; "
@@ -235,14 +235,14 @@ class Downloads:
         image: Image,
         target: FileTarget,
         patient: bool,
-    ) -> None:
+    ) -> str | None:
         """
-        Fetch by the links that we have, or else by fresh ones.
+        Fetch by the links that we have, or by fresh ones; give which it was.
         """
         deadline = self._deadline() if patient else -math.inf
         name = links.generation.track_id
         try:
-            await self._fetch(image, target, _Until(deadline, name))
+            return await self._fetch(image, target, _Until(deadline, name))
         except UnsafeUrlError:
             raise
         except DownloadError as exc:
@@ -251,28 +251,29 @@ class Downloads:
             image = await links.fetch(image, exc)
             least = anyio.current_time() + self.timeouts.link_retry_longest
             until = _Until(max(deadline, least), name)
-            await self._fetch(image, target, until)
+            return await self._fetch(image, target, until)
 
     async def _fetch(
         self, image: Image, target: Target, until: _Until
-    ) -> None:
+    ) -> str | None:
         """
-        Bring a picture to *target*, which may be late *until* then.
+        Bring a picture to *target*, which may be late *until* then; give the
+        link that led to it, None where it came in the answer.
         """
         data = image.data
         links = [link for link in (image.url, image.proxy_url) if link]
         if data is None and links and links[0][:5].lower() == "data:":
             data = links[0].encode("utf-8", "replace")
         if data is None:
-            await self._try_links(links, target, until)
-            return
-        invalid = await self._at_disk(target.finish, [data], None)
+            return await self._try_links(links, target, until)
+        invalid = await self._at_disk(target.finish, [data])
         if invalid is not None:
             raise DownloadError(f"the service sent {invalid.reason}")
+        return None
 
     async def _try_links(
         self, links: list[str], target: Target, until: _Until
-    ) -> None:
+    ) -> str:
         pause = self.timeouts.link_retry_first
         failure = _LinkFailure("the picture has no link")
         unsafe: UnsafeUrlError | None = None
@@ -285,7 +286,7 @@ class Downloads:
                     continue
                 found = await self._try_link(link, target)
                 if found is None:
-                    return
+                    return link
                 failure = found
                 if not found.retryable:
                     links.remove(link)
@@ -314,7 +315,7 @@ class Downloads:
             async with self.open_file(link) as reply:
                 invalid = InvalidImage("")
                 if 200 <= reply.status < 300:
-                    found = await self._receive(reply, target, link)
+                    found = await self._receive(reply, target)
                     if found is None:
                         return None
                     invalid = found
@@ -327,7 +328,7 @@ class Downloads:
         return _LinkFailure(invalid.reason, link, retryable=invalid.retryable)
 
     async def _receive(
-        self, reply: FileReply, target: Target, link: str
+        self, reply: FileReply, target: Target
     ) -> InvalidImage | None:
         """
         Read a file to its end, and see whether it was a picture.
@@ -335,12 +336,12 @@ class Downloads:
         if not target.empty:
             await self._at_disk(target.restart)
         try:
-            return await self._take(reply, target, link)
+            return await self._take(reply, target)
         finally:
             await reply.chunks.aclose()
 
     async def _take(
-        self, reply: FileReply, target: Target, link: str
+        self, reply: FileReply, target: Target
     ) -> InvalidImage | None:
         started = anyio.current_time()
         content = Decompressor(reply.deflated)
@@ -370,7 +371,7 @@ class Downloads:
             # A store may promise more than the picture has.
             broken = exc
         held.append(content.rest())
-        invalid = await self._at_disk(target.finish, held, link)
+        invalid = await self._at_disk(target.finish, held)
         if broken is not None and invalid is not None:
             raise broken
         return invalid

@@ -65,9 +65,7 @@ class Target(Protocol):
         Keep what came.
         """
 
-    def finish(
-        self, chunks: Sequence[bytes], url: str | None
-    ) -> InvalidImage | None:
+    def finish(self, chunks: Sequence[bytes]) -> InvalidImage | None:
         """
         Keep the rest, and check the whole.
         """
@@ -93,9 +91,7 @@ class MemoryTarget:
     def write(self, chunks: Sequence[bytes]) -> None:
         self._chunks += chunks
 
-    def finish(
-        self, chunks: Sequence[bytes], url: str | None
-    ) -> InvalidImage | None:
+    def finish(self, chunks: Sequence[bytes]) -> InvalidImage | None:
         self.write(chunks)
         came, self._chunks = b"".join(self._chunks), []
         data, image = _image_in(came, self.cap_bytes)
@@ -116,7 +112,6 @@ class FileTarget:
     format: ImageFormat = ImageFormat.PNG
     sha256: str = ""
     empty: bool = True
-    _url: str | None = attrs.field(default=None, init=False)
     _size_bytes: int = attrs.field(default=0, init=False)
     _pixels: tuple[int, int] = attrs.field(default=(0, 0), init=False)
 
@@ -128,10 +123,7 @@ class FileTarget:
         self.empty = False
         self.file.write(chunks)
 
-    def finish(
-        self, chunks: Sequence[bytes], url: str | None
-    ) -> InvalidImage | None:
-        self._url = url
+    def finish(self, chunks: Sequence[bytes]) -> InvalidImage | None:
         if self.empty:
             # Small ones are looked at before the disk is touched.
             return self._check(b"".join(chunks))
@@ -153,13 +145,13 @@ class FileTarget:
         self._pixels = image.width, image.height
         return None
 
-    def keep(self, path: Path) -> SavedFile:
+    def keep(self, path: Path, url: str | None) -> SavedFile:
         """
-        Give the finished file its name.
+        Give the finished file its name; *url* is the link that led to it.
         """
         self.file.keep(path)
         return SavedFile(
-            path, self._url, self._size_bytes, self.sha256, *self._pixels
+            path, url, self._size_bytes, self.sha256, *self._pixels
         )
 
 
