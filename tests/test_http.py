@@ -623,6 +623,42 @@ async def test_a_connection_that_was_closed_while_the_loop_hung(
     assert other.connections > made
 
 
+FAREWELL = head(
+    b"Content-Length: 0",
+    b"Connection: close",
+    line=b"HTTP/1.1 408 Request Timeout",
+)
+
+
+@pytest.mark.parametrize("kind", ["submit", "poll"])
+@pytest.mark.parametrize("turns", [0, 9])
+async def test_a_farewell_is_no_answer(kind: str, turns: int) -> None:
+    """
+    What a gateway says when it closes what was idle was said to nobody: the
+    request goes out on another connection, once.
+    """
+    idle: list[asyncio.StreamWriter] = []
+
+    async def act(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        idle.append(writer)
+        writer.write(OK)
+        await writer.drain()
+
+    async with peer(act) as other, a_pool(base_url=other.url) as pool:
+        ask = pool.submit if kind == "submit" else pool.poll
+        await ask(other.call)
+        idle[0].write(FAREWELL)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        heard = await ask(other.call)
+
+    assert isinstance(heard, Reply)
+    assert heard.status == 200
+    assert (other.connections, len(other.requests)) == (2, 2)
+
+
 async def test_a_connection_that_closes_under_a_trace() -> None:
     """
     What was refused by a closing connection was not sent, whatever the

@@ -316,11 +316,11 @@ class SessionPool:
                 session, call, body, key, limit, bounds or session.timeout
             )
             if not body.refused:
-                break
+                return heard
             # Two turns of the loop, in which it sees what else was closed.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-        return heard
+        return heard if isinstance(heard, Unsent) else _NO_CONNECTION
 
     async def _attempt(
         self,
@@ -347,6 +347,7 @@ class SessionPool:
                 ) as response,
             ):
                 begun = True
+                body.answered(response.status)
                 return await _read_reply(self, response, call, key, at)
         except aiohttp.ClientHttpProxyError as exc:
             return Unsent(words_of(exc, key), hopeless=exc.status == 407)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import select
+import weakref
 
 from collections.abc import Callable
 
@@ -66,9 +67,15 @@ class KeyedBody(aiohttp.Payload):
         content_length: int | None,  # noqa: ARG002 - aiohttp gives it
     ) -> None:
         self._writer = writer
-        if _hung_up(getattr(writer, "transport", None)):
+        protocol = getattr(writer, "protocol", None)
+        reused = protocol is not None and protocol in _used
+        if (protocol is not None and protocol.should_close) or _hung_up(
+            getattr(writer, "transport", None), reused=reused
+        ):
             self.refused = True
             raise aiohttp.ClientConnectionResetError(_CLOSED)
+        if protocol is not None:
+            _used.add(protocol)
         if self._leaving is not None:
             self._leaving()
         try:
@@ -77,6 +84,14 @@ class KeyedBody(aiohttp.Payload):
             # It closed while a trace of the caller's was awaited.
             self.refused = "closing transport" in str(exc)
             raise
+
+    def answered(self, status: int) -> None:
+        """
+        Take an answer to nothing for what it is: "408", which gateways say
+        when they close what was idle, may be there before a request is.
+        """
+        if self._writer is None and status == 408:
+            self.refused = True
 
     @property
     def started(self) -> bool:
@@ -95,21 +110,28 @@ class KeyedBody(aiohttp.Payload):
         )
 
 
-def _hung_up(transport: asyncio.Transport | None) -> bool:
+#: Connections that have carried a request.
+_used: weakref.WeakSet[asyncio.BaseProtocol] = weakref.WeakSet()
+
+
+def _hung_up(transport: asyncio.Transport | None, *, reused: bool) -> bool:
     """
-    Whether the other end has closed the connection.
+    Whether the other end has closed the connection, or is about to: what it
+    says unasked on one that was idle is its farewell.
 
     While somebody held up the loop, nobody has read that it did: a request
     that is written now gets no answer, and nobody can tell what became of it.
     """
+    # On a new one TLS has things to say of its own.
+    signs = (_RDHUP or 0) | (select.POLLIN if reused else 0)
     if transport is None or transport.is_closing():
         return True
     sock = transport.get_extra_info("socket")
-    if sock is None or _RDHUP is None:
+    if sock is None or not signs:
         return False
     try:
         watch = select.poll()
-        watch.register(sock.fileno(), _RDHUP)
+        watch.register(sock.fileno(), signs)
         return bool(watch.poll(0))
     except (OSError, ValueError):
         return True

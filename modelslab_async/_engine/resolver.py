@@ -77,4 +77,6 @@ def _addresses(
             # Link-local: of use on its own interface only.
             numeric = f"{numeric.partition('%')[0]}%{address[3]}"
         found.append((int(kind), numeric))
+    if not found:
+        raise OSError(None, f"no address of {host[:80]!r}")
     return found
