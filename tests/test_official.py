@@ -6,8 +6,13 @@ ours.
 from __future__ import annotations
 
 import asyncio
+import importlib
+import inspect
+import pkgutil
+import re
 import warnings
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +26,8 @@ from modelslab_async.simulator import KeyState, Latency, Simulator
 with warnings.catch_warnings():
     # It is written for an older Pydantic.
     warnings.simplefilter("ignore", DeprecationWarning)
+    from modelslab_py import providers
+    from modelslab_py.core import apis
     from modelslab_py.core.apis.community import Community
     from modelslab_py.core.client import Client
     from modelslab_py.schemas.community import Text2Image
@@ -135,3 +142,51 @@ def test_both_get_the_same_pictures(
     assert asyncio.run(ours()) == [
         requests.get(link, timeout=5).content for link in theirs["output"]
     ]
+
+
+# The page for who comes from there
+
+
+GUIDE = Path(__file__).parent.parent / "docs" / "from-modelslab-py.md"
+
+
+def _its_calls() -> Iterator[tuple[str, str, str]]:
+    """
+    Each call of its classes, and what it asks.
+    """
+    rooms = [
+        importlib.import_module(f"{apis.__name__}.{one.name}")
+        for one in pkgutil.iter_modules(apis.__path__)
+    ]
+    classes = [
+        thing
+        for room in rooms
+        for thing in vars(room).values()
+        if inspect.isclass(thing) and thing.__module__ == room.__name__
+    ]
+    classes += [getattr(providers, name) for name in providers.__all__]
+    for kind in {*classes, Client}:
+        for name, call in inspect.getmembers(kind, inspect.isfunction):
+            if not name.startswith(("_", "async_", "get_model_ids")):
+                yield kind.__name__, name, inspect.getsource(call)
+
+
+def test_the_guide_has_each_of_its_calls() -> None:
+    """
+    Every class of theirs is on the page, and every call of one that makes
+    pictures: beside ours, or said not to be here.
+    """
+    guide = GUIDE.read_text()
+    calls = list(_its_calls())
+    far = {"Audio", "Video", "Three_D"}
+    elsewhere = re.compile(r"v7/(video-fusion|voice)/")
+
+    assert len(calls) > 150
+    assert {kind for kind, *_ in calls} - {"BaseAPI"} <= set(
+        re.findall(r"\w+", guide)
+    )
+    assert {
+        name
+        for kind, name, source in calls
+        if kind not in far and not elsewhere.search(source)
+    } <= set(re.findall(r"\w+", guide))
