@@ -365,6 +365,12 @@ async def test_what_cannot_be_trusted() -> None:
         "c.example:99999",
         "*.d.example",
         "",
+        "[::1",
+        "::1]",
+        "[[::1]]",
+        "[::1]9000",
+        "[fc00::/7",
+        "e.example,f.example",
     ]
     with pytest.raises(ConfigurationError) as caught:
         ModelsLab("key", trusted_hosts=["fine.example", *wrong], slots=0)

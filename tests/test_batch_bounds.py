@@ -238,6 +238,8 @@ async def test_asked_for_by_the_user_and_stopped(
         ({"ordered": "yes"}, "ordered: True or False"),
         ({"resubmit_failed": 1}, "resubmit_failed: True or False"),
         ({"output": 5}, "output: a path, not 5"),
+        ({"output": "a\0b"}, "output: no path has a NUL"),
+        ({"journal": "a\0b"}, "journal: no path has a NUL"),
         ({"journal": 5}, "journal: a path, or a Journal, not 5"),
     ],
 )

@@ -279,6 +279,16 @@ def _patched(path: Path, offset: int, value: int) -> None:
         file.write(value.to_bytes(4, "big"))
 
 
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _socket(path: Path) -> None:
+    path.unlink()
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+
+
 def _without_table(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as other:
         other.execute("DROP TABLE item")
@@ -319,7 +329,9 @@ class TestRefused:
             (lambda path: _replaced(path, b""), "corrupt"),
             (lambda path: _replaced(path, b"prompts\n" * 50), "corrupt"),
             (_foreign, "corrupt"),
-            (lambda path: (path.unlink(), path.mkdir()), "corrupt"),
+            (lambda path: (path.unlink(), path.mkdir()), "unwritable"),
+            (_pipe, "unwritable"),
+            (_socket, "unwritable"),
             (lambda path: _patched(path, 68, 0x12345678), "corrupt"),
             (lambda path: _patched(path, 60, 4), "newer"),
             (lambda path: _patched(path, 60, 1), "mismatch"),
@@ -331,6 +343,8 @@ class TestRefused:
             "text",
             "foreign",
             "folder",
+            "pipe",
+            "socket",
             "other program",
             "newer",
             "older",
@@ -368,7 +382,14 @@ class TestRefused:
         assert contents(closed.parent) == before
 
     @pytest.mark.parametrize(
-        "place", ["/proc/journal.sqlite", "/no/such/folder/journal.sqlite"]
+        "place",
+        [
+            "/proc/journal.sqlite",
+            "/no/such/folder/journal.sqlite",
+            "/",
+            "/dev/null",
+            "a\0b",
+        ],
     )
     async def test_nowhere_to_write(self, place: str) -> None:
         """
@@ -376,6 +397,18 @@ class TestRefused:
         """
         with pytest.raises(JournalError) as caught:
             await SqliteJournal.open(place)
+
+        assert caught.value.reason == "unwritable"
+
+    async def test_links_in_a_circle(self, tmp_path: Path) -> None:
+        """
+        A link that leads to itself leads to no journal.
+        """
+        path = tmp_path / "journal.sqlite"
+        path.symlink_to(path)
+
+        with pytest.raises(JournalError) as caught:
+            await SqliteJournal.open(path)
 
         assert caught.value.reason == "unwritable"
 

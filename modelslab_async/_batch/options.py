@@ -108,6 +108,9 @@ class BatchOptions:
             isinstance(journal, Path) or hasattr(journal, "plan")
         ):
             yield f"journal: a path, or a Journal, not {journal!r}"
+        for name, path in (("output", output), ("journal", journal)):
+            if isinstance(path, Path) and "\0" in str(path):
+                yield f"{name}: no path has a NUL, as {str(path)[:60]!r} has"
         yield from _keys_faults(self.items)
         yield from priority_faults(self.priority)
         for name in ("max_failures", "max_jobs", "max_images"):

@@ -26,6 +26,13 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+_BRACKETED = re.compile(r"\[[^][]+\](?::[0-9]{1,5})?")
+
+
+#: What no name has: several in one text are no host.
+_NO_NAME = re.compile(r"[!$&'()+,;=]")
+
+
 _PORTED = re.compile(r"(?P<host>\[[^]]*\]|[^:]*)(?::(?P<port>[0-9]{1,5}))?")
 
 
@@ -97,6 +104,12 @@ def _entry(entry: object) -> tuple[str, int | None] | Network:
         msg = "a text"
         raise ValueError(msg)  # noqa: TRY004 - all faults are told at once
     text = entry.strip()
+    if _NO_NAME.search(text):
+        msg = "one host in each text, as media.example:8080"
+        raise ValueError(msg)
+    if set(text) & set("[]") and not _BRACKETED.fullmatch(text):
+        msg = "no host: brackets go around an address, as [::1]:9000"
+        raise ValueError(msg)
     if "://" in text:
         msg = "a host without a scheme, as media.example:8080"
         raise ValueError(msg)

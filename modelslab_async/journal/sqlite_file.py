@@ -96,7 +96,7 @@ def open_to_write(path: Path) -> Iterator[OpenFile]:
         JournalError: It is another's, or it cannot be used.
     """
     # The file beside it and SQLite's own are where it is, not where a link is.
-    path = path.resolve()
+    path = _resolved(path)
     try:
         if not path.parent.is_dir():
             raise unwritable(path, "there is no such folder")
@@ -148,14 +148,36 @@ def check_access(path: Path) -> None:
     Raises:
         JournalError: `unwritable`.
     """
+    if path.exists():
+        _check_is_file(path)
     for place in (path.parent, path):
         if place.exists() and not os.access(place, os.W_OK):
             raise unwritable(path, f"{place} is read-only")
 
 
+#: What else has a name.
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
 def _check_is_file(path: Path) -> None:
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise _corrupt(path, "is no file")
+    kind = stat.S_IFMT(path.stat().st_mode)
+    if kind != stat.S_IFREG:
+        found = _KINDS.get(kind, "something else")
+        raise unwritable(path, f"it is {found}, and no file")
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        # The last is of links in a circle, up to Python 3.12.
+        raise unwritable(path, str(error)) from error
 
 
 @contextlib.contextmanager
@@ -166,7 +188,7 @@ def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         JournalError: Somebody has it, there is none, or it is damaged.
     """
-    path = path.resolve()
+    path = _resolved(path)
     try:
         if not path.exists():
             raise unwritable(path, "there is no such file")
