@@ -177,3 +177,38 @@ def test_pages_point_to_what_is_there(path: Path) -> None:
             for option in one.opts
         }
         assert set(options.split()) <= known
+
+
+def test_stations_are_there() -> None:
+    """
+    Every class and function that the architecture leads by is where it says.
+    """
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    package = ROOT / "modelslab_async"
+    rooms = {
+        path.stem: path
+        for path in package.rglob("*.py")
+        if path.parent.name != "simulator"
+    }
+    stations = {
+        found
+        for found in re.findall(r"`([a-z_]+(?:\.\w+)+)`", text)
+        if found.partition(".")[0] in rooms
+    }
+
+    assert len(stations) > 40
+    assert {
+        found
+        for found in stations
+        if not _defines(rooms[found.partition(".")[0]], found.split(".")[1:])
+    } == set()
+
+
+def _defines(path: Path, names: list[str]) -> bool:
+    body = ast.parse(path.read_text()).body
+    for name in names:
+        found = [node for node in body if getattr(node, "name", "") == name]
+        if not found:
+            return False
+        body = getattr(found[0], "body", [])
+    return True
