@@ -17,27 +17,15 @@ import attrs
 from psycopg import AsyncConnection, AsyncCursor
 
 from ..errors import JournalError
-from ..journal import (
-    Entry,
-    Receipt,
-    Request,
-    State,
-    receipt_json,
-    receipt_of,
-)
+from ..journal import Entry, Request, State
+from ..journal.columns import COLUMNS, FIELDS, Columns
 
 
-_FIELDS = tuple(field.name for field in attrs.fields(Entry))
-
-
-_COLUMNS = ", ".join(f'"{name}"' for name in _FIELDS)
-
-
-_SELECT = f"SELECT {_COLUMNS} FROM modelslab_item"  # noqa: S608 - our names
+_SELECT = f"SELECT {COLUMNS} FROM modelslab_item"  # noqa: S608 - our names
 
 
 _SELECT_KNOWN = f"""
-SELECT {_COLUMNS}, lookup, ordinal, run, equals, owner
+SELECT {COLUMNS}, lookup, ordinal, run, equals, owner
 FROM modelslab_item
 JOIN unnest(%s::bytea[], %s::bigint[]) AS wanted (lookup, ordinal)
 USING (lookup, ordinal)
@@ -61,13 +49,13 @@ _TYPES = {
 
 _INSERT = f"""
 INSERT INTO modelslab_item
-    ({_COLUMNS}, batch, lookup, ordinal, run, equals, owner)
-SELECT {", ".join(f'new."{name}"' for name in _FIELDS)},
+    ({COLUMNS}, batch, lookup, ordinal, run, equals, owner)
+SELECT {", ".join(f'new."{name}"' for name in FIELDS)},
     %s, lookup, ordinal, %s, equals, %s
 FROM unnest(
-    {", ".join(f"%s::{_TYPES.get(name, 'text')}[]" for name in _FIELDS)},
+    {", ".join(f"%s::{_TYPES.get(name, 'text')}[]" for name in FIELDS)},
     %s::bytea[], %s::bigint[], %s::bigint[]
-) AS new ({_COLUMNS}, lookup, ordinal, equals)
+) AS new ({COLUMNS}, lookup, ordinal, equals)
 """  # noqa: S608 - our own names
 
 
@@ -189,7 +177,7 @@ class ItemTables:
         )
         found = {}
         async for row in cursor:
-            known = Known(to_entry(row), bytes(row[-5]), *row[-4:])
+            known = Known(_ROWS.entry_of(row), bytes(row[-5]), *row[-4:])
             found[known.place] = known
         return found
 
@@ -223,14 +211,14 @@ class ItemTables:
         """
         if not items:
             return
-        rows = [to_row(item.entry) for item in items]
+        rows = [_ROWS.row_of(item.entry) for item in items]
         await self.connection.execute(
             _INSERT,
             (
                 self.batch,
                 self.run,
                 items[0].owner,
-                *([row[n] for row in rows] for n in range(len(_FIELDS))),
+                *([row[n] for row in rows] for n in range(len(FIELDS))),
                 [item.lookup for item in items],
                 [item.ordinal for item in items],
                 [item.equals for item in items],
@@ -264,17 +252,13 @@ class ItemTables:
         """
         Write down what changed of an item.
         """
-        changed = {
-            name: getattr(after, name)
-            for name in _FIELDS
-            if getattr(before, name) != getattr(after, name)
-        }
+        changed = _ROWS.changes(before, after)
         sets = "".join(f', "{name}" = %s' for name in changed)
         await self.connection.execute(
             f"UPDATE modelslab_item SET moves = moves + 1{sets} "  # noqa: S608
             'WHERE batch = %s AND "index" = %s',
             (
-                *(to_column(value) for value in changed.values()),
+                *changed.values(),
                 self.batch,
                 before.index,
             ),
@@ -309,7 +293,7 @@ class ItemTables:
             IndexError: There is none.
         """
         cursor = await self.connection.execute(
-            f"SELECT {_COLUMNS}, moves, owner, {_FREE} "  # noqa: S608
+            f"SELECT {COLUMNS}, moves, owner, {_FREE} "  # noqa: S608
             'FROM modelslab_item WHERE batch = %s AND "index" = %s '
             "FOR UPDATE",
             (self.run, self.batch, index),
@@ -317,7 +301,7 @@ class ItemTables:
         row = await cursor.fetchone()
         if row is None:
             raise IndexError(f"there is no item {index}")
-        return Held(to_entry(row), *row[-3:])
+        return Held(_ROWS.entry_of(row), *row[-3:])
 
     async def get(self, index: int) -> Entry:
         """
@@ -401,11 +385,11 @@ class ItemTables:
         Items and whose they are.
         """
         cursor = await self.connection.execute(
-            f"SELECT {_COLUMNS}, owner FROM modelslab_item "  # noqa: S608
+            f"SELECT {COLUMNS}, owner FROM modelslab_item "  # noqa: S608
             'WHERE batch = %s AND "index" = ANY(%s)',
             (self.batch, list(indexes)),
         )
-        return [(to_entry(row), row[-1]) async for row in cursor]
+        return [(_ROWS.entry_of(row), row[-1]) async for row in cursor]
 
     async def give(self, *indexes: int) -> None:
         """
@@ -429,7 +413,7 @@ class ItemTables:
             'OR track_id = %s OR bell = %s) ORDER BY "index"',
             self.batch,
             _UNENDED,
-            *map(to_column, (job_id, track_id, bell)),
+            *map(_ROWS.column_of, (job_id, track_id, bell)),
         )
 
     async def counts(self) -> Mapping[State, int]:
@@ -461,7 +445,7 @@ class ItemTables:
         The entries of some rows.
         """
         cursor = await self.connection.execute(f"{_SELECT} {where}", values)
-        return [to_entry(row) async for row in cursor]
+        return [_ROWS.entry_of(row) async for row in cursor]
 
 
 _UNENDED = [
@@ -478,29 +462,6 @@ async def _only(cursor: AsyncCursor[Any]) -> Any:
 
 #: Text that PostgreSQL cannot say is JSON behind this.
 _JSON = "\x01"
-
-
-def to_row(entry: Entry) -> list[object]:
-    """
-    What *entry* is in the table, in the order of `_FIELDS`.
-    """
-    return [to_column(getattr(entry, name)) for name in _FIELDS]
-
-
-def to_column(value: object) -> object:
-    """
-    A value of an entry as PostgreSQL takes it.
-    """
-    match value:
-        case State():
-            return int(value)
-        case str():
-            return _storable(value)
-        case tuple():
-            return json.dumps(value)
-        case Receipt():
-            return receipt_json(value)
-    return value
 
 
 def _storable(text: str) -> str:
@@ -520,26 +481,4 @@ def _readable(text: str | None) -> str | None:
     return plain
 
 
-def to_entry(row: Sequence[Any]) -> Entry:
-    """
-    The entry of a row that begins with `_FIELDS`.
-
-    Raises:
-        JournalError: `corrupt`.
-    """
-    found = dict(zip(_FIELDS, row, strict=False))
-    try:
-        for name in ("spec", "key", "track_id", "job_id"):
-            found[name] = _readable(found[name])
-        found["state"] = State(found["state"])
-        if found["receipt"] is not None:
-            found["receipt"] = receipt_of(found["receipt"])
-        files = found["files"]
-        found["files"] = () if files == "[]" else tuple(json.loads(files))
-        return Entry(**found)
-    except (ValueError, TypeError, LookupError) as error:
-        raise JournalError(
-            "corrupt",
-            f"item {row[0]} of the journal cannot be read ({error}); "
-            "mend its row, or choose another batch",
-        ) from error
+_ROWS = Columns(_storable, _readable, "mend its row, or choose another batch")

@@ -8,18 +8,14 @@ of a file, is a BLOB of it.
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import attrs
 
-from ..errors import JournalError
-from ..results import Receipt
-from .codec import receipt_json, receipt_of
+from .columns import COLUMNS, FIELDS, Columns
 from .protocol import (
     SIMULATOR,
     Identity,
@@ -89,20 +85,10 @@ PRAGMA journal_mode = WAL;
 """  # noqa: S608 - two numbers of ours
 
 
-_FIELDS = tuple(field.name for field in attrs.fields(Entry))
+SELECT = f"SELECT {COLUMNS} FROM item"  # noqa: S608 - our own names
 
 
-#: Where half a character may be.
-_TEXTS = ("spec", "key", "track_id", "job_id")
-
-
-_COLUMNS = ", ".join(f'"{name}"' for name in _FIELDS)
-
-
-SELECT = f"SELECT {_COLUMNS} FROM item"  # noqa: S608 - our own names
-
-
-_SELECT_KNOWN = f"SELECT {_COLUMNS}, run, equals FROM item"  # noqa: S608
+_SELECT_KNOWN = f"SELECT {COLUMNS}, run, equals FROM item"  # noqa: S608
 
 
 _SELECT_BY_KEY = f'{_SELECT_KNOWN} WHERE "key" = ?'
@@ -114,8 +100,8 @@ _SELECT_BY_ORDINAL = (
 
 
 _INSERT = (
-    f"INSERT INTO item ({_COLUMNS}, ordinal, run, equals) "  # noqa: S608
-    f"VALUES ({', '.join('?' * len(_FIELDS))}, ?, ?, 1)"
+    f"INSERT INTO item ({COLUMNS}, ordinal, run, equals) "  # noqa: S608
+    f"VALUES ({', '.join('?' * len(FIELDS))}, ?, ?, 1)"
 )
 
 
@@ -220,20 +206,20 @@ class Tables:
             index,
         )
         if ordinal == 0:
-            return _to_entry(first)
+            return _ROWS.entry_of(first)
         found = self.execute(
             _SELECT_BY_ORDINAL, item.identity, ordinal
         ).fetchone()
         if found is None:
             return self._add(item, ordinal, run)
         self._see(found[0], run)
-        return _to_entry(found)
+        return _ROWS.entry_of(found)
 
     def _plan_key(self, item: Request, key: str, run: int) -> Entry:
-        found = self.execute(_SELECT_BY_KEY, _to_column(key)).fetchone()
+        found = self.execute(_SELECT_BY_KEY, _ROWS.column_of(key)).fetchone()
         if found is None:
             return self._add(item, 0, run)
-        entry = _to_entry(found)
+        entry = _ROWS.entry_of(found)
         if entry.identity != item.identity:
             raise item_changed(key)
         if found[-2] == run:
@@ -248,7 +234,7 @@ class Tables:
         (last,) = self.execute('SELECT max("index") FROM item').fetchone()
         index = 0 if last is None else last + 1
         entry = Entry(index, item.spec, item.identity, item.key)
-        self.execute(_INSERT, *_to_row(entry), ordinal, run)
+        self.execute(_INSERT, *_ROWS.row_of(entry), ordinal, run)
         return entry
 
     def move(self, index: int, step: Step) -> Entry:
@@ -258,17 +244,13 @@ class Tables:
         return then
 
     def _write(self, entry: Entry, then: Entry) -> None:
-        changed = {
-            name: getattr(then, name)
-            for name in _FIELDS
-            if getattr(entry, name) != getattr(then, name)
-        }
+        changed = _ROWS.changes(entry, then)
         if not changed:
             return
         sets = ", ".join(f'"{name}" = ?' for name in changed)
         self.execute(
             f'UPDATE item SET {sets} WHERE "index" = ?',  # noqa: S608
-            *map(_to_column, changed.values()),
+            *changed.values(),
             entry.index,
         )
 
@@ -276,7 +258,7 @@ class Tables:
         found = self.execute(f'{SELECT} WHERE "index" = ?', index).fetchone()
         if found is None:
             raise IndexError(f"there is no item {index}")
-        return _to_entry(found)
+        return _ROWS.entry_of(found)
 
     def entries(
         self, states: Collection[State], after: int, limit: int, unseen: bool
@@ -296,7 +278,7 @@ class Tables:
             )
         ]
         rows.sort(key=lambda row: row[0])
-        return [_to_entry(row) for row in rows[:limit]]
+        return [_ROWS.entry_of(row) for row in rows[:limit]]
 
     def in_states(self, states: Collection[State]) -> Iterator[Entry]:
         last = -1
@@ -310,11 +292,11 @@ class Tables:
         and no key.
         """
         if item.key is not None:
-            found = self.execute(_SELECT_BY_KEY, _to_column(item.key))
+            found = self.execute(_SELECT_BY_KEY, _ROWS.column_of(item.key))
         else:
             found = self.execute(_SELECT_BY_ORDINAL, item.identity, ordinal)
         row = found.fetchone()
-        return None if row is None else _to_entry(row)
+        return None if row is None else _ROWS.entry_of(row)
 
     def find(
         self, job_id: str | None, track_id: str | None, bell: str | None
@@ -325,11 +307,11 @@ class Tables:
             State.SUBMITTING,
             State.ACCEPTED,
             State.UNKNOWN,
-            _to_column(job_id),
-            _to_column(track_id),
+            _ROWS.column_of(job_id),
+            _ROWS.column_of(track_id),
             bell,
         )
-        return [_to_entry(row) for row in rows]
+        return [_ROWS.entry_of(row) for row in rows]
 
     def counts(self) -> Mapping[State, int]:
         found = dict(
@@ -349,56 +331,23 @@ class Tables:
 # Entries as rows.
 
 
-def _to_row(entry: Entry) -> list[object]:
-    """
-    What *entry* is in the table, in the order of `_FIELDS`.
-    """
-    return [_to_column(getattr(entry, name)) for name in _FIELDS]
-
-
-def _to_column(value: object) -> object:
-    """
-    A value of an entry as SQLite takes it.
-    """
-    match value:
-        case str() if not value.isascii():
-            return _sql_text(value)
-        case tuple():
-            return json.dumps(value)
-        case Receipt():
-            return receipt_json(value)
-    return value
-
-
-def _sql_text(text: str) -> str | bytes:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
+def _as_sql(text: str) -> str | bytes:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return text.encode("utf-8", "surrogatepass")
     return text
 
 
-def _to_entry(row: Sequence[Any]) -> Entry:
-    """
-    The entry of a row that begins with `_FIELDS`.
+def _from_sql(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogatepass")
+    return value
 
-    Raises:
-        JournalError: `corrupt`.
-    """
-    found = dict(zip(_FIELDS, row, strict=False))
-    try:
-        for name in _TEXTS:
-            if isinstance(found[name], bytes):
-                found[name] = found[name].decode("utf-8", "surrogatepass")
-        found["state"] = State(found["state"])
-        if found["receipt"] is not None:
-            found["receipt"] = receipt_of(found["receipt"])
-        files = found["files"]
-        found["files"] = () if files == "[]" else tuple(json.loads(files))
-        return Entry(**found)
-    except (ValueError, TypeError, LookupError) as error:
-        raise JournalError(
-            "corrupt",
-            f"item {row[0]} of the journal cannot be read ({error}); "
-            "put a good copy in its place, or choose another folder",
-        ) from error
+
+_ROWS = Columns(
+    _as_sql,
+    _from_sql,
+    "put a good copy in its place, or choose another folder",
+)
