@@ -285,8 +285,9 @@ class ModelsLab(Calls):
         Raises:
             JournalError: It cannot be used.
         """
-        from ._batch.unknowns import Unknowns
+        from ._batch.unknowns import Unknowns, check_settling
 
+        check_settling(place)
         return await Unknowns(self._lifetime.open(), place).items()
 
     async def settle_unknown(
@@ -314,8 +315,9 @@ class ModelsLab(Calls):
 
             JournalError: The journal cannot be used.
         """
-        from ._batch.unknowns import Unknowns
+        from ._batch.unknowns import Unknowns, check_settling
 
+        check_settling(place, accept, resubmit)
         unknowns = Unknowns(self._lifetime.open(), place)
         await unknowns.settle(
             {name: str(job_id) for name, job_id in accept.items()},

@@ -11,7 +11,7 @@ import weakref
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from os import PathLike
+from os import PathLike, fsencode, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -415,10 +415,24 @@ def check_pictures(
         if kind is Image:
             wanted = "an Image is needed, such as generation.images[0]"
         faults.append(f"{wanted}, not {str(whose)[:60]!r}")
-    if not isinstance(place, str | PathLike):
+    if not is_file_path(place):
         faults.append(f"a path is needed, not {str(place)[:60]!r}")
     if faults:
         raise ConfigurationError("; ".join(faults))
+
+
+def is_file_path(place: object) -> bool:
+    """
+    Whether a file can be called so; whether there is one is not looked at.
+    """
+    if not isinstance(place, str | PathLike):
+        return False
+    try:
+        name = fspath(place)
+        return isinstance(name, str) and b"\0" not in fsencode(name)
+    except (TypeError, ValueError):
+        # Half a character, or what only says that it is a path.
+        return False
 
 
 def spec_faults(spec: object) -> Iterable[str]:

@@ -240,6 +240,7 @@ async def test_asked_for_by_the_user_and_stopped(
         ({"output": 5}, "output: a path, not 5"),
         ({"output": "a\0b"}, "output: no path has a NUL"),
         ({"journal": "a\0b"}, "journal: no path has a NUL"),
+        ({"journal": "\ud800"}, "journal: no file is called '\\ud800'"),
         ({"journal": 5}, "journal: a path, or a Journal, not 5"),
     ],
 )

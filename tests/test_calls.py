@@ -473,7 +473,14 @@ PICTURES = Generation("1", None, (IMAGE,))
         ("save", ("https://cdn.example/0.png", "0.png"), "an Image is needed"),
         ("save", (IMAGE, None), "a path is needed"),
         ("save", (IMAGE, b"0.png"), "a path is needed"),
+        ("save", (IMAGE, "a\0.png"), "a path is needed"),
+        ("save", (IMAGE, "\ud800.png"), "a path is needed"),
+        ("download", (PICTURES, "out\0"), "a path is needed"),
         ("download", (IMAGE, "out"), "a Generation is needed"),
+        ("unknown", (None,), "a path or a Journal is needed"),
+        ("unknown", (object(),), "a path or a Journal is needed"),
+        ("unknown", ("a\0",), "a path or a Journal is needed"),
+        ("settle_unknown", (5,), "a path or a Journal is needed"),
         ("download", (PICTURES, 1), "a path is needed"),
         ("download", ("1", 1), "a Generation is needed.*a path is needed"),
     ],
@@ -482,7 +489,7 @@ async def test_what_has_no_pictures_is_told(
     lab: ModelsLab, name: str, given: tuple[Any, ...], told: str
 ) -> None:
     """
-    What is no picture, and what is no place for one.
+    What is no picture, and what is no place for one, or for a batch.
     """
     with pytest.raises(ConfigurationError, match=told):
         await getattr(lab, name)(*given)

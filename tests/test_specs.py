@@ -813,3 +813,12 @@ def test_docs_run(capsys: pytest.CaptureFixture[str]) -> None:
         exec("\n".join(snippets), {})
 
     assert capsys.readouterr().out == printed
+
+
+@pytest.mark.parametrize("given", ["a cat", None, {}, TextToImage])
+def test_only_specs_are_dicts(given: Any) -> None:
+    """
+    What is no spec has no dict, and says so.
+    """
+    with pytest.raises(SpecError, match="must be a spec"):
+        to_dict(given)

@@ -205,6 +205,22 @@ async def test_resubmit(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "words",
+    [{"accept": ["1"]}, {"accept": "1"}, {"resubmit": "1"}, {"resubmit": 1}],
+)
+async def test_words_of_a_wrong_kind(
+    tmp_path: Path, words: dict[str, Any]
+) -> None:
+    """
+    They are told before anything is looked at.
+    """
+    async with ModelsLab("a-key") as lab:
+        with pytest.raises(ConfigurationError, match=r"accept: |resubmit: "):
+            await lab.settle_unknown(tmp_path, **words)
+
+
+@pytest.mark.asyncio
 async def test_wrong_words(tmp_path: Path) -> None:
     """
     What cannot be is refused, and nothing is changed.

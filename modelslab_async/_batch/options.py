@@ -13,7 +13,7 @@ from typing import Self
 
 import attrs
 
-from .._rooms import priority_faults
+from .._rooms import is_file_path, priority_faults
 from ..errors import ConfigurationError, ModelsLabError
 from ..journal.protocol import Journal
 from ..specs import Spec
@@ -111,6 +111,8 @@ class BatchOptions:
         for name, path in (("output", output), ("journal", journal)):
             if isinstance(path, Path) and "\0" in str(path):
                 yield f"{name}: no path has a NUL, as {str(path)[:60]!r} has"
+            elif isinstance(path, Path) and not is_file_path(path):
+                yield f"{name}: no file is called {str(path)[:60]!r}"
         yield from _keys_faults(self.items)
         yield from priority_faults(self.priority)
         for name in ("max_failures", "max_jobs", "max_images"):

@@ -28,7 +28,7 @@ from .._engine.verification import Doubt
 from .._protocol.assets import ASSET_PATHS, encode_assets, read_assets
 from .._protocol.job_ids import job_number
 from .._protocol.rows import read_spec
-from .._rooms import Rooms
+from .._rooms import Rooms, is_file_path
 from ..errors import (
     ApiError,
     ConfigurationError,
@@ -342,6 +342,31 @@ def _the_one(unknown: Sequence[Entry], track_id: str) -> Entry:
             "called so; nothing was changed"
         )
     return found[0]
+
+
+def check_settling(
+    place: object, accept: object = None, resubmit: object = ()
+) -> None:
+    """
+    Refuse what nothing can be looked up in, or for.
+
+    Raises:
+        ConfigurationError: All that is wrong.
+    """
+    faults = []
+    if not is_file_path(place) and not hasattr(place, "begin"):
+        faults.append(
+            f"a path or a Journal is needed, not {str(place)[:60]!r}"
+        )
+    if accept is not None and not isinstance(accept, Mapping):
+        faults.append(
+            "accept: a job's id for each track_id, as {'…': '134701497'}, "
+            f"not {str(accept)[:60]!r}"
+        )
+    if isinstance(resubmit, str | bytes) or not isinstance(resubmit, Iterable):
+        faults.append(f"resubmit: track_ids, not {str(resubmit)[:60]!r}")
+    if faults:
+        raise ConfigurationError("; ".join(faults))
 
 
 def _file_of(place: Path) -> Path:

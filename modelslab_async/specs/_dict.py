@@ -34,7 +34,14 @@ from ._validation import told
 def to_dict(spec: Spec) -> dict[str, Any]:
     """
     What was asked for: parameters by name, the endpoint's under `endpoint`.
+
+    Raises:
+        SpecError: It is no spec.
     """
+    given: object = spec
+    if not isinstance(given, Spec):
+        fault = f"must be a spec, not {str(given)[:40]!r}"
+        raise SpecError((Problem("spec", fault),))
     said: dict[str, Any] = {"endpoint": spec.endpoint.name}
     for name, default in _defaults(type(spec)):
         value: object = getattr(spec, name)
