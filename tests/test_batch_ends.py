@@ -22,6 +22,7 @@ from waiting import until
 from modelslab_async import Batch, ModelsLab, Outcome, TextToImage, Timeouts
 from modelslab_async.errors import (
     ClientClosedError,
+    ConfigurationError,
     JobUnfinishedError,
     JournalError,
     OutcomeUnknownError,
@@ -533,3 +534,58 @@ async def test_left_while_it_waits_for_another(
         (told,) = await asyncio.gather(reader, return_exceptions=True)
 
     assert isinstance(told, ClientClosedError)
+
+
+# An input that listens to its own batch.
+
+
+@pytest.mark.parametrize("first", [0, 1, 7])
+@pytest.mark.parametrize("wants", ["an outcome", "all", "a list"])
+async def test_an_input_that_waits_for_itself(
+    lab: ModelsLab, simulator: Simulator, first: int, wants: str
+) -> None:
+    """
+    An input that waits for an outcome of its own batch when none can come is
+    told so, and what was paid for is told to who reads.
+    """
+    batches: list[Batch] = []
+
+    async def waiting() -> AsyncIterator[TextToImage]:
+        for one in specs(first):
+            yield one
+        if wants == "a list":
+            await batches[0]
+        async for _ in batches[0]:
+            if wants == "an outcome":
+                await anext(batches[0])
+        yield spec(99)
+
+    batches.append(lab.batch(waiting()))
+    async with asyncio.timeout(10), batches[0] as batch:
+        with pytest.raises(ConfigurationError, match="of its own batch"):
+            async for _ in batch:
+                pass
+
+    assert len(simulator.books.accepted) == first
+    assert batch.progress.done == first
+
+
+async def test_an_input_that_follows_its_outcomes(lab: ModelsLab) -> None:
+    """
+    An input may give what comes of each item as the next: one is under way.
+    """
+    batches: list[Batch] = []
+
+    async def following() -> AsyncIterator[TextToImage]:
+        yield spec(0)
+        for number in range(1, 6):
+            outcome = await anext(batches[0])
+            assert outcome.index == number - 1
+            yield spec(number)
+
+    batches.append(lab.batch(following()))
+    async with asyncio.timeout(10), batches[0] as batch:
+        await until(lambda: batch.progress.done == 6)
+        (last,) = [outcome async for outcome in batch]
+
+    assert last.index == 5

@@ -119,6 +119,9 @@ class Batch:
             while (pair := await lifetime.take()) is not None:
                 self._taken.append(pair)
         except BaseException:
+            if lifetime.outcomes.hopeless():
+                # Its own input awaits it, which the error ends.
+                raise
             # There is no list now: what it would have had is in `outcomes`.
             try:
                 await lifetime.break_off()

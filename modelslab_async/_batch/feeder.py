@@ -106,6 +106,7 @@ class Feeder:
         if run.options.items is not None:
             self._keys = iter(run.options.items)
         loop = run.rooms.runtime.loop
+        run.outcomes.hopeless = self._waits_for_itself
         self._unawaited = loop.create_future()
         run.feeding = loop.create_task(self._pull_all())
         run.feeding.add_done_callback(lambda _: run.end_if_over())
@@ -127,6 +128,15 @@ class Feeder:
             self.run.stop()
             if not self._unawaited.done():
                 self._unawaited.set_result(None)
+
+    def _waits_for_itself(self) -> bool:
+        """
+        Whether it is the input that asks for an outcome, while no item is
+        under way that could have one.
+        """
+        run = self.run
+        asks = asyncio.current_task(run.rooms.runtime.loop)
+        return asks is run.feeding and not run.items
 
     async def gone(self) -> None:
         """

@@ -292,10 +292,13 @@ class OutcomeQueue:
         wanted: Set while there is somebody to ask for.
 
         ended: Nothing more will be put.
+
+        hopeless: Whether none comes to the task that asks now.
     """
 
     ordered: bool
     wanted: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    hopeless: Callable[[], bool] = attrs.field(default=bool, init=False)
     #: Who is inside of its batch, iterates over it, or waits for an outcome.
     _wanting: int = attrs.field(default=0, init=False)
     #: With their items' positions in the input.
@@ -355,6 +358,16 @@ class OutcomeQueue:
             self._offer(self._next, self._early.pop(self._next))
             self._next += 1
 
+    def idle(self, *, over: bool) -> None:
+        """
+        No item is under way now; *over*: nor will one be.
+        """
+        if over:
+            self.end()
+        else:
+            # The input itself may wait for an outcome.
+            self._wake()
+
     def end(self) -> None:
         """
         Nothing more will be put.
@@ -370,10 +383,18 @@ class OutcomeQueue:
     async def take(self) -> tuple[int, Outcome] | None:
         """
         The next outcome and its position; None when there are no more.
+
+        Raises:
+            ConfigurationError: It is hopeless to wait for one.
         """
         while not self._ready:
             if self.ended:
                 return None
+            if self.hopeless():
+                raise ConfigurationError(
+                    "the input of a batch waits for an outcome of its own "
+                    "batch, and no item is under way that could have one"
+                )
             reader = asyncio.get_running_loop().create_future()
             self._readers.append(reader)
             await reader

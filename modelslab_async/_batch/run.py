@@ -294,8 +294,8 @@ class Run:
         """
         Let those go who wait for outcomes, once nothing more can come.
         """
-        if not self.items and self.feeding is not None and self.feeding.done():
-            self.outcomes.end()
+        if not self.items and self.feeding is not None:
+            self.outcomes.idle(over=self.feeding.done())
 
     async def end(self, *, quiet: bool) -> list[Submission]:
         """
