@@ -128,7 +128,8 @@ class Calls:
 
             ModelsLabError: What the service, or the network, said.
         """
-        return await self._lifetime.open().uploads.upload(file)
+        uploads = self._lifetime.open().on_demand.uploads
+        return await uploads.upload(file)
 
     async def models(self, search: str | None = None) -> tuple[Model, ...]:
         """
@@ -163,7 +164,8 @@ class Calls:
         Raises:
             ModelsLabError: What the service, or the network, said.
         """
-        return await self._lifetime.open().account.balance()
+        account = self._lifetime.open().on_demand.account
+        return await account.balance()
 
     async def processing_count(self) -> int:
         """
@@ -175,7 +177,8 @@ class Calls:
         Raises:
             ModelsLabError: What the service, or the network, said.
         """
-        return await self._lifetime.open().account.processing_count()
+        account = self._lifetime.open().on_demand.account
+        return await account.processing_count()
 
     # Pictures
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 
 from collections.abc import (
     AsyncIterable,
@@ -174,7 +173,7 @@ class ModelsLab(Calls):
             slots=slots,
             timeouts=Timeouts().faster(speed, silence=5.0),
             origin="simulator",
-            run=run or secrets.token_hex(8),
+            run=run or os.urandom(8).hex(),
         )
         options.check()
         lab = cls.__new__(cls)

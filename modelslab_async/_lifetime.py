@@ -147,7 +147,7 @@ class Lifetime:
             for batch in tuple(rooms.batches):
                 batch.stop(ClientClosedError())
             await rooms.submitter.close()
-            await rooms.uploads.aclose()
+            await rooms.on_demand.aclose()
             self._stop(rooms)
             await rooms.poller.join()
             for batch in tuple(rooms.batches):

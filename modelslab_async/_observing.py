@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("modelslab_async")
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Observers:
     """
     The observers of a client.

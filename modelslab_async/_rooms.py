@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
 
-from ._engine.account_calls import AccountCalls
 from ._engine.api_key import ApiKey
 from ._engine.bells import Bells, RingSource
-from ._engine.free_calls import FreeCalls
 from ._engine.http import NetworkOptions, SessionPool
 from ._engine.job import (
     Job,
@@ -31,14 +29,13 @@ from ._engine.job import (
     timeout_faults,
 )
 from ._engine.links import origin_of
+from ._engine.on_demand import OnDemand
 from ._engine.pacer import Pacer
 from ._engine.poller import Poller
 from ._engine.runtime import Runtime
 from ._engine.sender import Sender
 from ._engine.slot_queue import SlotQueue
 from ._engine.submitter import Submitter
-from ._engine.uploads import Uploads
-from ._engine.verification import Verification
 from ._observing import Observers
 from ._policy.breakers import AccountBreaker
 from ._policy.numbers import number_faults
@@ -46,7 +43,6 @@ from ._policy.polling import Pace, PollSchedule
 from ._policy.retry import RetryBudget, RetryPolicy
 from ._policy.slots import Slots
 from ._policy.timeouts import Timeouts
-from ._protocol.uploads import encode_model_list, read_model_list
 from .errors import ConfigurationError, DownloadError, ModelsLabError
 from .results import Generation, Image, Model, Receipt, Stats
 from .specs import SPECS, Endpoint, Spec
@@ -62,7 +58,7 @@ if TYPE_CHECKING:
     from .events import Observer
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Options:
     """
     What a client was told.
@@ -75,7 +71,7 @@ class Options:
 
     """
 
-    key: ApiKey = attrs.field(repr=False)
+    key: ApiKey
     base_url: str
     slots: int | None = None
     job_timeout: float = 1800.0
@@ -159,24 +155,12 @@ class Rooms:
     queue: SlotQueue
     poller: Poller
     submitter: Submitter
-    uploads: Uploads
-    calls: FreeCalls
+    on_demand: OnDemand
     take_up: TakeUp
     bells: Bells
-    verification: Verification
     batches: set[Guest] = attrs.field(factory=set, init=False)
     _downloads: Downloads | None = attrs.field(default=None, init=False)
     _models: tuple[Model, ...] | None = attrs.field(default=None, init=False)
-    _account: AccountCalls | None = attrs.field(default=None, init=False)
-
-    @property
-    def account(self) -> AccountCalls:
-        """
-        The questions about the account, made when the first is asked.
-        """
-        if self._account is None:
-            self._account = AccountCalls(self.calls)
-        return self._account
 
     @property
     def downloads(self) -> Downloads:
@@ -279,7 +263,9 @@ class Rooms:
         The public models, asked for once.
         """
         if self._models is None:
-            self._models = await self.calls.answer(
+            from ._protocol.uploads import encode_model_list, read_model_list
+
+            self._models = await self.on_demand.calls.answer(
                 encode_model_list(self.pool.base_url),
                 read_model_list,
                 "the list of models",
@@ -334,15 +320,11 @@ def build(options: Options, take_up: TakeUp) -> Rooms:
         options.job_timeout,
         Pacer(runtime, Pace(options.polling)),
     )
-    calls = FreeCalls(runtime, pool, options.retry)
-    uploads = Uploads(runtime, pool, calls)
+    on_demand = OnDemand(runtime, pool, poller, options.retry)
     bells.silenced = poller.ask_as_without_bells
     if options.doorbell is not None:
         pool.hide = options.doorbell.scrub
-    verification = Verification(runtime, pool, poller)
-    sender = Sender(
-        runtime, pool, queue, poller, budget, uploads, bells, verification
-    )
+    sender = Sender(runtime, pool, queue, poller, budget, bells, on_demand)
     submitter = Submitter(sender, options.retry, take_up)
     pool.open()
     bells.listen()
@@ -353,11 +335,9 @@ def build(options: Options, take_up: TakeUp) -> Rooms:
         queue,
         poller,
         submitter,
-        uploads,
-        calls,
+        on_demand,
         take_up,
         bells,
-        verification,
     )
     runtime.in_child.append(partial(_leave, weakref.ref(rooms)))
     return rooms

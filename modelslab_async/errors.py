@@ -36,6 +36,7 @@ from typing import Literal, Protocol
 
 import attrs
 
+from ._fact import Fact
 from .results import JSON, Generation
 
 
@@ -56,13 +57,13 @@ class SpecWarning(UserWarning):
     """
 
 
-class ModelsLabError(Exception):
+class ModelsLabError(Fact, Exception):
     """
     Anything that this library raises on purpose.
     """
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class ConfigurationError(ModelsLabError):
     """
     The client cannot work with the options that it was given.
@@ -77,8 +78,8 @@ class ConfigurationError(ModelsLabError):
         return self.reason
 
 
-@attrs.frozen
-class Problem:
+@attrs.frozen(repr=False)
+class Problem(Fact):
     """
     One fault of a request.
 
@@ -95,7 +96,7 @@ class Problem:
         return f"{self.field}: {self.reason}"
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class SpecError(ModelsLabError, ValueError):
     """
     A request that no source allows; nothing was sent.
@@ -110,7 +111,7 @@ class SpecError(ModelsLabError, ValueError):
         return "; ".join(map(str, self.problems))
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class TransportError(ModelsLabError):
     """
     The service was not reached, or its answer did not come whole.
@@ -128,7 +129,7 @@ class TransportError(ModelsLabError):
         return self.reason
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class ApiError(ModelsLabError):
     """
     The service said no.
@@ -189,7 +190,7 @@ class ModelNotFoundError(InvalidRequestError):
     """
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class RateLimitedError(ApiError):
     """
     The service wants to be asked later: queue full, same request, or a ban.
@@ -210,7 +211,7 @@ class ServerError(ApiError):
     """
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class ProtocolError(ModelsLabError):
     """
     An answer that nobody can read.
@@ -232,7 +233,7 @@ class ProtocolError(ModelsLabError):
 Phase = Literal["waiting", "reading", "verdict", "cancelled", "killed"]
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class OutcomeUnknownError(ModelsLabError):
     """
     A request was sent and no verdict came: it may run, and be billed.
@@ -264,7 +265,7 @@ class OutcomeUnknownError(ModelsLabError):
         )
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class JobError(ModelsLabError):
     """
     A job that was accepted gave no pictures.
@@ -279,7 +280,7 @@ class JobError(ModelsLabError):
     track_id: str | None = None
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class GenerationFailedError(JobError):
     """
     The service gave up on the job.
@@ -309,7 +310,7 @@ class JobNotFoundError(JobError):
         )
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class JobUnfinishedError(JobError, TimeoutError):
     """
     We stopped waiting; the job has not stopped running.
@@ -343,7 +344,7 @@ class JobUnfinishedError(JobError, TimeoutError):
         )
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class DownloadError(ModelsLabError):
     """
     A finished picture could not be had, or not be kept.
@@ -375,7 +376,7 @@ class UnsafeUrlError(DownloadError):
     """
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class JournalError(ModelsLabError):
     """
     A batch's journal cannot be used; nothing was submitted.
@@ -393,7 +394,7 @@ class JournalError(ModelsLabError):
         return f"{self.detail} ({self.reason})"
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class ClientClosedError(ModelsLabError):
     """
     The client is closed; `async with` opens it anew.
@@ -405,7 +406,7 @@ class ClientClosedError(ModelsLabError):
         return self.reason
 
 
-@attrs.define(eq=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class WrongLoopError(ModelsLabError):
     """
     The client, or the job, belongs to another event loop or process.

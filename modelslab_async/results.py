@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import base64
 import enum
-import html
 import json
 
 from typing import TypeAlias
 
 import attrs
 
+from ._fact import Fact
 from ._magic import format_of
 
 
@@ -39,8 +39,8 @@ class JobState(enum.StrEnum):
     UNFINISHED = "unfinished"
 
 
-@attrs.frozen
-class Image:
+@attrs.frozen(repr=False)
+class Image(Fact):
     """
     One picture of a generation.
 
@@ -83,8 +83,8 @@ class Image:
         return _html_of(self)
 
 
-@attrs.frozen
-class Generation:
+@attrs.frozen(repr=False)
+class Generation(Fact):
     """
     A finished job: its pictures, and what the service told of them.
 
@@ -131,6 +131,8 @@ class Generation:
         """
         Its pictures side by side, for notebooks, and what is known of them.
         """
+        import html
+
         facts = [f"job {self.id}" if self.id else ""]
         if self.seed is not None:
             facts.append(f"seed {self.seed}")
@@ -141,8 +143,8 @@ class Generation:
         return f"<figure>{shown}<figcaption>{told}</figcaption></figure>"
 
 
-@attrs.frozen
-class Receipt:
+@attrs.frozen(repr=False)
+class Receipt(Fact):
     """
     What the service tells when it accepts a request.
 
@@ -181,8 +183,8 @@ class Receipt:
     generation_time: float | None = None
 
 
-@attrs.frozen
-class Notice:
+@attrs.frozen(repr=False)
+class Notice(Fact):
     """
     What a webhook says of a job; unsigned, so only a fetch proves it.
 
@@ -205,8 +207,8 @@ class Notice:
     message: str | None = None
 
 
-@attrs.frozen
-class Candidate:
+@attrs.frozen(repr=False)
+class Candidate(Fact):
     """
     A job of the account that a request without a verdict may have become.
 
@@ -220,8 +222,8 @@ class Candidate:
     urls: tuple[str, ...]
 
 
-@attrs.frozen
-class UnknownItem:
+@attrs.frozen(repr=False)
+class UnknownItem(Fact):
     """
     An item of a batch whose request was sent, and got no verdict.
 
@@ -251,8 +253,8 @@ class UnknownItem:
     probable: Candidate | None = None
 
 
-@attrs.frozen
-class JobUpdate:
+@attrs.frozen(repr=False)
+class JobUpdate(Fact):
     """
     How a job stood when we last heard of it.
 
@@ -275,8 +277,8 @@ class JobUpdate:
     message: str | None
 
 
-@attrs.frozen
-class Stats:
+@attrs.frozen(repr=False)
+class Stats(Fact):
     """
     What a client has done so far, and how it stands.
 
@@ -324,8 +326,8 @@ class Stats:
     waiting_for: str | None = None
 
 
-@attrs.frozen
-class Upload:
+@attrs.frozen(repr=False)
+class Upload(Fact):
     """
     A picture that was uploaded, for requests to come.
 
@@ -342,8 +344,8 @@ class Upload:
     expires_at: float
 
 
-@attrs.frozen
-class Model:
+@attrs.frozen(repr=False)
+class Model(Fact):
     """
     A public model of the service.
 
@@ -362,8 +364,8 @@ class Model:
         return _object(self.raw_json)
 
 
-@attrs.frozen
-class Balance:
+@attrs.frozen(repr=False)
+class Balance(Fact):
     """
     What an account has left.
 
@@ -378,6 +380,9 @@ class Balance:
 
 
 def _html_of(image: Image) -> str:
+    # Late, as only notebooks show them.
+    import html
+
     source = image.url or image.proxy_url
     if source is None and image.data is not None and image.media_type:
         coded = base64.b64encode(image.data).decode()

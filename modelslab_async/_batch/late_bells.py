@@ -96,7 +96,7 @@ class LateBells:
         rooms = self.run.rooms
         pause = rooms.runtime.timeouts.retry_first
         for _ in range(_LOOKS):
-            found = await rooms.verification.look(
+            found = await rooms.on_demand.verification.look(
                 item.spec, entry.track_id, job_id
             )
             if not isinstance(found, Doubt):

@@ -130,7 +130,7 @@ class Unknowns:
             raise ConfigurationError(
                 f"item {entry.index} was asked for with what is not known here"
             )
-        found = await self.rooms.verification.look(
+        found = await self.rooms.on_demand.verification.look(
             spec, entry.track_id, job_id
         )
         match found:
@@ -212,7 +212,7 @@ class Unknowns:
         page = last = 1
         while page <= min(last, _MOST_PAGES):
             call = encode_assets(self.rooms.pool.base_url, path, page)
-            listed, last = await self.rooms.calls.answer(
+            listed, last = await self.rooms.on_demand.calls.answer(
                 call, read_assets, "the account's assets"
             )
             found |= {one.job_id: one for one in listed}

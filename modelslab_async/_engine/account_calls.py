@@ -21,7 +21,7 @@ from .free_calls import FreeCalls
 _COUNT_LASTS = 2.0
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class AccountCalls:
     """
     The questions about an account.

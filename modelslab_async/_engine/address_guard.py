@@ -38,7 +38,7 @@ _FAKED = (
 )
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Admission:
     """
     What one download may connect to.
@@ -83,7 +83,7 @@ class Admission:
 _admission: ContextVar[Admission] = ContextVar("_admission")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class AddressGuard:
     """
     Judges where pictures may lie.

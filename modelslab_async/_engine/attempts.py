@@ -38,7 +38,7 @@ from ..errors import (
 from ..results import JSON
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Attempts:
     """
     How often one request met each row of the table.

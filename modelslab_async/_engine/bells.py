@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import secrets
 import weakref
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +18,6 @@ from typing import Protocol, TypeAlias, TypeVar
 
 import attrs
 
-from ..events import DoorbellTrusted
 from ..results import JobState, Notice
 from .runtime import Runtime
 from .waiters import Waiters
@@ -75,7 +73,7 @@ _MOST_PAST = 10_000
 _MOST_NAMED = 8
 
 
-@attrs.define(eq=False, weakref_slot=False)
+@attrs.define(eq=False, repr=False, weakref_slot=False)
 class Bell:
     """
     The bell of one request.
@@ -247,6 +245,8 @@ class Bells:
         if self.source is None:
             return None
         if number is None:
+            import secrets
+
             number = f"{secrets.randbelow(10**_DIGITS):0{_DIGITS}d}"
             return self._hung.setdefault(number, Bell(number, self))
         if number in self._hung:
@@ -300,6 +300,8 @@ class Bells:
 
     def _tell(self, *, trusted: bool) -> None:
         if self.runtime.observers:
+            from ..events import DoorbellTrusted
+
             self.runtime.observers.tell(DoorbellTrusted(None, trusted))
 
     def ring(self, number: str, notice: Notice | None) -> bool:

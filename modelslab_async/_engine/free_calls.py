@@ -48,7 +48,7 @@ _FINAL = frozenset(
 )
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class FreeCalls:
     """
     The way to the service for what may be asked twice.

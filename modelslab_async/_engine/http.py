@@ -31,7 +31,7 @@ from collections.abc import (
 from contextlib import asynccontextmanager, nullcontext
 from socket import socket
 from ssl import SSLContext
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import aiohttp
 import anyio
@@ -51,7 +51,6 @@ from .._protocol.replies import (
 from .._version import __version__
 from ..errors import ClientClosedError, TransportError, UnsafeUrlError
 from .abandoned import drop, leave_to_parent, part
-from .address_guard import AddressGuard, guarded_socket
 from .api_key import ApiKey
 from .deadline import Deadline
 from .keyed_body import KeyedBody
@@ -59,7 +58,11 @@ from .links import origin_of, read_link
 from .reading import is_deflated, read_body, words_of
 from .resolver import Resolver
 from .runtime import Runtime
-from .trusted_hosts import TrustedHosts
+
+
+if TYPE_CHECKING:
+    # Only where pictures are loaded.
+    from .address_guard import AddressGuard
 
 
 #: Said again, so that no other room imports aiohttp.
@@ -101,7 +104,7 @@ _API_HEADERS = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, repr=False, kw_only=True)
 class NetworkOptions:
     """
     What the caller of `ModelsLab` says about the network.
@@ -109,7 +112,7 @@ class NetworkOptions:
 
     max_downloads: int = 16
     trusted_hosts: Sequence[str] = ()
-    proxy: str | None = attrs.field(default=None, repr=False)
+    proxy: str | None = None
     ssl: SSLContext | bool = True
     trace_configs: Sequence[TraceConfig] = ()
     #: Is handed each exchange, without the key; for `doctor`.
@@ -122,8 +125,11 @@ class NetworkOptions:
         most: object = self.max_downloads
         if not isinstance(most, int) or isinstance(most, bool) or most < 1:
             yield f"max_downloads: a whole number from 1, not {most!r}"
-        _, strangers = TrustedHosts.of(self.trusted_hosts)
-        yield from (f"trusted_hosts: {stranger}" for stranger in strangers)
+        if self.trusted_hosts:
+            from .trusted_hosts import TrustedHosts
+
+            _, strangers = TrustedHosts.of(self.trusted_hosts)
+            yield from (f"trusted_hosts: {stranger}" for stranger in strangers)
         # Not shown: it may hold a password.
         proxy: object = self.proxy
         if proxy is not None and not (
@@ -132,7 +138,7 @@ class NetworkOptions:
             yield "proxy: an http proxy's URL, as http://localhost:3128"
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class SessionPool:
     """
     Sessions bounded by semaphores: the only way out to the network.
@@ -145,30 +151,34 @@ class SessionPool:
     base_url: str
     options: NetworkOptions = NetworkOptions()
     #: Takes out of replies what nobody may read.
-    hide: Callable[[bytes], bytes] = attrs.field(default=bytes, repr=False)
+    hide: Callable[[bytes], bytes] = attrs.field(default=bytes)
     _sessions: list[aiohttp.ClientSession] = attrs.field(
-        factory=list, init=False, repr=False
+        factory=list, init=False
     )
-    _submit: aiohttp.ClientSession = attrs.field(init=False, repr=False)
-    _poll: aiohttp.ClientSession = attrs.field(init=False, repr=False)
-    _files: aiohttp.ClientSession = attrs.field(init=False, repr=False)
+    _submit: aiohttp.ClientSession = attrs.field(init=False)
+    _poll: aiohttp.ClientSession = attrs.field(init=False)
+    _files: aiohttp.ClientSession = attrs.field(init=False)
     #: Of what its asker ends: no timer for each answer.
-    _swept: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
-    _downloads: asyncio.Semaphore = attrs.field(init=False, repr=False)
+    _swept: aiohttp.ClientTimeout = attrs.field(init=False)
+    _downloads: asyncio.Semaphore = attrs.field(init=False)
     _reading: set[aiohttp.ClientResponse] = attrs.field(
-        factory=set, init=False, repr=False
+        factory=set, init=False
     )
-    _guard: AddressGuard = attrs.field(init=False, repr=False)
+    _guard: AddressGuard | None = attrs.field(default=None, init=False)
+
+    @property
+    def guard(self) -> AddressGuard:
+        """
+        What judges links; made when the first is followed.
+        """
+        if self._guard is None:
+            self._guard = _guard_of(self.base_url, self.options)
+        return self._guard
 
     def open(self) -> None:
         """
         Make the sessions, on the running loop; no I/O yet.
         """
-        self._guard = AddressGuard(
-            URL(self.base_url).origin(),
-            TrustedHosts.of(self.options.trusted_hosts)[0],
-            proxied=self.options.proxy is not None,
-        )
         resolver = Resolver(self.runtime)
         timeouts = self.runtime.timeouts
         self._submit = self._session(
@@ -185,7 +195,7 @@ class SessionPool:
             resolver,
             {"Accept-Encoding": "identity"},
             silence=timeouts.file_read,
-            socket_factory=guarded_socket,
+            socket_factory=_guarded_socket,
         )
         self.runtime.in_child.append(self.leave)
         self._downloads = asyncio.Semaphore(self.options.max_downloads)
@@ -289,15 +299,6 @@ class SessionPool:
         return await self._exchange(
             self._poll, call, limit=self.runtime.timeouts.submit
         )
-
-    def vouch(self, url: str) -> None:
-        """
-        Check a link that others will follow.
-
-        Raises:
-            UnsafeUrlError: No picture may lie there.
-        """
-        self._guard.vouch(read_link(url))
 
     async def _exchange(
         self,
@@ -408,7 +409,7 @@ class SessionPool:
         raise UnsafeUrlError(f"too many redirects from {str(url)!r}")
 
     async def _get(self, url: URL) -> aiohttp.ClientResponse:
-        admission = self._guard.admit(url)
+        admission = self.guard.admit(url)
         # In all, however slowly its head comes: that costs nobody a picture.
         limit = self.runtime.timeouts.connect + self.runtime.timeouts.file_read
         invalid = False
@@ -432,6 +433,23 @@ class SessionPool:
         if invalid:
             raise UnsafeUrlError(f"no address of a picture: {str(url)!r}")
         raise TransportError(reason, sent=False)
+
+
+def _guard_of(base_url: str, options: NetworkOptions) -> AddressGuard:
+    from .address_guard import AddressGuard
+    from .trusted_hosts import TrustedHosts
+
+    return AddressGuard(
+        URL(base_url).origin(),
+        TrustedHosts.of(options.trusted_hosts)[0],
+        proxied=options.proxy is not None,
+    )
+
+
+def _guarded_socket(info: aiohttp.AddrInfoType) -> socket:
+    from .address_guard import guarded_socket
+
+    return guarded_socket(info)
 
 
 async def _read_reply(

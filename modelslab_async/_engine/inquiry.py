@@ -41,7 +41,7 @@ from .http import SessionPool
 from .runtime import Counts
 
 
-@attrs.define(eq=False, weakref_slot=False)
+@attrs.define(eq=False, repr=False, weakref_slot=False)
 class Inquiry:
     """
     The questions after one job.

@@ -51,7 +51,7 @@ TakeUp: TypeAlias = "Callable[[Watch, bool], Watch]"
 
 
 # There may be 100,000: no slot is wasted, no waiters are made for nobody.
-@attrs.define(eq=False, weakref_slot=False)
+@attrs.define(eq=False, repr=False, weakref_slot=False)
 class Watch:
     """
     What is known of one job, for all who hold it.

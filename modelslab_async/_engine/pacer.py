@@ -19,7 +19,7 @@ from .runtime import Runtime
 _log = logging.getLogger("modelslab_async")
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Pacer:
     """
     A `Pace` for jobs on a loop, whose clock may run faster than life.

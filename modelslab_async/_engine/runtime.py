@@ -11,9 +11,8 @@ import weakref
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -21,6 +20,11 @@ from .._observing import Observers
 from .._policy.timeouts import Timeouts
 from ..errors import ClientClosedError, WrongLoopError
 from .waits import Waits
+
+
+if TYPE_CHECKING:
+    # Only where there is something for threads to do.
+    from concurrent.futures import ThreadPoolExecutor
 
 
 T = TypeVar("T")
@@ -31,7 +35,7 @@ T = TypeVar("T")
 _POOL = 8
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Counts:
     """
     What a client has done so far, for `ModelsLab.stats()`.
@@ -114,6 +118,8 @@ class Runtime:
         Threads of our own: the loop's may be full of callers who wait for us.
         """
         if self._executor is None:
+            from concurrent.futures import ThreadPoolExecutor
+
             self._executor = ThreadPoolExecutor(_POOL, "modelslab_async")
         return self._executor
 

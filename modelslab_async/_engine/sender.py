@@ -42,10 +42,18 @@ from .attempts import excerpt_of
 from .bells import Bells
 from .http import SessionPool
 from .job import acceptance, finished
+from .on_demand import OnDemand
 from .poller import Poller
 from .runtime import Runtime
 from .slot_queue import SlotQueue
-from .submission import Submission, SubmissionEnd, Withdrawn
+from .submission import (
+    NO_FILES,
+    NOT_YET,
+    Placed,
+    Submission,
+    SubmissionEnd,
+    Withdrawn,
+)
 from .telling import (
     held_in_words,
     row_in_words,
@@ -56,8 +64,6 @@ from .telling import (
     tell_submitted,
     tell_unknown,
 )
-from .uploads import NOWHERE, Placed, Uploads
-from .verification import Verification
 from .waiters import afresh
 from .waits import trouble
 
@@ -81,9 +87,8 @@ class Sender:
     queue: SlotQueue
     poller: Poller
     budget: RetryBudget
-    uploads: Uploads
     bells: Bells
-    verification: Verification
+    on_demand: OnDemand
 
     async def run(self, one: Submission) -> SubmissionEnd:
         """
@@ -103,7 +108,7 @@ class Sender:
                 self.queue.leave(one.ticket)
 
     async def _see_in(self, one: Submission) -> SubmissionEnd:
-        placed = NOWHERE
+        placed = NOT_YET
         while True:
             if placed.until <= self.runtime.now():
                 placed = await self._upload(one)
@@ -133,9 +138,10 @@ class Sender:
         Before it queues: an upload takes no slot.
         """
         attempts, began = one.attempts, self.runtime.now()
-        while True:
+        while one.spec.uploads:
             try:
-                return await one.in_turn(partial(self.uploads.place, one.spec))
+                place = self.on_demand.uploads.place
+                return await one.in_turn(partial(place, one.spec))
             except (AuthenticationError, PaymentRequiredError) as error:
                 self.queue.shut(error, one.watch.veil(error))
                 raise
@@ -148,6 +154,7 @@ class Sender:
                 pause = attempts.count(SubmitVerdict.NOT_SENT, heard, now)
                 tell_outage(one.watch, breaker)
                 await asyncio.sleep(pause)
+        return NO_FILES
 
     def _hold_back(self, one: Submission, ticket: Ticket) -> float:
         """
@@ -324,7 +331,7 @@ class Sender:
         if one.bell is None:
             return None
         try:
-            return await self.verification.by_bell(
+            return await self.on_demand.verification.by_bell(
                 one.bell, one.spec, one.track_id
             )
         except asyncio.CancelledError:

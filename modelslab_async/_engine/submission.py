@@ -5,8 +5,9 @@ One request on its way, where it is written down, and how it can end.
 from __future__ import annotations
 
 import asyncio
+import math
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -101,7 +102,25 @@ class Unwritten:
 UNWRITTEN: Record = Unwritten()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
+class Placed:
+    """
+    Where the local files of a request are.
+
+    Attributes:
+        urls: By SHA-256.
+
+        until: When the first of them is about to die, on the loop's clock.
+    """
+
+    urls: Mapping[str, str]
+    until: float
+
+
+#: Of a request that nothing was looked up for yet, and of one without any.
+NOT_YET, NO_FILES = Placed({}, -math.inf), Placed({}, math.inf)
+
+
 class Withdrawn:
     """
     A request that was taken out of the queue: the service has not taken it,
@@ -113,7 +132,7 @@ class Withdrawn:
 SubmissionEnd: TypeAlias = Job | ModelsLabError | Withdrawn
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Submission:
     """
     One request on its way.

@@ -36,7 +36,7 @@ _NO_NAME = re.compile(r"[!$&'()+,;=]")
 _PORTED = re.compile(r"(?P<host>\[[^]]*\]|[^:]*)(?::(?P<port>[0-9]{1,5}))?")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class TrustedHosts:
     """
     What of a link, or of a name's address, is trusted.

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
 import time
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 import attrs
@@ -27,7 +26,9 @@ from ..results import Upload
 from ..specs import AnyPath, LocalFile, Spec, local_files, picture_fault
 from .free_calls import FreeCalls
 from .http import SessionPool
+from .links import read_link
 from .runtime import Runtime
+from .submission import Placed
 from .waiters import afresh
 
 
@@ -43,26 +44,7 @@ _AT_ONCE = 8
 _KEPT = 1000
 
 
-@attrs.frozen
-class Placed:
-    """
-    Where the local files of a request are.
-
-    Attributes:
-        urls: By SHA-256.
-
-        until: When the first of them is about to die, on the loop's clock.
-    """
-
-    urls: Mapping[str, str]
-    until: float
-
-
-#: Of a request that nothing was looked up for yet.
-NOWHERE = Placed({}, -math.inf)
-
-
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Stored:
     upload: Upload
     until: float
@@ -89,7 +71,7 @@ class Uploads:
 
     async def place(self, spec: Spec) -> Placed:
         """
-        See that all local files of *spec* are uploaded.
+        See that all local files of *spec*, which has some, are uploaded.
 
         Raises:
             SpecError: One of them is not there any more, or another.
@@ -104,7 +86,7 @@ class Uploads:
             found[file.sha256] = stored
         return Placed(
             {digest: one.upload.url for digest, one in found.items()},
-            min((one.until for one in found.values()), default=math.inf),
+            min(one.until for one in found.values()),
         )
 
     async def upload(self, source: bytes | AnyPath | str) -> Upload:
@@ -194,7 +176,7 @@ class Uploads:
             partial(encode_upload, self.pool.base_url, data)
         )
         url = await self.calls.answer(call, _link, f"upload of {path or '…'}")
-        self.pool.vouch(url)
+        self.pool.guard.vouch(read_link(url))
         life = self.runtime.timeouts.upload_used
         upload = Upload(url, digest, wall + life * _LIFE)
         stored = _Stored(upload, began + life)

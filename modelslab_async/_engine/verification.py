@@ -45,7 +45,7 @@ class Doubt(enum.Enum):
 Found: TypeAlias = Processing | Success | Doubt
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Verification:
     """
     Looks at jobs before they are believed.

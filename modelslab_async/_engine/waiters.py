@@ -18,7 +18,7 @@ from ..errors import ModelsLabError
 E = TypeVar("E", bound=ModelsLabError)
 
 
-@attrs.define(eq=False, weakref_slot=False)
+@attrs.define(eq=False, repr=False, weakref_slot=False)
 class Waiters:
     """
     Those who wait now for one thing; each may go at any time.

@@ -48,7 +48,7 @@ class Waited(enum.StrEnum):
     SLOT = "slot"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Wait:
     """
     What one request or job waits for.
@@ -64,7 +64,7 @@ class Wait:
     words: str
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Waits:
     """
     All that wait, on one event loop.

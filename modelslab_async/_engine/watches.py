@@ -9,7 +9,7 @@ import attrs
 from .job import Watch
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Watches:
     """
     The watched jobs.

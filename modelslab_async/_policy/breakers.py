@@ -16,7 +16,7 @@ from ..errors import ApiError, ModelsLabError
 from .timeouts import Timeouts
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class AccountBreaker:
     """
     Opens when the service refuses the account: its key, credit or plan.
@@ -82,7 +82,7 @@ class Trouble(enum.Enum):
     UNREACHED = enum.auto()
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class OutageBreaker:
     """
     Opens before an outage burns a batch.

@@ -44,7 +44,7 @@ _FADE = 1.01
 _STRAY, _STRAYS_END = 0.001, math.log(2) / _STEP
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class DurationModel:
     """
     One kind of job, in both units of time.
@@ -84,7 +84,7 @@ def _cell(units: float) -> float:
     return min(max(_STEP * (math.log2(units) + _BELOW), 0.0), float(_CELLS))
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Durations:
     """
     How long jobs took, as a histogram over the grid.

@@ -31,7 +31,7 @@ FEWEST = 5
 BACK_OFF = 0.9
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class AccountLimit:
     """
     How many jobs may be unfinished at once, as far as is known.

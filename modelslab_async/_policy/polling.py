@@ -42,6 +42,7 @@ from collections.abc import Hashable, Iterator
 
 import attrs
 
+from .._fact import Fact
 from .durations import DurationModel
 from .numbers import is_number, number_faults, refuse
 
@@ -58,8 +59,8 @@ _KINDS_KEPT = 1000
 _LEAST_ETA, _MOST_ETA = 0.05, 3600.0
 
 
-@attrs.frozen
-class PollSchedule:
+@attrs.frozen(repr=False)
+class PollSchedule(Fact):
     """
     How eagerly to ask whether a job is done.
 
@@ -147,7 +148,7 @@ def polls_at_once(slots: int) -> int:
     return min(max(_LEAST_AT_ONCE, slots), _MOST_AT_ONCE)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Pace:
     """
     What a client has learnt of how long jobs take, kind by kind.
@@ -155,9 +156,9 @@ class Pace:
 
     schedule: PollSchedule
     _kinds: dict[Hashable, DurationModel] = attrs.field(
-        factory=dict, init=False, repr=False
+        factory=dict, init=False
     )
-    _last: DurationModel = attrs.field(init=False, repr=False)
+    _last: DurationModel = attrs.field(init=False)
 
     @_last.default
     def _nothing_yet(self) -> DurationModel:
@@ -246,7 +247,7 @@ def _known(eta: float | None) -> float | None:
     return min(max(eta, _LEAST_ETA), _MOST_ETA)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class TokenBucket:
     """
     The budget of polls: a bucket of tokens, filled at a rate.

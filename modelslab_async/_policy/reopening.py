@@ -33,7 +33,7 @@ _FIRST, _MOST, _MORE = 2.5, 6.5, 1.4
 _SHARE = 0.2
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Reopening:
     """
     How soon a queue that a refusal has closed is tried again.

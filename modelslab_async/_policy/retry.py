@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import attrs
 
+from .._fact import Fact
 from .numbers import number_faults, refuse
 from .timeouts import Timeouts
 
 
-@attrs.frozen
-class RetryPolicy:
+@attrs.frozen(repr=False)
+class RetryPolicy(Fact):
     """
     How often we try again, and what may be bought twice.
 
@@ -66,7 +67,7 @@ def backoff(tries: int, timeouts: Timeouts, dice: float) -> float:
     )
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class RetryBudget:
     """
     Tokens that retries are paid from, shared by all calls of a client.

@@ -26,7 +26,7 @@ from .reopening import Reopening
 from .tickets import Standing, Ticket, TicketQueue
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Closure:
     """
     A queue that a refusal has closed, and the probe that may open it.
@@ -48,7 +48,7 @@ class _Closure:
     round: int = 0
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Slots:
     """
     The account's slots, and the queue for them.

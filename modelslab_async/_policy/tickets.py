@@ -26,7 +26,7 @@ class Standing(enum.Enum):
     OUT = enum.auto()
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Ticket:
     """
     A place in the queue; once admitted, the slot that its job holds.
@@ -67,7 +67,7 @@ class Ticket:
 _Entry: TypeAlias = "tuple[float, float, int, int, Ticket]"
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class TicketQueue:
     """
     Tickets that wait, by priority and age.
@@ -81,7 +81,7 @@ class TicketQueue:
 
     ageing: float
     waiting: int = attrs.field(default=0, init=False)
-    _heap: list[_Entry] = attrs.field(factory=list, init=False, repr=False)
+    _heap: list[_Entry] = attrs.field(factory=list, init=False)
     _entries: int = attrs.field(default=0, init=False)
 
     def push(self, ticket: Ticket) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 
 import attrs
 
+from .._fact import Fact
 from .numbers import is_number, number_faults, refuse
 
 
-@attrs.frozen(kw_only=True)
-class Timeouts:
+@attrs.frozen(repr=False, kw_only=True)
+class Timeouts(Fact):
     """
     How long a client waits for what; all in seconds.
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import attrs
 
+from .._fact import Fact
 from ..results import Image
 
 
@@ -41,8 +42,8 @@ class Topic(enum.Enum):
     TRANSIENT = enum.auto()
 
 
-@attrs.frozen
-class Success:
+@attrs.frozen(repr=False)
+class Success(Fact):
     """
     The status word is `success`, or an unknown one beside a picture.
 
@@ -61,8 +62,8 @@ class Success:
     raw_json: bytes = attrs.field(default=b"{}", repr=False)
 
 
-@attrs.frozen
-class Processing:
+@attrs.frozen(repr=False)
+class Processing(Fact):
     """
     The status word is `processing`, or an unknown one without a picture.
 
@@ -87,8 +88,8 @@ class Processing:
     raw_json: bytes = attrs.field(default=b"{}", repr=False)
 
 
-@attrs.frozen
-class Refusal:
+@attrs.frozen(repr=False)
+class Refusal(Fact):
     """
     The service says no, in its own JSON.
 
@@ -115,8 +116,8 @@ class Refusal:
     raw_json: bytes = attrs.field(default=b"{}", repr=False)
 
 
-@attrs.frozen
-class Unreadable:
+@attrs.frozen(repr=False)
+class Unreadable(Fact):
     """
     A whole answer that is not the service's JSON: HTML, text, torn JSON.
 
@@ -142,8 +143,8 @@ ANSWER_CAP_BYTES = 4 * 1024**2
 CAP_BASE64_BYTES = 64 * 1024**2
 
 
-@attrs.frozen
-class Call:
+@attrs.frozen(repr=False)
+class Call(Fact):
     """
     One request, without the key.
 
@@ -160,8 +161,8 @@ class Call:
     cap_bytes: int = ANSWER_CAP_BYTES
 
 
-@attrs.frozen
-class Reply:
+@attrs.frozen(repr=False)
+class Reply(Fact):
     """
     What came back, scrubbed of the key; headers as they were, or None.
 
@@ -177,7 +178,7 @@ class Reply:
     url: str = attrs.field(default="", eq=False)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Exchange:
     """
     One request and its answer, for who looks at them: neither has the key.
@@ -193,16 +194,16 @@ class Exchange:
     at: float
     method: str
     url: str
-    request_headers: Mapping[str, str] = attrs.field(repr=False)
-    request_body: bytes | None = attrs.field(repr=False)
+    request_headers: Mapping[str, str]
+    request_body: bytes | None
     status: int
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
     elapsed: float
 
 
-@attrs.frozen
-class Unsent:
+@attrs.frozen(repr=False)
+class Unsent(Fact):
     """
     A request that never left this machine.
 
@@ -214,8 +215,8 @@ class Unsent:
     hopeless: bool = False
 
 
-@attrs.frozen
-class Cut:
+@attrs.frozen(repr=False)
+class Cut(Fact):
     """
     A request that left, and whose answer did not come whole.
 
@@ -234,7 +235,7 @@ class Cut:
 CallResult: TypeAlias = Answer | Unsent | Cut
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class FileReply:
     """
     The head of an answer that is a file, and its bytes as they come.
@@ -249,5 +250,5 @@ class FileReply:
 
     status: int
     retry_after: float | None
-    chunks: AsyncGenerator[bytes, None] = attrs.field(repr=False)
+    chunks: AsyncGenerator[bytes, None]
     deflated: bool = False

@@ -6,10 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._dict import from_dict as from_dict
-from ._dict import from_record as from_record
-from ._dict import kind_of as kind_of
-from ._dict import to_dict as to_dict
 from ._endpoint import Endpoint as Endpoint
 from ._endpoint import Family as Family
 from ._extra import Extra as Extra
@@ -32,6 +28,10 @@ from ._spec import required_parameters as required_parameters
 
 
 if TYPE_CHECKING:
+    from ._dict import from_dict as from_dict
+    from ._dict import from_record as from_record
+    from ._dict import kind_of as kind_of
+    from ._dict import to_dict as to_dict
     from .controlnet import ControlNet as ControlNet
     from .editing import EditInpaint as EditInpaint
     from .editing import FaceGen as FaceGen
@@ -63,16 +63,25 @@ if TYPE_CHECKING:
     from .words import Scheduler as Scheduler
 
 
+#: Of `_dict`.
+_READERS = ("from_dict", "from_record", "kind_of", "to_dict")
+
+
 def __getattr__(name: str) -> object:
     """
-    A kind of spec, or of words, is made when it is first named.
+    A kind of spec, or of words, is made when it is first named; specs as
+    dicts are for files.
     """
     if name in MODULES:
         found = globals()[name] = public(name)
         return found
+    if name in _READERS:
+        from . import _dict
+
+        return getattr(_dict, name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *MODULES})
+    return sorted({*globals(), *MODULES, *_READERS})

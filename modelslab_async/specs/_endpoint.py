@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import attrs
 
+from .._fact import Fact
 from ..results import JSON
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Family:
     """
     What endpoints of one family have in common.
@@ -79,8 +80,8 @@ INTERIOR = Family(
 V7_IMAGES = Family("v7/images/fetch", "v6/images/fetch")
 
 
-@attrs.frozen
-class Endpoint:
+@attrs.frozen(repr=False, eq=False)
+class Endpoint(Fact):
     """
     Where a spec is sent.
 

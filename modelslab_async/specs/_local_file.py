@@ -20,6 +20,7 @@ from typing import TypeAlias, TypeGuard
 
 import attrs
 
+from .._fact import Fact
 from ._picture import media_type
 
 
@@ -34,8 +35,8 @@ MOST_BYTES = 5_000_000
 DOUBTFUL_BYTES = 3_700_000
 
 
-@attrs.frozen
-class LocalFile:
+@attrs.frozen(repr=False)
+class LocalFile(Fact):
     """
     A picture in a file of this machine, as it was when its spec was made.
 

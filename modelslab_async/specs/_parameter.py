@@ -43,7 +43,7 @@ class ParameterKind(enum.Enum):
     EXTRA = "a mapping of names to JSON values"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Parameter:
     """
     The facts of one parameter, declared once.
@@ -163,7 +163,7 @@ class Parameter:
         return f"{low:g} to {high:g}"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Note:
     """
     What is different about a parameter at one endpoint.
