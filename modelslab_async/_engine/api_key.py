@@ -9,9 +9,14 @@ import json
 import re
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from ..errors import ConfigurationError
+
+
+#: A key as text, as JSON, and in the other ways in which it may be spelt.
+_Forms: TypeAlias = tuple[str, bytes, tuple[bytes, ...]]
 
 
 class ApiKey:
@@ -24,8 +29,8 @@ class ApiKey:
     def __init__(self, key: str | Callable[[], str]) -> None:
         self._fixed = not callable(key)
         self._give = key if callable(key) else lambda: key
-        #: Gives how it may be spelt; made at the first answer.
-        self._forms: Callable[[], tuple[bytes, ...]] | None = None
+        #: Gives what a key that does not rotate was when it was first used.
+        self._forms: Callable[[], _Forms] | None = None
 
     def __repr__(self) -> str:
         return "ApiKey(***)"
@@ -41,6 +46,26 @@ class ApiKey:
         Raises:
             ConfigurationError: There is none, or it is no text.
         """
+        return self._asked() if self._forms is None else self._forms()[0]
+
+    def as_json(self) -> bytes:
+        """
+        The key as it is now, quoted.
+
+        Raises: as `reveal`.
+        """
+        return self._spelt()[1]
+
+    def _spelt(self) -> _Forms:
+        if self._forms is not None:
+            return self._forms()
+        plain = self._asked()
+        forms = plain, json.dumps(plain).encode(), (*_spellings(plain),)
+        if self._fixed:
+            self._forms = lambda: forms
+        return forms
+
+    def _asked(self) -> str:
         key: object = None
         reason = (
             "the API key is empty; get one at "
@@ -70,17 +95,12 @@ class ApiKey:
         """
         *body* without the key, which some answers repeat.
         """
-        plain = self.reveal()
-        forms = None if self._forms is None else self._forms()
-        if forms is None:
-            forms = (json.dumps(plain).encode(), *_spellings(plain))
-            if self._fixed:
-                self._forms = lambda: forms
-        body = body.replace(forms[0], b'"***"')
+        plain, quoted, others = self._spelt()
+        body = body.replace(quoted, b'"***"')
         # A short key is a word that may stand anywhere.
         if len(plain) < 8:
             return body
-        for form in forms[1:]:
+        for form in others:
             body = body.replace(form, b"***")
         # Escapes within the key are rare, and slow to look for.
         if b"\\u" in body or (

@@ -5,7 +5,6 @@ The body of a request, to which the key is added as it is written.
 from __future__ import annotations
 
 import asyncio
-import json
 import select
 import weakref
 
@@ -104,7 +103,7 @@ class KeyedBody(aiohttp.Payload):
     def _joined(self) -> bytes:
         rest = self._body[1:]
         return b'{"key":%b%b%b' % (
-            json.dumps(self._key.reveal()).encode(),
+            self._key.as_json(),
             b"," if rest != b"}" else b"",
             rest,
         )
