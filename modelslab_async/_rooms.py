@@ -358,7 +358,8 @@ def key_faults(api_key: object) -> list[str]:
         fault = (
             "api_key: none given; get one at "
             "https://modelslab.com/dashboard/api-keys and set "
-            "MODELSLAB_API_KEY"
+            "MODELSLAB_API_KEY; the simulator needs none: "
+            "ModelsLab.simulated(), or --simulate in the shell"
         )
         return [fault]
     if isinstance(api_key, str) or callable(api_key):
