@@ -49,6 +49,11 @@ nitpicky = False
 intersphinx_mapping: dict[str, tuple[str, None]] = {}
 
 html_theme = "furo"
+html_theme_options = {
+    "source_repository": "https://github.com/modelslab-async/modelslab-async/",
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
 html_title = f"modelslab-async {version}"
 html_static_path: list[str] = []
 templates_path: list[str] = []

@@ -57,7 +57,7 @@ function sift() {
   const count = (ones) =>
     `${ones.filter((one) => !one.hidden).length} of ${ones.length}`;
   by("found").textContent = !some ? "" : !failures.length ? count(figures)
-    : `${count(figures)} pictures, ${count(failures)} without`;
+    : `${count(figures)} pictures, ${count(failures)} failures`;
 }
 
 filter.addEventListener("input", sift);
