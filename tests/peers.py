@@ -26,7 +26,7 @@ from modelslab_async._protocol.replies import Call
 KEY = "s3cret-canary/key"
 BODY = b'{"prompt":"a cat"}'
 CAP = 10_000
-WAITS = attrs.evolve(
+TIMEOUTS = attrs.evolve(
     Timeouts(), connect=5.0, submit_read=0.15, submit=0.25, poll=0.15
 )
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -113,7 +113,7 @@ async def a_pool(
     An open pool.
     """
     key = options.pop("key", ApiKey(KEY))
-    runtime = Runtime(options.pop("timeouts", WAITS), Observers([]))
+    runtime = Runtime(options.pop("timeouts", TIMEOUTS), Observers([]))
     pool = SessionPool(runtime, key, base_url, NetworkOptions(**options))
     pool.open()
     try:

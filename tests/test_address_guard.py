@@ -14,7 +14,7 @@ import pytest
 from peers import (
     KEY,
     OK,
-    WAITS,
+    TIMEOUTS,
     a_pool,
     fetched,
     head,
@@ -324,7 +324,8 @@ async def test_a_network_for_names(network: str, names: None) -> None:
     async with (
         peer(says(OK)) as other,
         a_pool(
-            trusted_hosts=[network], timeouts=attrs.evolve(WAITS, connect=0.2)
+            trusted_hosts=[network],
+            timeouts=attrs.evolve(TIMEOUTS, connect=0.2),
         ) as pool,
     ):
         # It speaks no TLS: it was connected to.

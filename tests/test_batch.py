@@ -264,7 +264,7 @@ async def test_a_busy_account_fails_no_item(
     lab: ModelsLab, simulator: Simulator
 ) -> None:
     """
-    Refusals for a full queue are put back into the line, and never tell.
+    Refusals for a full queue are put back into the queue, and never tell.
     """
     simulator.occupy("a-key", 3)
     specs = [spec(number) for number in range(20)]

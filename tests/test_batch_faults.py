@@ -13,8 +13,10 @@ from pathlib import Path
 
 import attrs
 import pytest
+import pytest_asyncio
 
 from journals import MemoryJournal
+from waiting import Clock
 
 from modelslab_async import ModelsLab, Outcome, TextToImage, Timeouts
 from modelslab_async.errors import (
@@ -329,8 +331,13 @@ def client(simulator: Simulator) -> ModelsLab:
     )
 
 
+@pytest_asyncio.fixture
+async def clock() -> Clock:
+    return Clock.of_this_loop()
+
+
 async def test_an_account_that_is_good_again(
-    lab: ModelsLab, simulator: Simulator
+    clock: Clock, lab: ModelsLab, simulator: Simulator
 ) -> None:
     """
     A batch that begins when a refused account has been topped up waits for
@@ -341,8 +348,7 @@ async def test_an_account_that_is_good_again(
     simulator.next("submit", Reply(402, {"message": "Insufficient credits"}))
     with pytest.raises(PaymentRequiredError):
         await lab.generate(specs(1)[0])
-    door = lab._lifetime.open().queue.account
-    door._refused_at -= Timeouts().account_probe
+    clock.ahead += Timeouts().account_probe
 
     outcomes = await lab.batch(specs(6))
 
@@ -350,7 +356,7 @@ async def test_an_account_that_is_good_again(
 
 
 async def test_an_account_that_is_refused_still(
-    lab: ModelsLab, simulator: Simulator
+    clock: Clock, lab: ModelsLab, simulator: Simulator
 ) -> None:
     """
     A batch whose probe is refused has asked once, and is stopped by that.
@@ -360,8 +366,7 @@ async def test_an_account_that_is_refused_still(
     simulator.next("submit", no, times=2)
     with pytest.raises(PaymentRequiredError):
         await lab.generate(specs(1)[0])
-    door = lab._lifetime.open().queue.account
-    door._refused_at -= Timeouts().account_probe
+    clock.ahead += Timeouts().account_probe
 
     async with asyncio.timeout(20.0):
         async with lab.batch(specs(6)) as batch:

@@ -160,7 +160,7 @@ async def test_a_call_cut_short_in_line_asks_for_nothing(
     slow_lab: ModelsLab, slow: Simulator, way: Way
 ) -> None:
     """
-    Before it is sent a request is taken out of the line, and never billed.
+    Before it is sent a request is taken out of the queue, and never billed.
     """
     others = [await slow_lab.submit(CAT), await slow_lab.submit(CAT)]
 

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.asyncio
 CANARY = "c4nary"
 SPEED = 1000.0
 CAT = TextToImage("a cat", model_id="flux", seed=7)
-WAITS = attrs.evolve(
+TIMEOUTS = attrs.evolve(
     Timeouts().faster(SPEED, silence=5.0),
     submit_read=0.1,
     submit=0.2,
@@ -196,7 +196,7 @@ async def watched(
     async with ModelsLab(
         secret(),
         base_url=service.url,
-        timeouts=WAITS,
+        timeouts=TIMEOUTS,
         retry=RetryPolicy(attempts=2),
         observers=[seen.append],
     ) as lab:
@@ -369,7 +369,7 @@ async def test_a_request_that_cannot_be_written() -> None:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1024)
     port = server.sockets[0].getsockname()[1]
-    runtime = Runtime(WAITS, Observers([]))
+    runtime = Runtime(TIMEOUTS, Observers([]))
     pool = SessionPool(runtime, ApiKey(secret()), f"http://127.0.0.1:{port}")
     pool.open()
     call = Call(f"http://127.0.0.1:{port}/", b'{"p":"%b"}' % bytes(2**24))
@@ -408,7 +408,7 @@ async def test_an_answer_that_is_no_http(where: int) -> None:
     async with (
         server,
         ModelsLab(
-            secret(), base_url=f"http://127.0.0.1:{port}/v6", timeouts=WAITS
+            secret(), base_url=f"http://127.0.0.1:{port}/v6", timeouts=TIMEOUTS
         ) as lab,
     ):
         with pytest.raises(ModelsLabError) as caught:
@@ -426,7 +426,7 @@ async def test_a_service_that_is_not_there() -> None:
     async with ModelsLab(
         secret(),
         base_url=service.url,
-        timeouts=WAITS,
+        timeouts=TIMEOUTS,
         retry=RetryPolicy(attempts=2),
     ) as lab:
         with pytest.raises(ModelsLabError) as caught:

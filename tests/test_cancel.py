@@ -180,7 +180,7 @@ async def cancelled_at(
         watched = {job.id for job in lab.jobs()}
         await asyncio.gather(*lab.jobs())
         ended = lab.stats()
-        lines = lines_of(lab)
+        lines = connections_of(lab)
     left = asyncio.all_tasks() - before
     return After(at, steps.struck, watched, stats, ended, len(left), lines)
 
@@ -208,7 +208,7 @@ def client(service: Simulator, slots: int) -> ModelsLab:
 
 def submits_of(lab: ModelsLab) -> list[asyncio.Task[SubmissionEnd]]:
     """
-    The requests that wait in line or are under way, whoever has left them.
+    The requests that queue or are under way, whoever has left them.
     """
     rooms = lab._lifetime.rooms
     assert rooms is not None
@@ -219,7 +219,7 @@ async def submits_over(lab: ModelsLab) -> None:
     await asyncio.gather(*submits_of(lab), return_exceptions=True)
 
 
-def lines_of(lab: ModelsLab) -> int:
+def connections_of(lab: ModelsLab) -> int:
     """
     How many connections are in use; idle ones are not counted.
     """
@@ -248,7 +248,7 @@ async def generate(lab: ModelsLab, at: int) -> None:
 
 async def after_another(lab: ModelsLab, at: int) -> None:
     """
-    A call that has to wait in line for the only slot.
+    A call that has to queue for the only slot.
     """
     await lab.submit(cat(at))
     await lab.generate(cat(at))
@@ -386,7 +386,7 @@ async def batch_cancelled(
         await asyncio.gather(*lab.jobs())
         if lab.stats().slots_held or lab.stats().waiting:
             wrong.append("a slot is held")
-        if lines_of(lab):
+        if connections_of(lab):
             wrong.append("a connection is in use")
     if asyncio.all_tasks() != before:
         wrong.append(f"tasks: {asyncio.all_tasks() - before}")

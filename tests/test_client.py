@@ -35,7 +35,7 @@ from modelslab_async.simulator import KeyState, Latency, Reply, Simulator
 pytestmark = pytest.mark.asyncio
 
 SPEED = 100.0
-WAITS = Timeouts().faster(SPEED, silence=5)
+TIMEOUTS = Timeouts().faster(SPEED, silence=5)
 CAT = TextToImage("a cat", model_id="sdxl", seed=7)
 NOT_LOADED = Reply(200, {"status": "error", "message": "Try Again"})
 
@@ -89,7 +89,7 @@ async def test_each_call_is_told_of_in_its_own_name(
 
     who.set("the opener")
     async with ModelsLab(
-        "a-key", base_url=service.url, timeouts=WAITS, observers=[witness]
+        "a-key", base_url=service.url, timeouts=TIMEOUTS, observers=[witness]
     ) as lab:
         ids = await asyncio.gather(call("a"), call("b"))
 
@@ -111,9 +111,12 @@ async def test_a_job_by_id_is_told_of_in_the_name_of_who_waits(
     witness = Witness()
     who.set("the opener")
     async with (
-        ModelsLab("a-key", base_url=service.url, timeouts=WAITS) as other,
+        ModelsLab("a-key", base_url=service.url, timeouts=TIMEOUTS) as other,
         ModelsLab(
-            "a-key", base_url=service.url, timeouts=WAITS, observers=[witness]
+            "a-key",
+            base_url=service.url,
+            timeouts=TIMEOUTS,
+            observers=[witness],
         ) as lab,
     ):
         job = await other.submit(CAT)
@@ -140,7 +143,7 @@ async def test_an_observer_that_raises_breaks_no_call(
     async with ModelsLab(
         "a-key",
         base_url=service.url,
-        timeouts=WAITS,
+        timeouts=TIMEOUTS,
         observers=[broken, witness],
     ) as lab:
         await lab.generate(CAT)
@@ -209,7 +212,7 @@ async def test_nothing_is_built_when_nobody_listens(
     service.occupy("a-key", 5)
     service.next("submit", NOT_LOADED)
     async with ModelsLab(
-        "a-key", base_url=service.url, timeouts=WAITS, observers=observers
+        "a-key", base_url=service.url, timeouts=TIMEOUTS, observers=observers
     ) as lab:
         call = asyncio.ensure_future(lab.generate(CAT))
         await until(lambda: lab.stats().refusals)
@@ -230,7 +233,7 @@ async def test_a_key_is_asked_for_at_each_request(service: Simulator) -> None:
     service.change(keys={"old": KeyState.GOOD}, accounts={"new": "old"})
     keys = ["old"]
     async with ModelsLab(
-        lambda: keys[-1], base_url=service.url, timeouts=WAITS
+        lambda: keys[-1], base_url=service.url, timeouts=TIMEOUTS
     ) as lab:
         job = await lab.submit(CAT)
         service.change(keys={"new": KeyState.GOOD})
@@ -260,10 +263,10 @@ async def test_a_call_overtakes_what_waits_with_less_priority(
     service: Simulator,
 ) -> None:
     """
-    Of those in line the lowest number goes first, whoever came first.
+    Of those in the queue the lowest number goes first, whoever came first.
     """
     async with ModelsLab(
-        "a-key", base_url=service.url, timeouts=WAITS, slots=1
+        "a-key", base_url=service.url, timeouts=TIMEOUTS, slots=1
     ) as lab:
         first = await lab.submit(CAT)
         calls = [
@@ -294,7 +297,9 @@ async def test_from_a_prompt_to_files(
     """
     service.change(profile=profile, fetch=fetch, late_links=3.0)
     service.occupy("a-key", 5)
-    async with ModelsLab("a-key", base_url=service.url, timeouts=WAITS) as lab:
+    async with ModelsLab(
+        "a-key", base_url=service.url, timeouts=TIMEOUTS
+    ) as lab:
         call = asyncio.ensure_future(
             lab.generate(attrs.evolve(CAT, samples=2))
         )
@@ -341,7 +346,9 @@ async def test_a_bug_in_the_schedule_loses_no_job(
         return pause(pace, *kind, **facts)
 
     monkeypatch.setattr(Pace, "pause", stumbles)
-    async with ModelsLab("a-key", base_url=service.url, timeouts=WAITS) as lab:
+    async with ModelsLab(
+        "a-key", base_url=service.url, timeouts=TIMEOUTS
+    ) as lab:
         generation = await lab.generate(CAT)
         stats = lab.stats()
 
@@ -370,7 +377,7 @@ async def test_a_bug_before_a_request_leaves_holds_no_slot(
 
     monkeypatch.setattr(sender, "encode", stumbles)
     async with ModelsLab(
-        "a-key", base_url=service.url, timeouts=WAITS, slots=1
+        "a-key", base_url=service.url, timeouts=TIMEOUTS, slots=1
     ) as lab:
         with pytest.raises(ModelsLabError, match="a bug") as told:
             await lab.generate(CAT)

@@ -380,7 +380,7 @@ class TestClaimed:
 
 def answer_lost(journal: PostgresJournal, times: int = 1) -> None:
     """
-    Have the next transactions committed, and then the line cut.
+    Have the next transactions committed, and then the connection cut.
     """
     really = journal._database._try
     left = times
@@ -390,7 +390,7 @@ def answer_lost(journal: PostgresJournal, times: int = 1) -> None:
         found = await really(work)
         if left > 0:
             left -= 1
-            raise psycopg.OperationalError("the line was cut")
+            raise psycopg.OperationalError("the connection was cut")
         return found
 
     journal._database._try = lose  # type: ignore[method-assign]  # the point

@@ -181,7 +181,7 @@ async def test_rung_without_end(bell: Doorbell) -> None:
     """
     async with ringing(bell, latency=30) as (simulator, lab):
         job = await lab.submit(CAT)
-        (number,) = _urls(lab)
+        (number,) = _numbers(simulator)
         for _ in range(200):
             bell.ring(number)
             await asyncio.sleep(0)
@@ -324,19 +324,18 @@ async def test_a_bell_names_no_job_of_another(bell: Doorbell) -> None:
         lost = asyncio.create_task(lab.submit(CAT))
         while len(simulator.books.jobs) < 2:
             await asyncio.sleep(0.01)
-        (url,) = _urls(lab)[1:]
-        bell.ring(url, f'{{"status":"success","id":{job.id}}}'.encode())
+        number = _numbers(simulator)[1]
+        bell.ring(number, f'{{"status":"success","id":{job.id}}}'.encode())
         with pytest.raises(OutcomeUnknownError):
             await lost
 
 
-def _urls(lab: ModelsLab) -> list[str]:
+def _numbers(simulator: Simulator) -> list[str]:
     """
-    The numbers of the bells of a client.
+    The numbers of the bells of all requests, in their order.
     """
-    rooms = lab._lifetime.rooms
-    assert rooms is not None
-    return list(rooms.bells._hung)
+    urls = [str(one.spec["webhook"]) for one in simulator.books.entries]
+    return [url.split("/")[-2] for url in urls]
 
 
 async def test_closing_waits_for_no_bell(bell: Doorbell) -> None:
@@ -369,7 +368,7 @@ async def test_a_late_bell_is_told(
     async with ringing(bell, rings="never") as (simulator, lab):
         simulator.next("submit", Fault.CLOUDFLARE_TIMEOUT)
         lost = asyncio.create_task(lab.submit(attrs.evolve(CAT, track_id="x")))
-        while not (numbers := _urls(lab)):
+        while not (numbers := _numbers(simulator)):
             await asyncio.sleep(0.01)
         with pytest.raises(OutcomeUnknownError):
             await lost
@@ -437,9 +436,9 @@ async def test_a_closed_client_hears_nothing(bell: Doorbell) -> None:
     """
     A ring for a client that is gone is kept for the next, and harms nobody.
     """
-    async with ringing(bell, latency=1e6) as (_, lab):
+    async with ringing(bell, latency=1e6) as (simulator, lab):
         await lab.submit(CAT)
-        (number,) = _urls(lab)
+        (number,) = _numbers(simulator)
         await lab.aclose()
         bell.ring(number)
 
@@ -451,8 +450,7 @@ async def test_a_forgotten_client_is_let_go(bell: Doorbell) -> None:
     A doorbell keeps no client alive.
     """
     async with Simulator(speed=SPEED, pictures="plain") as simulator:
-        lab = client(simulator, bell)
-        lab._lifetime.open()
+        lab = await client(simulator, bell).__aenter__()
         assert len(bell._listeners) == 1
         with pytest.warns(ResourceWarning, match="left"):  # noqa: PT031
             # Now, or when cycles are looked for.
@@ -603,7 +601,7 @@ async def test_a_late_bell_settles_it_in_the_journal(
             async for outcome in batch:
                 told.append(outcome)
                 if isinstance(outcome.error, OutcomeUnknownError):
-                    number = await _number(batch)
+                    number = _numbers(simulator)[0]
                     job_id = min(simulator.books.jobs)
                     bell.ring(number, _said(job_id))
                     await _saved(tmp_path, 1)
@@ -686,7 +684,7 @@ async def test_a_lie_settles_nothing_in_the_journal(
         async with lab.batch(specs, output=tmp_path) as batch:
             async for outcome in batch:
                 if isinstance(outcome.error, OutcomeUnknownError):
-                    number = await _number(batch)
+                    number = _numbers(simulator)[0]
                     other = max(simulator.books.jobs)
                     bell.ring(number, _said(other))
                     bell.ring(number, _said(1))
@@ -700,18 +698,6 @@ async def test_a_lie_settles_nothing_in_the_journal(
 
 def _said(job_id: int) -> bytes:
     return f'{{"status":"success","id":{job_id}}}'.encode()
-
-
-async def _number(batch: Batch) -> str:
-    """
-    The number of the one unknown item of a batch that runs.
-    """
-    run = batch._lifetime._run
-    assert run is not None
-    assert run.journal is not None
-    (entry,) = await run.journal.journal.entries({State.UNKNOWN})
-    assert entry.bell is not None
-    return entry.bell
 
 
 async def _saved(folder: Path, count: int) -> None:

@@ -40,7 +40,7 @@ from modelslab_async.results import Generation, Image
 
 pytestmark = pytest.mark.asyncio
 
-WAITS = Timeouts().faster(2000)
+TIMEOUTS = Timeouts().faster(2000)
 URL, PROXY, FRESH = (
     f"https://{host}.example/0.png" for host in ("store", "proxy", "fresh")
 )
@@ -115,7 +115,7 @@ def store(**answers: list[Answer | Exception]) -> Store:
 def downloads(
     opens: Store, cap_bytes: int = download.PICTURE_CAP_BYTES
 ) -> Downloads:
-    return Downloads(opens.open, WAITS, cap_bytes=cap_bytes)
+    return Downloads(opens.open, TIMEOUTS, cap_bytes=cap_bytes)
 
 
 def job(*images: Image, id_: str | None = "7") -> Generation:

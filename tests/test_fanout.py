@@ -108,7 +108,7 @@ async def test_a_batch_is_not_put_off_for_ever(
     batch = asyncio.ensure_future(_gathered(single, "batch"))
     await until_waiting(single, 1)
 
-    # Never fewer than two calls in line.
+    # Never fewer than two calls in the queue.
     calls = [
         asyncio.create_task(
             single.generate(TextToImage(f"call {number}", model_id="sdxl"))

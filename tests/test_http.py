@@ -30,7 +30,7 @@ from peers import (
     CAP,
     KEY,
     OK,
-    WAITS,
+    TIMEOUTS,
     Act,
     Peer,
     a_pool,
@@ -123,7 +123,7 @@ async def test_an_answer_that_does_not_come_whole(
     async with peer(act) as other, a_pool() as pool:
         send = pool.submit if kind == "submit" else pool.poll
         # As the poll loop does it: polls that drip are ended from outside.
-        limit = WAITS.poll * 2 if kind == "poll" else None
+        limit = TIMEOUTS.poll * 2 if kind == "poll" else None
         try:
             heard = await asyncio.wait_for(send(other.call), limit)
         except TimeoutError:
@@ -347,7 +347,7 @@ async def test_a_stalled_loop_loses_no_answer() -> None:
         while not asked.is_set():
             await asyncio.sleep(0)
         answered.wait(5)
-        time.sleep(WAITS.submit + WAITS.submit_read)
+        time.sleep(TIMEOUTS.submit + TIMEOUTS.submit_read)
         heard = await task
     server.close()
     thread.join(5)
@@ -571,7 +571,7 @@ async def test_no_more_at_once_than_allowed(kind: str, most: int) -> None:
         await full.wait()
         writer.write(OK)
 
-    timeouts = attrs.evolve(WAITS, submit=20.0, submit_read=20.0, poll=20.0)
+    timeouts = attrs.evolve(TIMEOUTS, submit=20.0, submit_read=20.0, poll=20.0)
     async with (
         peer(act) as other,
         a_pool(base_url=other.url, timeouts=timeouts, max_downloads=3) as pool,
@@ -606,7 +606,7 @@ async def test_a_connection_that_was_closed_while_the_loop_hung(
         writer.write(OK)
         await writer.drain()
 
-    timeouts = attrs.evolve(WAITS, submit=20.0, submit_read=20.0, poll=20.0)
+    timeouts = attrs.evolve(TIMEOUTS, submit=20.0, submit_read=20.0, poll=20.0)
     with served(act, idle=0.2) as other:
         async with a_pool(base_url=other.url, timeouts=timeouts) as pool:
             ask = pool.submit if kind == "submit" else pool.poll
@@ -745,7 +745,7 @@ async def test_a_head_that_never_ends(what: str) -> None:
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    timeouts = attrs.evolve(WAITS, connect=0.2, file_read=0.2)
+    timeouts = attrs.evolve(TIMEOUTS, connect=0.2, file_read=0.2)
     async with (
         peer(act) as other,
         a_pool(base_url=other.url, timeouts=timeouts) as pool,
@@ -777,7 +777,7 @@ async def test_a_download_that_outlives_its_client(when: str) -> None:
         await reader.read()
 
     async with peer(act) as other:
-        timeouts = attrs.evolve(WAITS, file_read=30.0)
+        timeouts = attrs.evolve(TIMEOUTS, file_read=30.0)
         async with a_pool(base_url=other.url, timeouts=timeouts) as pool:
             if when == "before":
                 await pool.aclose()

@@ -45,7 +45,7 @@ from modelslab_async.simulator import Edit, Fault, Latency, Reply, Simulator
 pytestmark = pytest.mark.asyncio
 
 SPEED = 100.0
-WAITS = Timeouts().faster(SPEED, silence=5)
+TIMEOUTS = Timeouts().faster(SPEED, silence=5)
 CAT = TextToImage("a cat", model_id="sdxl", seed=7)
 FAILED = Reply(200, {"status": "failed", "message": "Failed, Try Again"})
 REFUSED = Reply(401, {"status": "error", "message": "Invalid API key"})
@@ -73,7 +73,7 @@ def tasks_of_the_client() -> set[asyncio.Task[Any]]:
 
 
 def client(service: Simulator) -> ModelsLab:
-    return ModelsLab("a-key", base_url=service.url, slots=1, timeouts=WAITS)
+    return ModelsLab("a-key", base_url=service.url, slots=1, timeouts=TIMEOUTS)
 
 
 # By a handle, or an id
@@ -354,7 +354,7 @@ async def test_who_leaves_the_line_asks_for_nothing(
     service: Simulator, way: Way, name: str
 ) -> None:
     """
-    A call that goes before its turn is taken out of the line: it is not sent
+    A call that goes before its turn is taken out of the queue: it is not sent
     when the slot is free, and nothing of it is left.
     """
     service.change(hold=0.0)
@@ -451,7 +451,7 @@ async def test_refresh_asks_once_and_now(service: Simulator) -> None:
     async with ModelsLab(
         "a-key",
         base_url=service.url,
-        timeouts=WAITS,
+        timeouts=TIMEOUTS,
         polling=PollSchedule.fixed(2000.0),
     ) as lab:
         job = await lab.submit(CAT)

@@ -37,7 +37,7 @@ from modelslab_async.simulator import Fault, Latency, Settings, Simulator
 
 
 SPEED = 100.0
-WAITS = Timeouts().faster(SPEED, silence=5)
+TIMEOUTS = Timeouts().faster(SPEED, silence=5)
 CAT = TextToImage("a cat", model_id="sdxl", seed=7)
 
 
@@ -59,7 +59,9 @@ def client(modelslab_simulator: Simulator) -> ModelsLab:
     """
     A client as at module level: made where no loop runs.
     """
-    return ModelsLab("a-key", base_url=modelslab_simulator.url, timeouts=WAITS)
+    return ModelsLab(
+        "a-key", base_url=modelslab_simulator.url, timeouts=TIMEOUTS
+    )
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -127,7 +129,7 @@ def test_a_closing_client_is_not_opened_elsewhere(
     refused at once, and the client stays closed.
     """
     modelslab_simulator.next("submit", Fault.SILENCE)
-    timeouts = attrs.evolve(WAITS, close=0.3)
+    timeouts = attrs.evolve(TIMEOUTS, close=0.3)
     lab = ModelsLab(
         "a-key", base_url=modelslab_simulator.url, timeouts=timeouts
     )
@@ -205,7 +207,7 @@ async def test_a_submit_that_closing_gives_up_is_told_as_unknown(
     vain, hears that it may be paid for; not that nothing was asked.
     """
     modelslab_simulator.next("submit", Fault.SILENCE)
-    timeouts = attrs.evolve(WAITS, close=0.05)
+    timeouts = attrs.evolve(TIMEOUTS, close=0.05)
     lab = ModelsLab(
         "a-key", base_url=modelslab_simulator.url, timeouts=timeouts
     )
@@ -287,7 +289,7 @@ async def test_many_close_it_at_once(
     meanwhile; what is paid is named once.
     """
     modelslab_simulator.next("submit", Fault.SILENCE)
-    timeouts = attrs.evolve(WAITS, close=0.1)
+    timeouts = attrs.evolve(TIMEOUTS, close=0.1)
     lab = ModelsLab(
         "a-key", base_url=modelslab_simulator.url, timeouts=timeouts
     )
@@ -322,7 +324,7 @@ async def test_calls_while_it_closes_are_refused(
     line are sent home without a request.
     """
     modelslab_simulator.next("submit", Fault.SILENCE)
-    timeouts = attrs.evolve(WAITS, close=0.1)
+    timeouts = attrs.evolve(TIMEOUTS, close=0.1)
     lab = ModelsLab(
         "a-key", base_url=modelslab_simulator.url, timeouts=timeouts, slots=1
     )
@@ -379,7 +381,7 @@ def test_left_open_with_a_job_it_says_no_more(
 
     async def forget() -> None:
         lab = ModelsLab(
-            "a-key", base_url=modelslab_simulator.url, timeouts=WAITS
+            "a-key", base_url=modelslab_simulator.url, timeouts=TIMEOUTS
         )
         await lab.submit(CAT)
         with pytest.raises(JobUnfinishedError):

@@ -33,7 +33,7 @@ from modelslab_async.errors import (
 from modelslab_async.simulator import Simulator
 
 
-WAITS = Timeouts().faster(100, silence=5)
+TIMEOUTS = Timeouts().faster(100, silence=5)
 CAT = TextToImage("a cat", model_id="sdxl", seed=7)
 
 
@@ -42,7 +42,9 @@ def client(modelslab_simulator: Simulator) -> ModelsLab:
     """
     A client as at module level: made where no loop runs.
     """
-    return ModelsLab("a-key", base_url=modelslab_simulator.url, timeouts=WAITS)
+    return ModelsLab(
+        "a-key", base_url=modelslab_simulator.url, timeouts=TIMEOUTS
+    )
 
 
 async def closing(lab: ModelsLab) -> None:
@@ -168,7 +170,7 @@ def test_left_open_it_says_so(modelslab_simulator: Simulator) -> None:
 
     async def forget() -> None:
         lab = ModelsLab(
-            "a-key", base_url=modelslab_simulator.url, timeouts=WAITS
+            "a-key", base_url=modelslab_simulator.url, timeouts=TIMEOUTS
         )
         await lab.generate(CAT)
 
@@ -192,7 +194,9 @@ def test_a_submit_that_dies_with_its_loop_is_told(
     """
     modelslab_simulator.change(hold=1000.0)
     caplog.set_level(logging.WARNING)
-    lab = ModelsLab("a-key", base_url=modelslab_simulator.url, timeouts=WAITS)
+    lab = ModelsLab(
+        "a-key", base_url=modelslab_simulator.url, timeouts=TIMEOUTS
+    )
 
     async def die() -> str:
         call = asyncio.ensure_future(lab.generate(CAT))

@@ -70,7 +70,7 @@ pytestmark = pytest.mark.asyncio
 
 PROMPT = "a secret wish of the caller's"
 CAT = TextToImage(PROMPT, model_id="flux")
-WAITS = Timeouts().faster(100, silence=5.0)
+TIMEOUTS = Timeouts().faster(100, silence=5.0)
 LOADING = Reply(200, {"status": "error", "message": "Try Again"})
 PAGE = (Path(__file__).parent.parent / "docs" / "observing.md").read_text()
 
@@ -79,7 +79,7 @@ def client(simulator: Simulator, *observers: Observer) -> ModelsLab:
     return ModelsLab(
         "a-key",
         base_url=simulator.url,
-        timeouts=WAITS,
+        timeouts=TIMEOUTS,
         observers=observers,
     )
 
@@ -270,7 +270,7 @@ async def test_bells_that_do_not_ring_are_told(simulator: Simulator) -> None:
     async with ModelsLab(
         "a-key",
         base_url=simulator.url,
-        timeouts=WAITS,
+        timeouts=TIMEOUTS,
         doorbell=bell,
         observers=[seen.append],
     ) as lab:

@@ -18,6 +18,8 @@ import attrs
 import pytest
 import trustme
 
+from waiting import Clock
+
 from modelslab_async import (
     ModelsLab,
     PollSchedule,
@@ -60,9 +62,11 @@ TIPS = (
 TAKEN = Edit({"status": "processing", "output": []}, without=["proxy_links"])
 #: As long as life takes, divided; silence is the network's, and is not, but
 #: where it is what a test waits for.
-WAITS = Timeouts().faster(SPEED, silence=5.0)
+TIMEOUTS = Timeouts().faster(SPEED, silence=5.0)
+#: No busy machine makes a test last until the next probe.
+SELDOM = attrs.evolve(TIMEOUTS, account_probe=60.0)
 SLOW = {Fault.SILENCE, Fault.SLOW_HEADERS}
-SILENT = attrs.evolve(WAITS, submit_read=0.15, submit=0.2, poll=0.15)
+SILENT = attrs.evolve(TIMEOUTS, submit_read=0.15, submit=0.2, poll=0.15)
 
 
 def no(message: str, http: int = 200, **more: object) -> Reply:
@@ -146,7 +150,7 @@ class Played:
 
 @asynccontextmanager
 async def played(
-    case: Case, slots: int | None = None, waits: Timeouts = WAITS
+    case: Case, slots: int | None = None, timeouts: Timeouts = TIMEOUTS
 ) -> AsyncIterator[tuple[Simulator, ModelsLab, list[Event]]]:
     """
     A service that gives the answers of *case*, and its client.
@@ -165,7 +169,7 @@ async def played(
         ModelsLab(
             KEY,
             base_url=service.url,
-            timeouts=SILENT if faults & SLOW else waits,
+            timeouts=SILENT if faults & SLOW else timeouts,
             slots=slots,
             retry=case.policy,
             # Every job is over when it is first asked for.
@@ -866,7 +870,7 @@ async def away(
     async with ModelsLab(
         KEY,
         base_url=service.url,
-        timeouts=WAITS,
+        timeouts=TIMEOUTS,
         retry=retry or RetryPolicy(),
         observers=[missed],
     ) as lab:
@@ -918,16 +922,16 @@ async def test_a_batch_waits_for_the_service_to_come_back(
 
 async def test_patience_begins_with_the_first_try() -> None:
     """
-    Time in the line is no time without a service: who has waited there for
+    Time in the queue is no time without a service: who has waited there for
     long is tried as often.
     """
     async with away(99, RetryPolicy(patience=0.4)) as (missed, lab):
-        line = lab._lifetime.open().queue
-        places = [line.adopt() for _ in range(5)]
+        queue = lab._lifetime.open().queue
+        tickets = [queue.adopt() for _ in range(5)]
         call = asyncio.create_task(by_call(lab))
         loop = asyncio.get_running_loop()
-        for place in places:
-            loop.call_later(0.45, line.finished, place)
+        for ticket in tickets:
+            loop.call_later(0.45, queue.finished, ticket)
 
         told = await call
 
@@ -961,7 +965,7 @@ async def test_a_bad_certificate_is_not_tried_again(
         ModelsLab(
             KEY,
             base_url=f"https://127.0.0.1:{port}/api/v6",
-            timeouts=WAITS,
+            timeouts=TIMEOUTS,
             observers=[seen.append],
         ) as lab,
     ):
@@ -1005,7 +1009,7 @@ async def test_a_proxy_that_wants_a_password_is_not_tried_again(
             KEY,
             base_url=f"{scheme}://127.0.0.1:9/api/v6",
             proxy=f"http://127.0.0.1:{port}",
-            timeouts=WAITS,
+            timeouts=TIMEOUTS,
         ) as lab,
     ):
         told = await by_call(lab)
@@ -1016,22 +1020,22 @@ async def test_a_proxy_that_wants_a_password_is_not_tried_again(
     page[UNSENT[3], "call"] = Played(0, 0, 0, told, ())
 
 
-async def test_a_closed_line_is_opened_by_a_probe() -> None:
+async def test_a_refused_account_is_tried_by_a_probe() -> None:
     """
     After a 401 nothing is sent for 30 s; then one call goes, and if the
     service takes it all may go.
     """
     case = Case(ROW.ACCOUNT, "401 twice", times(2, no("no", 401)), 1)
-    async with played(case) as (service, lab, _):
+    clock = Clock.of_this_loop()
+    async with played(case, timeouts=SELDOM) as (service, lab, _):
         first = await by_call(lab)
-        door = lab._lifetime.open().queue.account
         at_once = [await by_call(lab) for _ in range(3)]
         sent = [len(service.books.entries)]
-        door._refused_at -= WAITS.account_probe
+        clock.ahead += SELDOM.account_probe
         probe = await by_call(lab)
         after_probe = await by_call(lab)
         sent.append(len(service.books.entries))
-        door._refused_at -= WAITS.account_probe
+        clock.ahead += SELDOM.account_probe
         second_probe = await by_call(lab)
         rest = [await by_call(lab) for _ in range(3)]
         sent.append(len(service.books.entries))
@@ -1049,20 +1053,21 @@ async def test_there_is_one_probe() -> None:
     """
     case = Case(ROW.ACCOUNT, "401, and one who waits", (), 1)
     filtered = no("Rate limit exceeded", retry_after=0.1, tips=TIPS)
-    patient = attrs.evolve(WAITS, ban_call=1.0)
-    async with played(case, waits=patient) as (service, lab, _):
+    patient = attrs.evolve(SELDOM, ban_call=1.0)
+    clock = Clock.of_this_loop()
+    async with played(case, timeouts=patient) as (service, lab, _):
         service.next("submit", filtered, prompt="dog")
         dog = TextToImage("a dog", model_id="flux")
-        timeouts = asyncio.create_task(lab.generate(dog))
+        waiting = asyncio.create_task(lab.generate(dog))
         while not service.books.entries:
             await asyncio.sleep(0)
         service.next("submit", no("no", 401))
         closed = await by_call(lab)
-        lab._lifetime.open().queue.account._refused_at -= WAITS.account_probe
+        clock.ahead += SELDOM.account_probe
         service.next("submit", Fault.SILENCE)
         probe = asyncio.create_task(by_call(lab))
         with pytest.raises(AuthenticationError):
-            await timeouts
+            await waiting
 
         after = [await by_call(lab) for _ in range(3)]
         sent = len(service.books.entries)
@@ -1075,13 +1080,14 @@ async def test_there_is_one_probe() -> None:
 
 async def test_a_probe_may_wait_for_a_slot() -> None:
     """
-    A probe that finds the queue full goes back into the line as any other:
+    A probe that finds the queue full goes back into the queue as any other:
     the account is not refused.
     """
     case = Case(ROW.ACCOUNT, "401", (no("no", 401),), 1)
-    async with played(case) as (service, lab, _):
+    clock = Clock.of_this_loop()
+    async with played(case, timeouts=SELDOM) as (service, lab, _):
         closed = await by_call(lab)
-        lab._lifetime.open().queue.account._refused_at -= WAITS.account_probe
+        clock.ahead += SELDOM.account_probe
         service.next("submit", no("The queue is full"), times=2)
 
         probe = await by_call(lab)
@@ -1094,8 +1100,8 @@ async def test_a_probe_may_wait_for_a_slot() -> None:
 
 async def test_who_gives_up_is_told_what_is_not_known() -> None:
     """
-    A call whose first request got no verdict, and whose second waits in
-    line when time is up, is not told that nothing was asked for.
+    A call whose first request got no verdict, and whose second is in
+    the queue when time is up, is not told that nothing was asked for.
     """
     case = Case(
         ROW.CUT,
@@ -1104,9 +1110,8 @@ async def test_who_gives_up_is_told_what_is_not_known() -> None:
         1,
         policy=RetryPolicy(resubmit_unknown=1),
     )
-    async with played(case, slots=1) as (service, lab, _):
-        runtime = lab._lifetime.open().runtime
-        runtime.timeouts = attrs.evolve(WAITS, unknown_slot=60.0)
+    slow = attrs.evolve(TIMEOUTS, unknown_slot=60.0)
+    async with played(case, slots=1, timeouts=slow) as (service, lab, _):
         with pytest.raises(OutcomeUnknownError) as caught:
             await lab.generate(CAT, timeout=0.3)
 
@@ -1114,7 +1119,7 @@ async def test_who_gives_up_is_told_what_is_not_known() -> None:
     assert len(service.books.entries) == 1
 
 
-async def test_those_in_line_are_told_of_a_closed_account() -> None:
+async def test_those_in_the_queue_are_told_of_a_closed_account() -> None:
     """
     One 402 sends all away who wait for a slot, with their own copy of it.
     """
@@ -1133,8 +1138,8 @@ async def test_a_request_that_waits_holds_no_slot() -> None:
     """
     answer = no("Rate limit exceeded", retry_after=0.2, tips=TIPS)
     case = Case(ROW.SAME_REQUEST, "one of two", (), 2)
-    patient = attrs.evolve(WAITS, ban_call=1.0)
-    async with played(case, waits=patient) as (service, lab, _):
+    patient = attrs.evolve(TIMEOUTS, ban_call=1.0)
+    async with played(case, timeouts=patient) as (service, lab, _):
         service.next("submit", answer, prompt="cat")
         service.change(slots=1)
         timeouts = asyncio.create_task(by_call(lab))
@@ -1187,7 +1192,7 @@ async def test_a_job_is_given_up_at_its_deadline(
         ModelsLab(
             KEY,
             base_url=service.url,
-            timeouts=attrs.evolve(WAITS, not_found=60.0),
+            timeouts=attrs.evolve(TIMEOUTS, not_found=60.0),
             job_timeout=0.1,
         ) as lab,
     ):
@@ -1211,7 +1216,7 @@ async def test_a_refused_account_is_asked_for_every_30_seconds() -> None:
     async with (
         Simulator(speed=SPEED, pictures="plain", latency=1e6) as service,
         ModelsLab(
-            KEY, base_url=service.url, timeouts=WAITS, job_timeout=0.1
+            KEY, base_url=service.url, timeouts=TIMEOUTS, job_timeout=0.1
         ) as lab,
     ):
         service.next("fetch", no("no", 401), times=10_000)
@@ -1219,7 +1224,7 @@ async def test_a_refused_account_is_asked_for_every_30_seconds() -> None:
         while lab.jobs():
             await asyncio.sleep(0)
 
-    assert service.books.polls <= 0.1 / WAITS.account_probe + 2
+    assert service.books.polls <= 0.1 / TIMEOUTS.account_probe + 2
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,9 @@ PROMPT = "a secret wish of the caller's"
 CAT = TextToImage(PROMPT, model_id="flux")
 CATS = [TextToImage(f"{PROMPT} {n}", model_id="flux") for n in range(4)]
 SPEED = 100.0
-WAITS = Timeouts().faster(SPEED, silence=5.0)
+TIMEOUTS = Timeouts().faster(SPEED, silence=5.0)
 #: Retries have random pauses, which may be short in all.
-SOON = attrs.evolve(WAITS, quiet_wait=0.005)
+SOON = attrs.evolve(TIMEOUTS, quiet_wait=0.005)
 LOADING = Reply(200, {"status": "error", "message": "Try Again"})
 BANNED = Reply(429, {"message": "IP banned"})
 
@@ -49,7 +49,7 @@ def _heard(caplog: pytest.LogCaptureFixture) -> None:
 
 def client(url: str, **options: Any) -> ModelsLab:
     return ModelsLab(
-        "a-key", **{"base_url": url, "timeouts": WAITS, **options}
+        "a-key", **{"base_url": url, "timeouts": TIMEOUTS, **options}
     )
 
 
@@ -118,9 +118,9 @@ async def test_warnings_come_ever_more_seldom(
 
     waited = [one.waited for one in seen if isinstance(one, WaitsLong)]
     assert len(waited) == 3
-    assert waited[0] >= WAITS.quiet_wait * 0.99
-    assert waited[1] - waited[0] >= 1.9 * WAITS.quiet_wait
-    assert waited[2] - waited[1] >= 3.9 * WAITS.quiet_wait
+    assert waited[0] >= TIMEOUTS.quiet_wait * 0.99
+    assert waited[1] - waited[0] >= 1.9 * TIMEOUTS.quiet_wait
+    assert waited[2] - waited[1] >= 3.9 * TIMEOUTS.quiet_wait
     assert {one.reason for one in seen if isinstance(one, WaitsLong)} == {
         "service"
     }
