@@ -60,7 +60,7 @@ def test_an_option_that_is_misspelt(
     """
     Of every option of every command a slip is told what was meant.
     """
-    slip = f"{option[:-2]}{option[-1]}{option[-2]}x"
+    slip = f"--{option[2]}{option[2:]}"
 
     ran = type_(command, slip)
 

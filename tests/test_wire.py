@@ -339,8 +339,12 @@ def test_read_field(field: str, value: Any, found: object) -> None:
         ("zzz", "1", "goes into 'extra'"),
         ("key", "sk-secret", "looks like an API key"),
         ("API_KEY", "sk-secret", "looks like an API key"),
-        ("endpoint", "img3img", "one of text2img"),
-        ("endpoint", [1], "one of text2img"),
+        (
+            "endpoint",
+            "img3img",
+            "there is none called 'img3img'; did you mean 'img2img'",
+        ),
+        ("endpoint", [1], "there are text2img"),
     ],
 )
 def test_read_fault(field: str, value: Any, reason: str) -> None:
