@@ -339,7 +339,7 @@ def test_read_field(field: str, value: Any, found: object) -> None:
         ("zzz", "1", "goes into 'extra'"),
         ("key", "sk-secret", "looks like an API key"),
         ("API_KEY", "sk-secret", "looks like an API key"),
-        (
+        ("endpoint", "img3img", "did you mean 'img2img'"),
             "endpoint",
             "img3img",
             "there is none called 'img3img'; did you mean 'img2img'",
