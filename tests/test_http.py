@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import html
 import json
 import socket
 import ssl
@@ -425,6 +426,20 @@ ODD_KEY = 's3cret-c+n"ry/k\\ey='
         lambda key: base64.b64encode(f"x:{key}".encode()).decode(),
         lambda key: base64.b64encode(f"me:{key}\n".encode()).decode(),
         lambda key: base64.urlsafe_b64encode(f"?{key}".encode()).decode(),
+        lambda key: json.dumps(json.dumps(key))[1:-1],
+        lambda key: json.dumps("".join(f"\\u{ord(sign):04x}" for sign in key)),
+        lambda key: quote_plus(quote_plus(key)),
+        lambda key: "".join(f"%25{ord(sign):02x}" for sign in key),
+        lambda key: "".join(f"\\x{ord(sign):02x}" for sign in key),
+        lambda key: "".join(f"&#{ord(sign)};" for sign in key),
+        lambda key: "".join(f"&#x{ord(sign):X};" for sign in key),
+        html.escape,
+        str.upper,
+        str.title,
+        lambda key: key.encode().hex(),
+        lambda key: key.encode().hex().upper(),
+        "\0".join,
+        lambda key: f"\0{key.encode('utf-16-be').decode()}",
     ],
 )
 async def test_an_echo_in_any_spelling(
@@ -450,7 +465,10 @@ async def test_scrubbing_is_linear() -> None:
     """
     started = time.perf_counter()
     for key in ("\\" * 40, "%" * 40, "a" * 40, "u0061" * 8, "%25" * 13):
-        for sign in (b"\\u0061", b"\\", b"%25", b"%", b"a", b"\\u005c"):
+        for sign in (
+            *(b"\\u0061", b"\\", b"%25", b"%", b"a", b"\\u005c"),
+            *(b"\\x61", b"&#97;", b"&#x0", b"A", b"a\0", b"6"),
+        ):
             ApiKey(key).scrub(b"\\u" + sign * (2**20 // len(sign)))
 
     assert time.perf_counter() - started < 10

@@ -5,18 +5,16 @@ The account's key, silent about itself.
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from html import escape
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from ..errors import ConfigurationError
-
-
-#: A key as text, as JSON, and in the other ways in which it may be spelt.
-_Forms: TypeAlias = tuple[str, bytes, tuple[bytes, ...]]
 
 
 class ApiKey:
@@ -46,7 +44,7 @@ class ApiKey:
         Raises:
             ConfigurationError: There is none, or it is no text.
         """
-        return self._asked() if self._forms is None else self._forms()[0]
+        return self._asked() if self._forms is None else self._forms().plain
 
     def as_json(self) -> bytes:
         """
@@ -54,13 +52,12 @@ class ApiKey:
 
         Raises: as `reveal`.
         """
-        return self._spelt()[1]
+        return self._spelt().quoted
 
     def _spelt(self) -> _Forms:
         if self._forms is not None:
             return self._forms()
-        plain = self._asked()
-        forms = plain, json.dumps(plain).encode(), (*_spellings(plain),)
+        forms = _forms_of(self._asked())
         if self._fixed:
             self._forms = lambda: forms
         return forms
@@ -95,20 +92,10 @@ class ApiKey:
         """
         *body* without the key, which some answers repeat.
         """
-        plain, quoted, others = self._spelt()
-        body = body.replace(quoted, b'"***"')
+        forms = self._spelt()
+        body = body.replace(forms.quoted, b'"***"')
         # A short key is a word that may stand anywhere.
-        if len(plain) < 8:
-            return body
-        for form in others:
-            body = body.replace(form, b"***")
-        # Escapes within the key are rare, and slow to look for.
-        if b"\\u" in body or (
-            b"%" in body
-            and plain.encode(errors="replace") in unquote_to_bytes(body)
-        ):
-            body = _in_escapes(plain).sub(b"***", body)
-        return body
+        return body if len(forms.plain) < 8 else _without(forms, body)
 
     def same(self, other: ApiKey | None) -> bool:
         """
@@ -117,14 +104,70 @@ class ApiKey:
         return other is not None and self.reveal() == other.reveal()
 
 
-def _spellings(plain: str) -> Iterator[bytes]:
+class _Forms(NamedTuple):
     """
-    The key as it is, with JSON's escaped slashes, and within base64.
+    How a key may be spelt.
+
+    Attributes:
+        plain: As it is; *data*: its bytes.
+
+        quoted: As JSON has it, with its quotes.
+
+        exact: Spellings in which each letter counts.
+
+        small: Spellings in small letters, for any.
+
+        escaped: Gives the pattern of it in escapes, which is slow to make.
     """
+
+    plain: str
+    data: bytes
+    quoted: bytes
+    exact: tuple[bytes, ...]
+    small: tuple[bytes, ...]
+    escaped: Callable[[], re.Pattern[bytes]]
+
+
+def _forms_of(plain: str) -> _Forms:
     data = plain.encode(errors="replace")
-    yield data
+    return _Forms(
+        plain,
+        data,
+        json.dumps(plain).encode(),
+        tuple(_spellings(plain, data)),
+        (data.lower(), data.hex().encode()),
+        functools.cache(lambda: _in_escapes(plain)),
+    )
+
+
+def _without(forms: _Forms, body: bytes) -> bytes:
+    data = forms.data
+    if b"\0" in body and data in body.translate(None, b"\0"):
+        # As UTF-16 has it, or between NULs, which are read over.
+        body = body.translate(None, b"\0").lstrip(b"\xff\xfe")
+    for form in forms.exact:
+        body = body.replace(form, b"***")
+    small = body.lower()
+    for form in forms.small:
+        if form in small:
+            any_case = re.compile(re.escape(form), re.IGNORECASE)
+            body = any_case.sub(b"***", body)
+    # Escapes within the key are rare, and slow to look for.
+    if any(sign in body for sign in _ESCAPED) or _in_percents(data, body):
+        body = forms.escaped().sub(b"***", body)
+    return body
+
+
+def _spellings(plain: str, data: bytes) -> Iterator[bytes]:
+    """
+    The key as JSON and HTML write it, and within base64.
+    """
+    if (marked := escape(plain).encode(errors="replace")) != data:
+        yield marked
     bare = json.dumps(plain).encode()[1:-1]
     if bare != data:
+        # First in JSON within JSON, which holds the other.
+        yield json.dumps(bare.decode()).encode()[1:-1]
         yield bare
     if b"/" in data:
         yield bare.replace(b"/", b"\\/")
@@ -139,21 +182,52 @@ def _spellings(plain: str) -> Iterator[bytes]:
             yield within.replace(b"/", b"\\/")
 
 
+#: What begins the escapes of JSON, of JSON within JSON, and of HTML.
+_ESCAPED = (b"\\u", b"\\x", b"\\\\", b"&#")
+
+
+def _in_percents(data: bytes, body: bytes) -> bool:
+    """
+    Whether escapes of URLs, and of URLs within URLs, hold the key.
+    """
+    for _ in range(3):
+        if b"%" not in body:
+            return False
+        body = unquote_to_bytes(body)
+        if data in body:
+            return True
+    return False
+
+
 def _in_escapes(plain: str) -> re.Pattern[bytes]:
     """
-    The key with any of its signs as escapes of JSON or of URLs.
+    The key with any of its signs as escapes of JSON, of URLs or of HTML.
+    """
+    ways = [_signs(plain, b"\\\\{1,8}")]
+    if "\\" in plain:
+        # Of many before an escape, all but one may be the key's own.
+        ways.insert(0, _signs(plain, b"\\\\"))
+    return re.compile(b"|".join(ways), re.IGNORECASE)
+
+
+def _signs(plain: str, slashes: bytes) -> bytes:
+    """
+    A pattern of a key's signs, with so many backslashes before an escape:
+    within JSON within JSON there are more.
     """
     signs = []
     for sign in plain:
         data = sign.encode(errors="replace")
         units = memoryview(sign.encode("utf-16", "surrogatepass")[2:])
         ways = [
-            b"".join(b"%%%02x" % byte for byte in data),
-            b"".join(b"\\\\u%04x" % unit for unit in units.cast("H")),
-            re.escape(b"\\" + data if sign in '"\\/' else data),
+            b"".join(b"%%(?:25){0,3}%02x" % byte for byte in data),
+            b"".join(slashes + b"u%04x" % unit for unit in units.cast("H")),
+            b"".join(slashes + b"x%02x" % byte for byte in data),
+            b"&#(?:%d|x0{0,6}%x);" % (ord(sign), ord(sign)),
+            re.escape(b"\\" * (sign == "\\") + data),
         ]
-        if sign == "/":
-            ways.append(b"/")
+        if sign in '"/':
+            ways[-1] = b"\\\\{0,8}" + ways[-1]
         # Atomic: whichever fits first, so that nothing is tried twice.
         signs.append(b"(?>" + b"|".join(ways) + b")")
-    return re.compile(b"".join(signs), re.IGNORECASE)
+    return b"".join(signs)
