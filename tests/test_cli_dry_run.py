@@ -125,6 +125,11 @@ def _a_folder(out: Path, _: pytest.MonkeyPatch) -> None:
     (out / "journal.sqlite").mkdir()
 
 
+def _in_a_circle(out: Path, _: pytest.MonkeyPatch) -> None:
+    (out / "journal.sqlite").unlink()
+    (out / "journal.sqlite").symlink_to("journal.sqlite")
+
+
 def _images_a_file(out: Path, _: pytest.MonkeyPatch) -> None:
     shutil.rmtree(out / "images")
     (out / "images").touch()
@@ -151,6 +156,7 @@ def _changed(out: Path, _: pytest.MonkeyPatch) -> None:
         _another_program,
         _newer,
         _a_folder,
+        _in_a_circle,
         _images_a_file,
         _changed,
     ],

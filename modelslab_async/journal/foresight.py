@@ -12,7 +12,12 @@ from pathlib import Path
 import attrs
 
 from .protocol import Identity, Request, item_changed
-from .sqlite_file import check_access, check_none_left, open_to_read
+from .sqlite_file import (
+    check_access,
+    check_none_left,
+    open_to_read,
+    place_of,
+)
 from .sqlite_tables import Tables
 from .states import Entry, Start, State, after, first_step, on_start
 
@@ -77,7 +82,7 @@ def foresight(
     Raises:
         JournalError: A run would be refused.
     """
-    check_access(path.resolve())
+    check_access(place_of(path))
     with open_to_read(path) as connection:
         tables = Tables(connection, path)
         yield Foresight(tables, tables.check(identity, new_key=new_key))
@@ -90,8 +95,9 @@ def check_new(path: Path) -> None:
     Raises:
         JournalError: A run would be refused.
     """
-    check_access(path.resolve())
-    check_none_left(path.resolve())
+    place = place_of(path)
+    check_access(place)
+    check_none_left(place)
 
 
 def start_of(

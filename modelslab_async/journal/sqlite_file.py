@@ -96,7 +96,7 @@ def open_to_write(path: Path) -> Iterator[OpenFile]:
         JournalError: It is another's, or it cannot be used.
     """
     # The file beside it and SQLite's own are where it is, not where a link is.
-    path = _resolved(path)
+    path = place_of(path)
     try:
         if not path.parent.is_dir():
             raise unwritable(path, "there is no such folder")
@@ -172,12 +172,22 @@ def _check_is_file(path: Path) -> None:
         raise unwritable(path, f"it is {found}, and no file")
 
 
-def _resolved(path: Path) -> Path:
+def place_of(path: Path) -> Path:
+    """
+    Where a journal is, whatever links lead to it.
+
+    Raises:
+        JournalError: They lead nowhere.
+    """
     try:
-        return path.resolve()
+        found = path.resolve()
     except (OSError, ValueError, RuntimeError) as error:
         # The last is of links in a circle, up to Python 3.12.
         raise unwritable(path, str(error)) from error
+    # From 3.13 on such a link is what it leads to.
+    if found.is_symlink():
+        raise unwritable(path, "its links lead in a circle")
+    return found
 
 
 @contextlib.contextmanager
@@ -188,7 +198,7 @@ def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         JournalError: Somebody has it, there is none, or it is damaged.
     """
-    path = _resolved(path)
+    path = place_of(path)
     try:
         if not path.exists():
             raise unwritable(path, "there is no such file")
