@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from modelslab_async import (
     Job,
     ModelsLab,
     Outcome,
+    PollSchedule,
     TextToImage,
     Timeouts,
 )
@@ -30,7 +32,7 @@ from modelslab_async.errors import (
     OutcomeUnknownError,
     WrongLoopError,
 )
-from modelslab_async.simulator import Simulator
+from modelslab_async.simulator import Fault, Simulator
 
 
 TIMEOUTS = Timeouts().faster(100, silence=5)
@@ -217,6 +219,44 @@ def test_a_submit_that_dies_with_its_loop_is_told(
 
     assert len(unknown) == 1
     assert track_id in unknown[0]
+
+
+def test_a_loop_that_ends_is_left_no_question(
+    modelslab_simulator: Simulator,
+) -> None:
+    """
+    Where a loop ends with jobs under way, whose questions it cancels, no new
+    ones are begun that would hang in it.
+    """
+    modelslab_simulator.change(slots=20, hold=0, latency=1e6)
+    modelslab_simulator.next("fetch", Fault.SILENCE, times=1000)
+    at_once = PollSchedule(shortest=1e-6, longest=1e-6, budget=math.inf)
+    lab = ModelsLab(
+        "a-key",
+        base_url=modelslab_simulator.url,
+        polling=at_once,
+        timeouts=TIMEOUTS,
+        slots=20,
+    )
+
+    async def begin() -> None:
+        await asyncio.gather(*[lab.submit(CAT) for _ in range(20)])
+        while modelslab_simulator.books.polls < 3:
+            await asyncio.sleep(0.001)
+
+    async def turns() -> int:
+        for _ in range(200):
+            await asyncio.sleep(0)
+        return len(asyncio.all_tasks()) - 1
+
+    with asyncio.Runner() as runner:
+        runner.run(begin())
+        for task in asyncio.all_tasks(runner.get_loop()):
+            task.cancel()
+        left = runner.run(turns())
+    asyncio.run(_shut(lab))
+
+    assert left == 0
 
 
 async def _shut(lab: ModelsLab) -> None:

@@ -26,6 +26,11 @@ from .runtime import Runtime
 _log = logging.getLogger("modelslab_async")
 
 
+#: Seconds without a question when somebody has cancelled one that was out: a
+#: loop does so that is about to end, and would leave the next one hanging.
+_REST = 1.0
+
+
 @attrs.define(eq=False, repr=False)
 class PollLoop:
     """
@@ -63,6 +68,8 @@ class PollLoop:
     _closed: bool = attrs.field(default=False, init=False)
     #: Some were due, and found no room.
     _crowded: bool = attrs.field(default=False, init=False)
+    #: Nobody is asked before then.
+    _rests_until: float = attrs.field(default=0.0, init=False)
     #: Polls are nobody's: not in the context of whoever came last.
     _context: Context = attrs.field(factory=copy_context, init=False)
 
@@ -153,6 +160,8 @@ class PollLoop:
         """
         Start the polls that are due; give when the next is, if that is known.
         """
+        if now < self._rests_until:
+            return self._rests_until if self._heap else None
         slots, self._crowded = self.slots(), False
         self._bucket.rate = self._rate(slots)
         while self._heap:
@@ -200,6 +209,11 @@ class PollLoop:
                 heard = Unsent(error.reason)
             self.hear(watch, heard)
             well = True
+        except asyncio.CancelledError:
+            now, (started, _) = self.runtime.now(), self._asking[watch]
+            if now < started + self.runtime.timeouts.poll:
+                self._rests_until = now + _REST
+            raise
         except Exception:  # noqa: BLE001 - other jobs go on
             _log.critical("a poll died of a bug", exc_info=True)
         finally:
