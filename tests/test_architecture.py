@@ -222,7 +222,7 @@ def test_what_is_drawn_is_there() -> None:
     drawn = re.findall(r"(?<=[·→←─] )(\w+)|(\w+)(?= [·→←─])", drawing())
     rules = [
         name
-        for line in part("The rules at the doors").splitlines()
+        for line in part("The rules at the doors").split("\n\n")[0].split("\n")
         if line.startswith("| `")
         for name in re.findall(r"`([\w/]+)`", line.split("|")[1])
     ]

@@ -212,6 +212,39 @@ async def test_a_journal_that_cancels(
 
 
 @attrs.define(eq=False)
+class Unreadable(MemoryJournal):
+    """
+    A journal of somebody's own that cannot give item 2.
+    """
+
+    error: Exception = attrs.field(kw_only=True)
+
+    async def get(self, index: int) -> Entry:
+        if index == 2:
+            raise self.error
+        return await super().get(index)
+
+
+@ERRORS
+async def test_a_journal_that_cannot_give_an_item(
+    lab: ModelsLab, tmp_path: Path, error: Exception
+) -> None:
+    """
+    An item that a journal cannot give again fails alone.
+    """
+    journal = Unreadable(error=error)
+    await outcomes_of(lab, journal)
+
+    outcomes = await outcomes_of(lab, journal, tmp_path)
+
+    (faulty,) = [one for one in outcomes if one.error is not None]
+    assert faulty.index == 2
+    assert faulty.error is not None
+    assert faulty.error.__cause__ is error
+    assert len(outcomes) == 6
+
+
+@attrs.define(eq=False)
 class Uncountable(MemoryJournal):
     """
     A journal of somebody's own that raises *signal* when it is looked at.

@@ -278,7 +278,7 @@ class Feeder:
                 if error.disk:
                     self.run.stop(error)
                 self.run.give(item, item.outcome(error=error))
-            except ModelsLabError:
+            except (JournalError, ClientClosedError):
                 raise
             except Exception as exc:  # noqa: BLE001 - the others go on
                 self.run.give(item, self.run.fault(item, exc))

@@ -128,7 +128,7 @@ class Storage:
         would be answered.
         """
         poller = self.run.rooms.poller
-        poller.halt()
+        poller.stop()
         await poller.join()
         if self.run.items:
             await asyncio.wait(self.run.items)

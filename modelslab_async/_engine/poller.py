@@ -305,7 +305,7 @@ class Poller:
         for watch in self._watched.all():
             watch.wake(forked())
 
-    def halt(self) -> None:
+    def stop(self) -> None:
         """
         Ask for nothing more: the event loop is about to end.
         """
