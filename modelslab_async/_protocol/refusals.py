@@ -76,8 +76,8 @@ _MOST_QUEUED = WholeWords("maximum ([0-9]{1,6}) queued")
 
 
 _BAN = WholeWords(
-    r"try(?: it)? again (?:in|after) "
-    r"(?:an?|[0-9]{1,9}(?:\.[0-9]{1,9})?) ?[smhd][a-z]{0,20}"
+    r"try(?: it)? again (?:in|after) (?:about |around |~)?"
+    r"(?:an?(?= )|[0-9]{1,9}(?:\.[0-9]{1,9})?) ?[smhdw][a-z]{0,20}"
 )
 
 
