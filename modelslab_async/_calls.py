@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._checks import check_call, check_pictures
 from ._engine.job import Job
 from ._lifetime import Lifetime
-from ._rooms import check_call, check_pictures
 from .errors import ConfigurationError, DownloadError
 from .results import Balance, Generation, Image, Model, Stats, Upload
 from .specs import AnyPath, Spec

@@ -18,13 +18,14 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ._calls import Calls
+from ._checks import key_faults, several
 from ._engine.api_key import ApiKey
 from ._engine.http import NetworkOptions, TraceConfig
 from ._lifetime import Lifetime
 from ._policy.polling import PollSchedule
 from ._policy.retry import RetryPolicy
 from ._policy.timeouts import Timeouts
-from ._rooms import Options, key_faults, several
+from ._rooms import Options
 from .results import UnknownItem
 from .specs import Spec
 

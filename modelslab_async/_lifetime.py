@@ -11,10 +11,12 @@ import os
 import warnings
 import weakref
 
+from ._checks import endpoint_of
 from ._engine.http import SessionPool
-from ._engine.job import Job, Watch, named, receipt_by_name
+from ._engine.job import Job, Watch, named
+from ._engine.receipts import receipt_by_name
 from ._engine.waiters import to_its_end
-from ._rooms import Options, Rooms, build, endpoint_of
+from ._rooms import Options, Rooms, build
 from .errors import ClientClosedError
 from .specs import Spec
 

@@ -11,12 +11,12 @@ import weakref
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from os import PathLike, fsencode, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
+from ._checks import endpoint_of
 from ._engine.api_key import ApiKey
 from ._engine.bells import Bells, RingSource
 from ._engine.http import NetworkOptions, SessionPool
@@ -24,14 +24,12 @@ from ._engine.job import (
     Job,
     TakeUp,
     Watch,
-    receipt_by_name,
-    renewed,
-    timeout_faults,
 )
 from ._engine.links import origin_of
 from ._engine.on_demand import OnDemand
 from ._engine.pacer import Pacer
 from ._engine.poller import Poller
+from ._engine.receipts import receipt_by_name, renewed
 from ._engine.runtime import Runtime
 from ._engine.sender import Sender
 from ._engine.slot_queue import SlotQueue
@@ -44,11 +42,8 @@ from ._policy.retry import RetryBudget, RetryPolicy
 from ._policy.slots import Slots
 from ._policy.timeouts import Timeouts
 from .errors import ConfigurationError, DownloadError, ModelsLabError
-from .results import Generation, Image, Model, Receipt, Stats
-from .specs import SPECS, Endpoint, Spec
-
-
-E = TypeVar("E")
+from .results import Generation, Model, Receipt, Stats
+from .specs import Spec
 
 
 if TYPE_CHECKING:
@@ -350,124 +345,5 @@ def _leave(ref: weakref.ref[Rooms]) -> None:
         rooms.leave_to_parent()
 
 
-def key_faults(api_key: object) -> list[str]:
-    """
-    What is wrong with a key.
-    """
-    if api_key is None or (isinstance(api_key, str) and not api_key.strip()):
-        fault = (
-            "api_key: none given; get one at "
-            "https://modelslab.com/dashboard/api-keys and set "
-            "MODELSLAB_API_KEY; the simulator needs none: "
-            "ModelsLab.simulated(), or --simulate in the shell"
-        )
-        return [fault]
-    if isinstance(api_key, str) or callable(api_key):
-        return []
-    return ["api_key: a text, or a function that gives one"]
-
-
-def check_call(spec: object, timeout: object, priority: object) -> None:
-    """
-    Refuse what cannot be asked for.
-
-    Raises:
-        ConfigurationError: All that is wrong.
-    """
-    faults = list(spec_faults(spec))
-    faults += timeout_faults(timeout)
-    faults += priority_faults(priority)
-    if faults:
-        raise ConfigurationError("; ".join(faults))
-
-
-def check_pictures(
-    whose: object, kind: type[Image | Generation], place: object = ""
-) -> None:
-    """
-    Refuse what has no pictures, or what is no place for them.
-
-    Raises:
-        ConfigurationError: All that is wrong.
-    """
-    faults = []
-    if not isinstance(whose, kind):
-        wanted = "a Generation is needed, as generate() gives"
-        if kind is Image:
-            wanted = "an Image is needed, such as generation.images[0]"
-        faults.append(f"{wanted}, not {str(whose)[:60]!r}")
-    if not is_file_path(place):
-        faults.append(f"a path is needed, not {str(place)[:60]!r}")
-    if faults:
-        raise ConfigurationError("; ".join(faults))
-
-
-def is_file_path(place: object) -> bool:
-    """
-    Whether a file can be called so; whether there is one is not looked at.
-    """
-    if not isinstance(place, str | PathLike):
-        return False
-    try:
-        name = fspath(place)
-        return isinstance(name, str) and b"\0" not in fsencode(name)
-    except (TypeError, ValueError):
-        # Half a character, or what only says that it is a path.
-        return False
-
-
-def spec_faults(spec: object) -> Iterable[str]:
-    """
-    What is wrong with what should be a spec, and what to write instead.
-    """
-    if isinstance(spec, Spec):
-        return
-    kind = next(iter(SPECS.values())).__name__
-    if isinstance(spec, str):
-        yield f"a spec is needed: {kind}({spec[:40]!r}, model_id=…)"
-    elif isinstance(spec, type) and issubclass(spec, Spec):
-        yield f"a spec is needed, not its class: {spec.__name__}(…)"
-    else:
-        yield (
-            "a spec is needed, such as "
-            f'{kind}("a cat", model_id="flux"), not {str(spec)[:40]!r}'
-        )
-
-
-def priority_faults(priority: object) -> Iterable[str]:
-    """
-    What is wrong with a place in the queue.
-    """
-    if not isinstance(priority, int) or isinstance(priority, bool):
-        yield f"priority: a whole number, lower first, not {priority!r}"
-
-
-def endpoint_of(kind: object) -> Endpoint:
-    """
-    The endpoint of a kind of spec; None stands for the first of `SPECS`.
-
-    Raises:
-        ConfigurationError: It is none.
-    """
-    if kind is None:
-        kind = next(iter(SPECS.values()))
-    if isinstance(kind, type) and issubclass(kind, Spec):
-        return kind.endpoint
-    raise ConfigurationError(
-        f"endpoint: a class of `specs`, such as "
-        f"{next(iter(SPECS.values())).__name__}, not {kind!r}"
-    )
-
-
 def _callable(value: object) -> bool:
     return callable(value)
-
-
-def several(given: Iterable[E]) -> tuple[E, ...]:
-    """
-    Many, or one, as people write it.
-    """
-    one: Any = given
-    if isinstance(one, Iterable) and not isinstance(one, str | bytes):
-        return tuple(one)
-    return (one,)

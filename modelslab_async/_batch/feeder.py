@@ -26,9 +26,9 @@ from typing import Any
 
 import attrs
 
+from .._checks import spec_faults
 from .._engine.waiters import is_cancelled
 from .._protocol.rows import written
-from .._rooms import spec_faults
 from ..errors import (
     ClientClosedError,
     ConfigurationError,

@@ -14,7 +14,7 @@ import time
 
 import attrs
 
-from .._engine.job import acceptance
+from .._engine.receipts import acceptance
 from .._engine.verification import Doubt
 from ..errors import ClientClosedError, JournalError
 from ..journal import Accepted, Entry, IllegalMove, State

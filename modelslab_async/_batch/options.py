@@ -13,7 +13,7 @@ from typing import Self
 
 import attrs
 
-from .._rooms import is_file_path, priority_faults
+from .._checks import is_file_path, priority_faults
 from ..errors import ConfigurationError, ModelsLabError
 from ..journal.protocol import Journal
 from ..specs import Spec

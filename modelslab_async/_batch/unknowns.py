@@ -23,12 +23,13 @@ from pathlib import Path
 
 import attrs
 
-from .._engine.job import acceptance
+from .._checks import is_file_path
+from .._engine.receipts import acceptance
 from .._engine.verification import Doubt
 from .._protocol.assets import ASSET_PATHS, encode_assets, read_assets
 from .._protocol.job_ids import job_number
 from .._protocol.rows import read_spec
-from .._rooms import Rooms, is_file_path
+from .._rooms import Rooms
 from ..errors import (
     ApiError,
     ConfigurationError,

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import anyio.to_thread
 import attrs
 
+from .._checks import endpoint_of
 from .._engine.api_key import ApiKey
 from .._engine.http import NetworkOptions, SessionPool
 from .._engine.links import origin_of
@@ -36,7 +37,6 @@ from .._protocol.replies import (
     Success,
 )
 from .._protocol.uploads import encode_upload
-from .._rooms import endpoint_of
 from ..errors import ConfigurationError, DownloadError, TransportError
 from ..results import JSON
 from . import assumptions as assumed

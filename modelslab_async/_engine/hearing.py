@@ -32,8 +32,9 @@ from ..errors import (
     TransportError,
 )
 from ..results import Generation, Image, JobState
-from .job import Watch, finished, packed
+from .job import Watch
 from .pacer import Pacer
+from .receipts import finished, packed
 from .runtime import Runtime
 from .slot_queue import SlotQueue
 from .telling import tell_poll_retried, tell_polled

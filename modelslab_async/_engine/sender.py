@@ -41,9 +41,9 @@ from ..errors import (
 from .attempts import excerpt_of
 from .bells import Bells
 from .http import SessionPool
-from .job import acceptance, finished
 from .on_demand import OnDemand
 from .poller import Poller
+from .receipts import acceptance, finished
 from .runtime import Runtime
 from .slot_queue import SlotQueue
 from .submission import (
