@@ -157,8 +157,16 @@ def journal(output: Path) -> list[Entry]:
     All that the journal says, as a start would find it.
     """
 
+    return entries_of(output / "journal.sqlite")
+
+
+def entries_of(path: Path) -> list[Entry]:
+    """
+    All that a journal at some path says.
+    """
+
     async def read() -> list[Entry]:
-        book = await SqliteJournal.open(output / "journal.sqlite")
+        book = await SqliteJournal.open(path)
         found: list[Entry] = []
         while page := await book.entries(
             set(State), after=found[-1].index if found else -1
