@@ -194,12 +194,17 @@ SIGNALS = pytest.mark.parametrize(
 @SIGNALS
 @pytest.mark.parametrize("step", [Submitting, Accepted, Done, Stored])
 async def test_a_journal_that_cancels(
-    lab: ModelsLab, tmp_path: Path, step: type[Step], signal: BaseException
+    lab: ModelsLab,
+    simulator: Simulator,
+    tmp_path: Path,
+    step: type[Step],
+    signal: BaseException,
 ) -> None:
     """
     A journal that says "cancelled", where nobody has cancelled anything, or
     raises what is no `Exception`, strands nobody: that is its item's outcome.
     """
+    simulator.change(hold=0.0)
     journal = Faulty(step=step, error=signal)
 
     outcomes = await outcomes_of(lab, journal, tmp_path)

@@ -125,13 +125,14 @@ async def test_worker_that_died_while_it_asked(
     """
     A request that was under way then is told, and not sent again.
     """
-    simulator.change(hold=50.0)
+    simulator.change(hold=1e6, latency=1e6)
     died = asyncio.ensure_future(order(lab, database, "a"))
     while not simulator.books.entries:
         await asyncio.sleep(0.01)
 
     with pytest.raises(OutcomeUnknownError):
         await order(lab, database, "a")
+    died.cancel()
     await asyncio.wait({died})
 
     assert len(simulator.books.accepted) == 1

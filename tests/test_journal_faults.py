@@ -101,7 +101,7 @@ def other_text(path: Path) -> None:
         (cut_to_nothing, "corrupt"),
         (foreign, "corrupt"),
         (newer, "newer"),
-        (no_file, "corrupt"),
+        (no_file, "unwritable"),
         (other_text, "corrupt"),
     ],
 )
