@@ -77,9 +77,9 @@ class BatchJournal:
     _known: ApiKey | None = attrs.field(default=None, init=False)
     _retries: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
 
-    def snapshot(self) -> ApiKey:
+    def note_key(self) -> ApiKey:
         """
-        The key as it is now, which the journal is about to be told.
+        Note the key as it is now, which the journal is about to be told.
         """
         self._known = self.key.snapshot()
         return self._known

@@ -75,7 +75,7 @@ class Storage:
         run.journal = BatchJournal(
             journal, ours.key, ours.timeouts.journal_retry, run.stop
         )
-        key = run.journal.snapshot()
+        key = run.journal.note_key()
         await journal.begin(
             Identity(ours.origin, key.reveal, ours.run),
             new_key=options.new_key,

@@ -318,13 +318,17 @@ class Lane:
         *slots*; nobody waits for the uploads of others.
         """
         self._ahead.append(one)
-        while self._is_crowded(slots, uploads=bool(one.spec.uploads)):
+        while True:
+            self._ahead = [
+                each
+                for each in self._ahead
+                if not each.entered and each.end is None
+            ]
+            if not self._is_crowded(slots, uploads=bool(one.spec.uploads)):
+                return
             await self.moved.wait()
 
     def _is_crowded(self, slots: int, *, uploads: bool) -> bool:
-        self._ahead = [
-            one for one in self._ahead if not one.entered and one.end is None
-        ]
         queued = sum(not one.uploads for one in self._ahead)
         if not uploads:
             return queued > 0

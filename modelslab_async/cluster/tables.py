@@ -1,5 +1,5 @@
 """
-The SQL of a journal in PostgreSQL, and entries as its rows.
+The SQL of a journal in PostgreSQL.
 
 Each call is a part of a transaction of the caller's.
 """

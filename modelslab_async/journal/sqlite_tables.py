@@ -1,5 +1,5 @@
 """
-The SQL of a journal in SQLite: its tables, and entries as their rows.
+The SQL of a journal in SQLite, each call in a transaction of the caller's.
 
 Text is TEXT, so that people can read it; what no UTF-8 can say, as in a name
 of a file, is a BLOB of it.
