@@ -13,6 +13,7 @@ from answers import (
 )
 
 from modelslab_async import errors
+from modelslab_async._policy.verdicts import SubmitVerdict, judge_submit
 from modelslab_async._protocol import refusals
 from modelslab_async._protocol.replies import (
     Topic,
@@ -71,13 +72,59 @@ def test_loading_needs_no_id() -> None:
     assert Topic.LOADING not in heard.topics
 
 
-def test_limit() -> None:
+@pytest.mark.parametrize(
+    ("message", "limit"),
+    [
+        ("Maximum 0 queued requests", 1),
+        ("MAXIMUM 15 QUEUED", 15),
+        ("Max 5 queued requests", 5),
+        ("Maximum of 5 queued requests", 5),
+        ("You have 7 queued requests. Maximum 5 queued.", 5),
+        ("Maximum queued requests: 5", 5),
+        ("Maximum number of queued requests is 5", 5),
+        ("Maximum 10 requests are allowed in the queue", 10),
+        ("Exceeded maximum of 15 simultaneous requests", 15),
+        ("Only 5 concurrent jobs allowed", 5),
+        ("You can only have 5 requests in queue", 5),
+        ("Queue limit of 5 reached", 5),
+        ("queue limit reached (7/5)", 5),
+        ("queue is full (max 5)", 5),
+        ("Maximum 1,000 queued requests", 1000),
+        ("Maximum 999999999999 queued", None),
+        ("Too many requests in your queue", None),
+        ("Concurrency limit exceeded", None),
+        ("too many parallel generations", None),
+        ("queued requests limit reached", None),
+    ],
+)
+@pytest.mark.parametrize("http", [200, 429])
+def test_limit(message: str, limit: int | None, http: int) -> None:
     """
-    The queue's limit is a number of jobs, at least one.
+    The queue's limit is a number of jobs, at least one, however it is put.
     """
-    body = {"status": "error", "message": "Maximum 0 queued requests"}
+    heard = told({"status": "error", "message": message}, http)
 
-    assert told(body).limit == 1
+    assert Topic.QUEUE in heard.topics
+    assert heard.limit == limit
+    assert judge_submit(heard) is SubmitVerdict.QUEUE_FULL
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Maximum 4 images per request",
+        "The queued job failed",
+        "Your request is in the queue",
+        "Maximum width is 1024, with 5 samples",
+    ],
+)
+def test_no_limit(message: str) -> None:
+    """
+    What is said of something else does not send it into the line for ever.
+    """
+    heard = told({"status": "error", "message": message})
+
+    assert (heard.limit, Topic.QUEUE in heard.topics) == (None, False)
 
 
 # Refusals as errors

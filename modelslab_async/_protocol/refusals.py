@@ -66,13 +66,48 @@ class WholeWords:
 _SAME_REQUEST = WholeWords("same requests? multiple times|spam filter")
 
 
+_COUNT = "(?<![0-9,.])([0-9][0-9,]{0,30})"
+
+
+_AT_ONCE = "(?:queued?|concurrent|parallel|simultaneous)"
+
+
+_JOBS = "(?:requests?|generations?|jobs?|tasks?|images?)"
+
+
+#: "5 queued", "number of concurrent requests"; words between are few.
+_MOST_AT_ONCE = (
+    f"max(?:imum)?(?: number)?(?: of)? {_COUNT}"
+    f"(?: [a-z]{{1,20}}){{0,5}} {_AT_ONCE}"
+)
+
+
 _QUEUE = WholeWords(
-    "maximum [0-9]{1,9} queued|queue (?:is |was )?(?:now )?full"
+    f"{_MOST_AT_ONCE}|(?:too many|[0-9]{{1,9}}) {_AT_ONCE} {_JOBS}"
+    f"|max(?:imum)?(?: number of)? {_AT_ONCE} {_JOBS}"
+    f"|{_AT_ONCE} {_JOBS} (?:limit|allowed|exceeded|reached)"
+    "|queue (?:is |was )?(?:now )?full|(?:queue|concurrency) limit"
+    f"|(?:too many|only(?: have)? [0-9]{{1,9}}) {_JOBS}"
+    " in (?:the |your )?queue"
     "|rate[ _-]?limit(?:ed|s|ing)?"
 )
 
 
-_MOST_QUEUED = WholeWords("maximum ([0-9]{1,6}) queued")
+#: The first that is found: another number may be how many there are.
+_MOST_QUEUED = (
+    WholeWords(_MOST_AT_ONCE),
+    WholeWords(
+        f"max(?:imum)?(?: number of)? {_AT_ONCE} {_JOBS}(?: allowed)?"
+        f"(?: is)?:? {_COUNT}"
+    ),
+    WholeWords(f"{_COUNT} {_AT_ONCE} {_JOBS}"),
+    WholeWords(f"only(?: have)? {_COUNT} {_JOBS} in (?:the |your )?queue"),
+    WholeWords(
+        "(?:queue|concurrency) limit(?: of| is)?:? (?:[a-z]{1,20} )?"
+        f"[(]?(?:[0-9]{{1,9}}/)?{_COUNT}"
+    ),
+    WholeWords(f"queue (?:is |was )?(?:now )?full [(]max(?:imum)? {_COUNT}"),
+)
 
 
 _BAN = WholeWords(
@@ -117,6 +152,7 @@ _TOPICS: Mapping[Topic, WholeWords] = {
     Topic.TRANSIENT: WholeWords(
         r"rate(?:[ _-]?limit(?:ed|s|ing)?)?|queued?|servers?"
         r"|(?:[a-z]{1,30}_)?unavailable|try again|too many"
+        r"|concurren(?:t|cy)|parallel|simultaneous"
     ),
 }
 
@@ -140,10 +176,17 @@ def read_topics(
 
 def read_limit(message: str) -> int | None:
     """
-    The N of "Maximum N queued".
+    The N of "Maximum N queued", however that is put.
     """
-    found = _MOST_QUEUED.search(message)
-    return max(1, int(found[1])) if found else None
+    for words in _MOST_QUEUED:
+        if found := words.search(message):
+            count = int(found[1].replace(",", ""))
+            return max(1, count) if count < _ENDLESS else None
+    return None
+
+
+#: No account has so many slots.
+_ENDLESS = 1_000_000
 
 
 # A refusal as an error.
