@@ -85,8 +85,9 @@ class Hearing:
             return
         now = self.runtime.now()
         named = getattr(heard, "id", None)
-        # Most name it as the submit's answer did.
-        names = () if named == watch.receipt.id else watch.names()
+        # Most name none, or the one that the submit's answer did.
+        known = named is None or named == watch.receipt.id
+        names = () if known else watch.names()
         row = judge_poll(heard, names)
         tell_polled(watch, row, asked, now)
         if row is PollVerdict.OTHER_JOB:

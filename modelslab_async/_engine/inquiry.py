@@ -23,6 +23,7 @@ from .._protocol.job_ids import (
     fetch_url,
     other_family_url,
     other_fetch_url,
+    usual_fetch_url,
 )
 from .._protocol.replies import (
     Call,
@@ -174,11 +175,13 @@ class Inquiry:
             raise ConfigurationError("a job without an id cannot be fetched")
         endpoint = _endpoint_of(receipt)
         link = None if self.other_id else receipt.fetch_result
-        url = fetch_url(base, link, endpoint, receipt.id)
-        if url == link:
+        url, asked = usual_fetch_url(base, endpoint, receipt.id), receipt.id
+        if link == url:
             # The same text, kept once: there may be 10,000 of these.
             url = link
-        asked = fetch_result_id(url) or receipt.id
+        elif link is not None:
+            url = fetch_url(base, link, endpoint, receipt.id)
+            asked = fetch_result_id(url) or receipt.id
         if self.other_form:
             url = other_fetch_url(base, endpoint)
         if self.other_family:

@@ -10,7 +10,6 @@ import random
 import attrs
 
 from .._policy.polling import Pace
-from ..results import Receipt
 from ..specs import SPECS
 from .job import Watch
 from .runtime import Runtime
@@ -38,7 +37,7 @@ class Pacer:
         """
         Seconds until the job is asked for.
         """
-        speed, guess = self.runtime.timeouts.speed, _guess(watch.receipt)
+        speed, guess = self.runtime.timeouts.speed, _guess(watch)
         try:
             pause = self.pace.pause(
                 watch.kind(),
@@ -60,7 +59,7 @@ class Pacer:
         if not watch.inquiry.early:
             # How long it took us to notice yesterday's job says nothing.
             return
-        speed, guess = self.runtime.timeouts.speed, _guess(watch.receipt)
+        speed, guess = self.runtime.timeouts.speed, _guess(watch)
         took = now - watch.since
         self.pace.learn(
             watch.kind(),
@@ -72,10 +71,10 @@ class Pacer:
         self.usual = took if before is None else 0.8 * before + 0.2 * took
 
 
-def _guess(receipt: Receipt) -> float | None:
+def _guess(watch: Watch) -> float | None:
     """
     How long the job takes, where its family has an idea.
     """
-    kind = SPECS.get(receipt.endpoint)
+    kind = watch.spec or SPECS.get(watch.receipt.endpoint)
     vague = kind is not None and not kind.endpoint.family.tells_eta
-    return None if vague else receipt.eta
+    return None if vague else watch.receipt.eta

@@ -164,6 +164,7 @@ class PollLoop:
             return self._rests_until if self._heap else None
         slots, self._crowded = self.slots(), False
         self._bucket.rate = self._rate(slots)
+        most = polls_at_once(slots)
         while self._heap:
             due, _, watch = self._heap[0]
             if due != watch.inquiry.due or watch in self._asking:
@@ -171,7 +172,7 @@ class PollLoop:
                 continue
             if due > now:
                 return due
-            if len(self._asking) >= polls_at_once(slots):
+            if len(self._asking) >= most:
                 self._crowded = True
                 return None
             pause = self._bucket.ready_in(now)
@@ -189,10 +190,14 @@ class PollLoop:
         """
         End polls that hang: one look at the oldest, instead of a timer each.
         """
-        for watch, (started, task) in tuple(self._asking.items()):
+        patience = self.runtime.timeouts.poll
+        hung: list[tuple[Watch, asyncio.Task[None]]] = []
+        for watch, (started, task) in self._asking.items():
             # The timer's own sum: a difference may round to less, and spin.
-            if now < started + self.runtime.timeouts.poll:
+            if now < started + patience:
                 break
+            hung.append((watch, task))
+        for watch, task in hung:
             if not task.cancel():
                 # Somebody cancelled it before it began.
                 self._over(watch, well=False)

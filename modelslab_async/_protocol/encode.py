@@ -122,7 +122,8 @@ def _body_of(kind: type[Spec]) -> Callable[[Spec], dict[str, Any]]:
     hooks: dict[str, Any] = {
         name: override(
             # A default of ours is said, one of the service's is not.
-            omit_if_default=fields[name].default is None,
+            omit_if_default=fields[name].default is None
+            or parameter.kind is ParameterKind.EXTRA,
             unstruct_hook=_wire_form(parameter, kind.endpoint),
         )
         for name, parameter in parameters(kind).items()

@@ -70,7 +70,7 @@ def fetch_url(
     Where to ask for a job: where the service says, if that is its own place.
     """
     base = base_url.rstrip("/")
-    usual = f"{api_url(base, endpoint.fetch_path)}/{quote(job_id, safe='')}"
+    usual = usual_fetch_url(base, endpoint, job_id)
     if fetch_result in {None, usual}:
         return usual
     if fetch_result and (origin := _origin(fetch_result)) is not None:
@@ -80,6 +80,13 @@ def fetch_url(
             path = quote(_LONE_PERCENT.sub("%25", path), safe=_SAFE)
             return f"{parts.scheme}://{parts.netloc}{path}"
     return usual
+
+
+def usual_fetch_url(base_url: str, endpoint: Endpoint, job_id: str) -> str:
+    """
+    Where the service's pages say that a job is asked for.
+    """
+    return f"{api_url(base_url, endpoint.fetch_path)}/{quote(job_id, safe='')}"
 
 
 def other_fetch_url(base_url: str, endpoint: Endpoint) -> str:
