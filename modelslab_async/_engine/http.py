@@ -28,7 +28,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from socket import socket
 from ssl import SSLContext
 from typing import TYPE_CHECKING, TypeAlias
@@ -332,24 +332,12 @@ class SessionPool:
         limit: float | None,
         bounds: aiohttp.ClientTimeout,
     ) -> Reply | Unsent | Cut:
-        begun, at = False, time.time()
-        deadline = None if limit is None else Deadline(limit)
+        reply = _round_trip(self, session, call, body, key, bounds)
         try:
-            async with (
-                deadline or nullcontext(),
-                session.post(
-                    call.url,
-                    data=body,
-                    allow_redirects=False,
-                    proxy=self.options.proxy,
-                    timeout=bounds,
-                    # Some gateways say what they don't.
-                    auto_decompress=False,
-                ) as response,
-            ):
-                begun = True
-                body.answered(response.status)
-                return await _read_reply(self, response, call, key, at)
+            if limit is None:
+                return await reply
+            async with Deadline(limit):
+                return await reply
         except aiohttp.ClientHttpProxyError as exc:
             return Unsent(words_of(exc, key), hopeless=exc.status == 407)
         except (
@@ -365,7 +353,7 @@ class SessionPool:
             # not look like a request that was never sent.
             reason, hopeless = words_of(exc, key), True
         if body.started:
-            return Cut(reason, begun=begun)
+            return Cut(reason, begun=body.begun)
         return Unsent(reason, hopeless=hopeless)
 
     @asynccontextmanager
@@ -452,23 +440,40 @@ def _guarded_socket(info: aiohttp.AddrInfoType) -> socket:
     return guarded_socket(info)
 
 
-async def _read_reply(
+async def _round_trip(
     pool: SessionPool,
-    response: aiohttp.ClientResponse,
+    session: aiohttp.ClientSession,
     call: Call,
+    body: KeyedBody,
     key: ApiKey,
-    at: float,
+    bounds: aiohttp.ClientTimeout,
 ) -> Reply | Unsent | Cut:
-    options = pool.options
-    if response.status == 407 and options.proxy is not None:
-        return Unsent("the proxy wants a password", hopeless=True)
-    came, reason = await read_body(response, key, call.cap_bytes)
-    body = pool.hide(key.scrub(came))
-    if reason is not None:
-        return Cut(reason, begun=True, came=body)
+    at, options = time.time(), pool.options
+    async with session.post(
+        call.url,
+        data=body,
+        allow_redirects=False,
+        proxy=options.proxy,
+        timeout=bounds,
+        # Some gateways say what they don't.
+        auto_decompress=False,
+    ) as response:
+        body.answered(response.status)
+        if response.status == 407 and options.proxy is not None:
+            return Unsent("the proxy wants a password", hopeless=True)
+        came, reason = await read_body(response, key, call.cap_bytes)
+        came = pool.hide(key.scrub(came))
+        if reason is not None:
+            return Cut(reason, begun=True, came=came)
+        if options.tap is not None:
+            options.tap(_exchange_of(response, call.body, came, at))
+        return _reply_of(response, call, came)
+
+
+def _reply_of(
+    response: aiohttp.ClientResponse, call: Call, body: bytes
+) -> Reply:
     headers = response.headers
-    if options.tap is not None:
-        options.tap(_exchange_of(response, call.body, body, at))
     return Reply(
         status=response.status,
         body=body,

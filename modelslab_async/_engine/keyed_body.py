@@ -34,6 +34,8 @@ class KeyedBody(aiohttp.Payload):
 
     Attributes:
         refused: The server had closed the connection: nothing was written.
+
+        begun: Some of the answer has come.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class KeyedBody(aiohttp.Payload):
     ) -> None:
         super().__init__(None, content_type="application/json")
         self._body = body
-        self._key = key
         self._autoclose = True
-        self._size = len(self._joined())
+        whole = _keyed(body, key)
+        self._size = len(whole)
+        #: Gives what is written, which no attribute shows.
+        self._whole: Callable[[], bytes] = lambda: whole
         self._leaving = leaving
         self._writer: AbstractStreamWriter | None = None
-        self.refused = False
+        self.refused = self.begun = False
 
     def __repr__(self) -> str:
         return "<a body with a key>"
@@ -78,7 +82,7 @@ class KeyedBody(aiohttp.Payload):
         if self._leaving is not None:
             self._leaving()
         try:
-            await writer.write(self._joined())
+            await writer.write(self._whole())
         except aiohttp.ClientConnectionResetError as exc:
             # It closed while a trace of the caller's was awaited.
             self.refused = "closing transport" in str(exc)
@@ -89,6 +93,7 @@ class KeyedBody(aiohttp.Payload):
         Take an answer to nothing for what it is: "408", which gateways say
         when they close what was idle, may be there before a request is.
         """
+        self.begun = True
         if self._writer is None and status == 408:
             self.refused = True
 
@@ -100,13 +105,11 @@ class KeyedBody(aiohttp.Payload):
         writer = self._writer
         return bool(writer and writer.output_size and not self.refused)
 
-    def _joined(self) -> bytes:
-        rest = self._body[1:]
-        return b'{"key":%b%b%b' % (
-            self._key.as_json(),
-            b"," if rest != b"}" else b"",
-            rest,
-        )
+
+def _keyed(body: bytes, key: ApiKey) -> bytes:
+    rest = body[1:]
+    comma = b"," if rest != b"}" else b""
+    return b'{"key":%b%b%b' % (key.as_json(), comma, rest)
 
 
 #: Connections that have carried a request.
