@@ -202,7 +202,22 @@ class SlotQueue:
             self._probe = ticket
 
     def _admit(self) -> None:
-        now, observers = self.runtime.now(), self.runtime.observers
+        observers = self.runtime.observers
+        if self.slots.waiting or self._timer is not None:
+            self._let_in()
+        if observers and self.slots.limit != self._limit:
+            from ..events import LimitLearnt
+
+            self._limit = self.slots.limit
+            observers.tell(LimitLearnt(None, self._limit))
+        if observers:
+            self._tell_slots()
+
+    def _let_in(self) -> None:
+        """
+        Give turns to those who may enter now, and see when the next may.
+        """
+        now = self.runtime.now()
         while (ticket := self.slots.admit(now)) is not None:
             turn = self._turns.pop(ticket, None)
             if turn is None or turn.done():
@@ -215,13 +230,6 @@ class SlotQueue:
         wake = self.slots.opens_in(now)
         if wake is not None:
             self._timer = self.runtime.loop.call_later(wake, self._admit)
-        if observers and self.slots.limit != self._limit:
-            from ..events import LimitLearnt
-
-            self._limit = self.slots.limit
-            observers.tell(LimitLearnt(None, self._limit))
-        if observers:
-            self._tell_slots()
 
     def _tell_slots(self) -> None:
         slots = self.slots

@@ -189,7 +189,7 @@ def read_images(data: dict[str, JSON], base: str = "") -> tuple[Image, ...]:
             link = None if inline else read_url(text, base)
             if link is None and inline is None:
                 continue
-            proxy = read_url(second, base)
+            proxy = read_url(second, base) if second else None
             images.append(
                 Image(
                     index=len(images),
