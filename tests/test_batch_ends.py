@@ -13,6 +13,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -448,6 +449,38 @@ async def test_an_input_that_raises_no_exception(
 
     assert [one.spec for one in batch.outcomes] == specs(5)
     assert all(one.error is None for one in batch.outcomes)
+
+
+@pytest.mark.parametrize("kind", [StopAsyncIteration, ClientClosedError])
+@pytest.mark.parametrize("where", ["specs", "async specs", "items"])
+async def test_an_input_that_does_not_begin(
+    lab: ModelsLab, tmp_path: Path, kind: type[Exception], where: str
+) -> None:
+    """
+    What an input raises before it gives anything comes out, and is not taken
+    for its end, or for the client's; the journal is let go of.
+    """
+
+    class Broken:
+        def __iter__(self) -> Iterator[TextToImage]:
+            raise kind
+
+    class AsyncBroken:
+        def __aiter__(self) -> AsyncIterator[TextToImage]:
+            raise kind
+
+    wanted: dict[str, Any] = {"specs": Broken(), "async specs": AsyncBroken()}
+    batch = lab.batch(
+        wanted.get(where, specs(3)),
+        items=Broken() if where == "items" else None,  # type: ignore[arg-type]  # raises
+        output=tmp_path,
+    )
+    with pytest.raises((RuntimeError, ClientClosedError)) as caught:
+        await batch
+    again = await lab.batch(specs(1), output=tmp_path)
+
+    assert isinstance(caught.value, kind | RuntimeError)
+    assert again[0].ok
 
 
 # What is behind the point where a run has stopped.

@@ -103,8 +103,6 @@ class Feeder:
         Begin to pull, in a task of its own.
         """
         run = self.run
-        if run.options.items is not None:
-            self._keys = iter(run.options.items)
         loop = run.rooms.runtime.loop
         run.outcomes.hopeless = self._waits_for_itself
         self._unawaited = loop.create_future()
@@ -158,7 +156,7 @@ class Feeder:
         Pull items to the end of the input, and finish what has left it.
         """
         try:
-            self._source, self._end = _source(self.specs)
+            self._begin()
             journal = self.run.journal
             if journal is None:
                 await self._feed_unwritten()
@@ -178,6 +176,15 @@ class Feeder:
                 self.run.stop(exc if isinstance(exc, ModelsLabError) else None)
             elif not self.run.stopping:
                 raise
+
+    def _begin(self) -> None:
+        items = self.run.options.items
+        try:
+            self._source, self._end = _source(self.specs)
+            if items is not None:
+                self._keys = iter(items)
+        except BaseException as exc:  # noqa: BLE001 - the reader gets it
+            self._break(exc)
 
     async def _feed_unwritten(self) -> None:
         while not self._enough and (items := await self._pull()):
@@ -222,21 +229,27 @@ class Feeder:
                     spec, space = await spec, 1
                 found.append(self._item(spec))
         except BaseException as exc:
-            inherited = self.run.rooms.runtime.inherited
-            if inherited and not isinstance(exc, Exception):
-                raise
-            if not inherited and is_cancelled(exc):
+            if not self.run.rooms.runtime.inherited and is_cancelled(exc):
                 raise
             if isinstance(exc, self._end):
                 self.run.exhausted = True
-            elif isinstance(exc, StopIteration | StopAsyncIteration):
-                # It would end the reader's loop without a word.
-                self.broken = RuntimeError(f"the input raised {exc!r}")
-                self.broken.__cause__ = exc
             else:
-                # The caller's own; it comes out after what was paid for.
-                self.broken = exc
+                self._break(exc)
         return found
+
+    def _break(self, exc: BaseException) -> None:
+        """
+        Keep what the caller's own iterable raised: it comes out after what
+        was paid for.
+        """
+        if self.run.rooms.runtime.inherited and not isinstance(exc, Exception):
+            # It has forked, and its child ends as it likes to.
+            raise exc
+        self.broken = exc
+        if isinstance(exc, StopIteration | StopAsyncIteration):
+            # It would end the reader's loop without a word.
+            self.broken = RuntimeError(f"the input raised {exc!r}")
+            self.broken.__cause__ = exc
 
     def _item(self, spec: Spec) -> Item:
         for fault in spec_faults(spec):
