@@ -19,11 +19,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from polling_virtual import Row, medians, spread, table
-from service import KEY, Service, delays, services, submitted
-from slots import SLOTS, ideal
+from polling_virtual import Row, medians, table
+from service import KEY, Service, services
+from slots import SLOTS, fill
 
-from modelslab_async import ModelsLab, TextToImage
+from modelslab_async import ModelsLab
 from modelslab_async.webhooks import Doorbell
 
 
@@ -64,28 +64,6 @@ async def hung() -> AsyncIterator[Doorbell]:
         await runner.cleanup()
 
 
-async def fill(service: Service, bell: Doorbell | None, jobs: int) -> Row:
-    """
-    Utilisation, polls a job, delay of notice: median and 95th percentile.
-    """
-    clock = asyncio.get_running_loop().time
-    specs = (
-        TextToImage(f"picture {number}", model_id="flux")
-        for number in range(jobs)
-    )
-    async with ModelsLab(
-        KEY, base_url=service.url, slots=SLOTS, doorbell=bell
-    ) as lab:
-        began = clock()
-        async with lab.batch(specs) as batch:
-            async for outcome in batch:
-                outcome.unwrap()
-        took = clock() - began
-    seen = submitted(await service.books())
-    polls = sum(job["polls"] for job in seen)
-    return ideal(seen, SLOTS) / took, polls / jobs, *spread(delays(seen))
-
-
 async def measure(seeds: int, jobs: int) -> dict[str, Row]:
     wanted = [(seed, way) for seed in range(seeds) for way in WAYS]
     plays = [
@@ -103,8 +81,16 @@ async def measure(seeds: int, jobs: int) -> dict[str, Row]:
 
     async def run(at: int, way: str, service: Service) -> None:
         await asyncio.sleep(at * 0.2)
-        async with hung() as bell:
-            row = await fill(service, bell if WAYS[way] else None, jobs)
+        async with (
+            hung() as bell,
+            ModelsLab(
+                KEY,
+                base_url=service.url,
+                slots=SLOTS,
+                doorbell=bell if WAYS[way] else None,
+            ) as lab,
+        ):
+            row = await fill(lab, service, jobs, SLOTS)
         found.setdefault(way, []).append(row)
 
     async with services(plays) as served, asyncio.TaskGroup() as group:

@@ -19,11 +19,11 @@ import math
 import random
 import time
 
-from polling_virtual import Row, medians, spread, table
-from service import KEY, Service, delays, services, submitted
-from slots import ideal
+from polling_virtual import Row, medians, table
+from service import KEY, services
+from slots import fill
 
-from modelslab_async import ModelsLab, PollSchedule, TextToImage
+from modelslab_async import ModelsLab, PollSchedule
 
 
 SLOTS = (15, 50, 100, 300)
@@ -36,31 +36,6 @@ def lengths(kind: str, jobs: int, seed: int) -> list[float]:
     if kind == "5 s":
         return [5.0 * math.exp(dice.gauss(0.0, 0.5)) for _ in range(jobs)]
     return [dice.uniform(1.0, 1.6) for _ in range(jobs)]
-
-
-async def fill(
-    service: Service, slots: int, jobs: int, budget: float | None
-) -> Row:
-    """
-    Utilisation, polls a job, seconds, delay of notice (median, 95th).
-    """
-    clock = asyncio.get_running_loop().time
-    specs = [TextToImage(f"picture {n}", model_id="flux") for n in range(jobs)]
-    async with ModelsLab(
-        KEY,
-        base_url=service.url,
-        slots=slots,
-        polling=PollSchedule(budget=budget),
-    ) as lab:
-        began = clock()
-        async with lab.batch(specs) as batch:
-            async for outcome in batch:
-                outcome.unwrap()
-        took = clock() - began
-    seen = submitted(await service.books())
-    polls = sum(job["polls"] for job in seen)
-    use = ideal(seen, slots) / took
-    return use, polls / jobs, took, *spread(delays(seen))
 
 
 async def measure(
@@ -78,8 +53,16 @@ async def measure(
                         "hold": 0.02,
                         "latency": lengths(kind, jobs, seed),
                     }
-                    async with services([play]) as (service,):
-                        row = await fill(service, slots, jobs, budget)
+                    async with (
+                        services([play]) as (service,),
+                        ModelsLab(
+                            KEY,
+                            base_url=service.url,
+                            slots=slots,
+                            polling=PollSchedule(budget=budget),
+                        ) as lab,
+                    ):
+                        row = await fill(lab, service, jobs, slots)
                     found.setdefault((slots, kind, name), []).append(row)
                     print(slots, kind, name, *(f"{x:.3f}" for x in row))
     return {key: medians(rows) for key, rows in found.items()}
@@ -105,7 +88,7 @@ def main() -> None:
                 *(f"{took:.0f}", f"{half:.2f}", f"{most:.2f}"),
             )
             for (slots, kind, name), row in rows.items()
-            for use, polls, took, half, most in [row]
+            for use, polls, half, most, took in [row]
         ),
     )
     print(f"\n{options.seeds} seeds, {time.perf_counter() - began:.0f} s")

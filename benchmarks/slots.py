@@ -112,29 +112,37 @@ def runs() -> Iterator[tuple[Way, str]]:
         yield way, "+-30 %"
 
 
-async def fill(service: Service, way: Way, jobs: int) -> Row:
-    """
-    Utilisation, polls a job, delay of notice: median and 95th percentile.
-    """
-    clock = asyncio.get_running_loop().time
-    specs = (
-        TextToImage(f"picture {number}", model_id="flux")
-        for number in range(jobs)
-    )
+async def run_way(service: Service, way: Way, jobs: int) -> Row:
     async with ModelsLab(
         KEY, base_url=service.url, slots=SLOTS, polling=way.schedule
     ) as lab:
         if way.stairs:
             poller = lab._lifetime.open().poller  # noqa: SLF001
             poller.pacer.pace = Stairs(way.schedule)
-        began = clock()
-        async with lab.batch(specs) as batch:
-            async for outcome in batch:
-                outcome.unwrap()
-        took = clock() - began
+        return (await fill(lab, service, jobs, SLOTS))[:4]
+
+
+async def fill(lab: ModelsLab, service: Service, jobs: int, slots: int) -> Row:
+    """
+    Keep all *slots* busy with one batch.
+
+    Returns:
+        Utilisation, polls a job, delay of notice (median and 95th
+        percentile), seconds.
+    """
+    clock = asyncio.get_running_loop().time
+    specs = (
+        TextToImage(f"picture {number}", model_id="flux")
+        for number in range(jobs)
+    )
+    began = clock()
+    async with lab.batch(specs) as batch:
+        async for outcome in batch:
+            outcome.unwrap()
+    took = clock() - began
     seen = submitted(await service.books())
-    polls = sum(job["polls"] for job in seen)
-    return ideal(seen, SLOTS) / took, polls / jobs, *spread(delays(seen))
+    use, polls = ideal(seen, slots) / took, sum(job["polls"] for job in seen)
+    return use, polls / jobs, *spread(delays(seen)), took
 
 
 def ideal(jobs: list[dict[str, Any]], slots: int) -> float:
@@ -163,7 +171,7 @@ async def measure(
     async def run(way: Way, family: str, service: Service, at: int) -> None:
         await asyncio.sleep(at % together * 0.2)
         async with room:
-            row = await fill(service, way, jobs)
+            row = await run_way(service, way, jobs)
         found.setdefault((way.name, family), []).append(row)
 
     async with services(plays) as served, asyncio.TaskGroup() as group:
