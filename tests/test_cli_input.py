@@ -310,6 +310,38 @@ def test_any_bytes(content: bytes, kind: InputFormat) -> None:
     assert check.faults or len(readable) == check.items
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p.csv", "prompt,seed\na cat,1\na dog,2\n"),
+        ("p.csv", "Prompt , SEED\r\na cat,1.0\r\n\r\na dog, 2\r\n"),
+        ("p.csv", "\ufeffprompt;seed\na cat;1\na dog;2e0"),
+        ("p.csv", 'prompt\tseed\n"a cat"\t1\na dog\t2\n'),
+        ("p.tsv", "prompt\tseed\na cat\t1\na dog\t2\n"),
+    ],
+)
+def test_tables_of_any_program(give: Give, name: str, content: str) -> None:
+    """
+    Spreadsheets differ in what stands between cells, and in line ends.
+    """
+    rows = [asked(row) for row in give(name, content).rows()]
+
+    assert [(row.prompt, row.seed) for row in rows] == [
+        ("a cat", 1),
+        ("a dog", 2),
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_any_line_ends(give: Give, end: str) -> None:
+    """
+    A prompt a line, whatever ends it.
+    """
+    rows = list(give("p.txt", end.join(["a cat", "", "#", "a dog"])).rows())
+
+    assert [asked(row).prompt for row in rows] == ["a cat", "a dog"]
+
+
 def test_a_long_cell(give: Give) -> None:
     """
     A cell may be as long as a line may be.

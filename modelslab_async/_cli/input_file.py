@@ -53,6 +53,7 @@ _KINDS: dict[str, InputFormat] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
+    ".tsv": "csv",
 }
 
 
@@ -426,8 +427,11 @@ def _prompts(
     for number, line in _lines(file):
         if isinstance(line, Problem):
             yield number, line
-        elif (prompt := line.strip()) and not prompt.startswith("#"):
-            yield number, meant(prompt)
+            continue
+        # Old files end their lines so.
+        for prompt in map(str.strip, line.split("\r")):
+            if prompt and not prompt.startswith("#"):
+                yield number, meant(prompt)
 
 
 def _objects(file: IO[bytes]) -> Iterator[tuple[int, _Raw]]:
@@ -485,7 +489,11 @@ def _cells(file: IO[bytes], *, first: str) -> Iterator[tuple[int, _Raw]]:
 
     # Of the whole process: a cell may be as long as a line.
     csv.field_size_limit(_LONGEST_BYTES)
-    table = csv.reader(texts(), strict=True)
+    head = file.readline(_LONGEST_BYTES)
+    file.seek(0)
+    # As spreadsheets write them; no field's name has one.
+    between = max(",;\t", key=lambda sign: head.count(sign.encode()))
+    table = csv.reader(texts(), strict=True, delimiter=between)
     header: list[str] | None = None
     while True:
         number = table.line_num + 1
@@ -502,7 +510,7 @@ def _cells(file: IO[bytes], *, first: str) -> Iterator[tuple[int, _Raw]]:
         elif not any(cell.strip() for cell in cells):
             continue
         elif header is None:
-            header = [cell.strip() for cell in cells]
+            header = [cell.strip().lower() for cell in cells]
             wrong = _header_fault(header, first)
             if wrong is not None:
                 yield number, wrong
