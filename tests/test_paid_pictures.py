@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from waiting import until
+
 from modelslab_async import ModelsLab, TextToImage
 from modelslab_async.errors import JournalError
-from modelslab_async.simulator import Simulator
+from modelslab_async.simulator import Latency, Simulator
 
 
 pytestmark = pytest.mark.asyncio
@@ -178,3 +180,33 @@ async def test_an_edited_input_overwrites_nothing(
     after = pictures(folder)
     assert {name: after[name] for name in before} == before
     assert len(after) == 6
+
+
+async def test_another_folder_in_its_place(
+    lab: ModelsLab, simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    A batch whose folder is moved away while it runs puts nothing into the
+    one that took its place; where it is now, it goes on.
+    """
+    cats, dogs = tmp_path / "cats", tmp_path / "dogs"
+    await lab.batch(some("dog"), output=dogs)
+    before = {
+        path: path.read_bytes() for path in dogs.rglob("*") if path.is_file()
+    }
+    simulator.change(latency=Latency.constant(30.0))
+    async with lab.batch(some("cat"), output=cats) as batch:
+        await until(lambda: sum(bool(job.id) for job in lab.jobs()) == 3)
+        cats.rename(tmp_path / "moved")
+        dogs.rename(cats)
+        outcomes = [outcome async for outcome in batch]
+    cats.rename(dogs)
+    again = await lab.batch(some("cat"), output=tmp_path / "moved")
+
+    assert {
+        path: path.read_bytes() for path in dogs.rglob("*") if path.is_file()
+    } == before
+    assert "moved while it is used" in str(batch.stopped)
+    assert len(outcomes) == 3
+    assert all(outcome.ok for outcome in again)
+    assert len(simulator.books.accepted) == 6

@@ -30,7 +30,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, Self, TypeVar, TypeVarTuple
 
 import anyio
 import attrs
@@ -160,6 +160,38 @@ async def _to_its_end(future: asyncio.Future[T]) -> T:
 # All below runs in threads.
 
 
+@attrs.frozen
+class KnownFolder:
+    """
+    Which folder had a path when it was looked at.
+    """
+
+    path: Path
+    _found: tuple[int, int]
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """
+        The folder that is there now.
+        """
+        found = path.stat()
+        return cls(path, (found.st_dev, found.st_ino))
+
+    def check(self) -> None:
+        """
+        See that it is there still, and not another: that one's files may
+        have the names of ours.
+
+        Raises:
+            FileNotFoundError: It was removed or moved.
+        """
+        with suppress(OSError):
+            if KnownFolder.of(self.path) == self:
+                return
+        reason = "it was removed or moved while it is used"
+        raise FileNotFoundError(errno.ENOENT, reason, str(self.path))
+
+
 @attrs.define
 class TemporaryFile:
     """
@@ -175,6 +207,8 @@ class TemporaryFile:
     name: str
     #: Less what the process's umask takes away.
     mode: int = 0o666
+    #: What its folder is in; it gets no name where that has been moved.
+    place: KnownFolder | None = None
     _path: Path | None = attrs.field(default=None, init=False)
     _fd: int = attrs.field(default=-1, init=False)
 
@@ -225,6 +259,8 @@ class TemporaryFile:
         """
         if self._path is None:
             raise FileNotFoundError(errno.ENOENT, "nothing to keep", str(path))
+        if self.place is not None:
+            self.place.check()
         sync(self._fd)
         self._path.replace(path)
         self._path = None

@@ -40,7 +40,7 @@ from ..errors import (
 )
 from ..events import DownloadRetried
 from ..results import Generation, Image
-from .disk import Disk, TemporaryFile
+from .disk import Disk, KnownFolder, TemporaryFile
 from .image_format import InvalidImage
 from .target import (
     FileTarget,
@@ -127,7 +127,8 @@ class Downloads:
         Raises:
             DownloadError: It could not be had, or not be kept.
         """
-        target = self._file_target(path.parent, path.name)
+        file = TemporaryFile(path.parent, path.name)
+        target = FileTarget(self.cap_bytes, file)
         try:
             link = await self._fetch(image, target, _Until(self._deadline()))
             await self._at_disk(target.keep, path, link)
@@ -143,6 +144,7 @@ class Downloads:
         *,
         fresh: Fresh | None = None,
         overwrite: bool = False,
+        place: KnownFolder | None = None,
     ) -> tuple[SavedFile, ...]:
         """
         Save a generation's pictures as ``{prefix}-{n}.{ext}`` in *directory*.
@@ -164,19 +166,23 @@ class Downloads:
 
             overwrite: Replace what is there.
 
+            place: What that is in, and has to be in still.
+
         Raises:
             DownloadError: What could not be had or not be kept, with the
                 *paths* of the others.
         """
         prefix = name_prefix(generation) if prefix is None else prefix
         links = _FreshLinks(generation, fresh)
+        files = [
+            TemporaryFile(directory, f"{prefix}-{n}", place=place)
+            for n in range(len(generation.images))
+        ]
         # Waits for all, also when cancelled: no file is left behind.
         results = await asyncio.gather(
             *(
-                self._store(
-                    links, image, directory, f"{prefix}-{n}", overwrite
-                )
-                for n, image in enumerate(generation.images)
+                self._store(links, image, file, overwrite)
+                for image, file in zip(generation.images, files, strict=True)
             ),
             return_exceptions=True,
         )
@@ -198,16 +204,15 @@ class Downloads:
         self,
         links: _FreshLinks,
         image: Image,
-        directory: Path,
-        name: str,
+        file: TemporaryFile,
         overwrite: bool,
     ) -> SavedFile:
-        target = self._file_target(directory, name)
+        target = FileTarget(self.cap_bytes, file)
         before = None
         try:
             if not overwrite:
                 before = await self._at_disk(
-                    saved_before, directory, name, self.cap_bytes
+                    saved_before, file.directory, file.name, self.cap_bytes
                 )
             try:
                 link = await self._fetch_or_renew(
@@ -218,7 +223,7 @@ class Downloads:
                     raise
                 return before
             if before is None:
-                path = directory / f"{name}.{target.format}"
+                path = file.directory / f"{file.name}.{target.format}"
                 return await self._at_disk(target.keep, path, link)
             if before.sha256 != target.sha256:
                 raise DownloadError(
@@ -378,21 +383,23 @@ class Downloads:
 
     # To the disk
 
-    def _file_target(self, directory: Path, name: str) -> FileTarget:
-        return FileTarget(self.cap_bytes, TemporaryFile(directory, name))
-
     async def _at_disk(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
         try:
             return await self.disk.run(work, *args)
         except OSError as exc:
-            words = exc.strerror or str(exc)
-            where = f" ({exc.filename})" if exc.filename else ""
-            reason = f"the picture could not be kept: {words}{where}"
-            raise DownloadError(reason, disk=True) from exc
+            raise _not_kept(exc) from exc
 
     async def _drop(self, target: FileTarget) -> None:
         if target.file.opened:
             await self.disk.clean_up(target.file.drop)
+
+
+def _not_kept(exc: OSError) -> DownloadError:
+    words = exc.strerror or str(exc)
+    where = f" ({exc.filename})" if exc.filename else ""
+    return DownloadError(
+        f"the picture could not be kept: {words}{where}", disk=True
+    )
 
 
 def _is_too_slow(size_bytes: int, spent: float, timeouts: Timeouts) -> bool:

@@ -27,6 +27,7 @@ from ..journal.states import Entry
 from ..results import JSON, Generation
 from .disk import (
     Disk,
+    KnownFolder,
     TemporaryFile,
     make_folder,
     remove_temporary,
@@ -36,7 +37,7 @@ from .download import Downloads, Fresh
 from .gallery import PAGE_SIZE, Gallery
 from .manifest import Manifest, PictureLine, utf8
 from .owner import check_claim, check_unclaimed, claim
-from .page import Failure, pause_of
+from .page import Failure, Summary, pause_of
 from .target import SavedFile, described
 
 
@@ -122,6 +123,7 @@ class OutputFolder:
     directory: Path
     downloads: Downloads
     gallery: Gallery
+    _place: KnownFolder | None = attrs.field(default=None, init=False)
     #: Joined once: it is asked for with every known item.
     _images: Path = attrs.field(init=False)
     _status_at: float = attrs.field(default=-1e9, init=False)
@@ -176,7 +178,12 @@ class OutputFolder:
             DownloadError: Not all could be had, or kept.
         """
         return await self.downloads.store(
-            generation, self._images, prefix, fresh=fresh, overwrite=True
+            generation,
+            self._images,
+            prefix,
+            fresh=fresh,
+            overwrite=True,
+            place=self._place,
         )
 
     async def tell(
@@ -278,7 +285,7 @@ class OutputFolder:
                 if final or now - self._pages_at >= pause:
                     self._pages_at = now
                     summary = self.gallery.summary(facts)
-                    await self._disk.run(self.gallery.write, summary)
+                    await self._disk.run(self._write_pages, summary)
         except OSError as exc:
             reason = f"the page cannot be written: {exc}"
             raise DownloadError(reason, disk=True) from exc
@@ -295,6 +302,7 @@ class OutputFolder:
     def _open(self, journal_id: str) -> None:
         make_folder(self.directory)
         claim(self.directory, journal_id)
+        self._place = KnownFolder.of(self.directory)
         make_folder(self._images)
         for directory in (self.directory, self._images):
             remove_temporary(directory)
@@ -307,7 +315,16 @@ class OutputFolder:
         self.gallery.manifest.open()
         self.gallery.open()
 
+    def _check_place(self) -> None:
+        if self._place is not None:
+            self._place.check()
+
+    def _write_pages(self, summary: Summary) -> None:
+        self._check_place()
+        self.gallery.write(summary)
+
     def _write_status(self, facts: Mapping[str, JSON]) -> None:
+        self._check_place()
         text = json.dumps(facts, ensure_ascii=False, indent=2)
         path = self.directory / "status.json"
         replace_file(path, utf8(text) + b"\n", mode=0o600)
