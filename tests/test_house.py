@@ -200,6 +200,61 @@ def test_private_things_stay_private() -> None:
     assert reached == REACHED
 
 
+def _is_a_question(
+    node: ast.FunctionDef | ast.AsyncFunctionDef,
+) -> bool:
+    """
+    Whether it only asks, by its name or as a property.
+    """
+    asks = ("is_", "has_", "can_", "may_", "within_")
+    return node.name.lstrip("_").startswith(asks) or any(
+        ast.unparse(one) == "property" for one in node.decorator_list
+    )
+
+
+def _own(node: ast.expr) -> str:
+    """
+    The attribute of our own that it is, if it is one.
+    """
+    if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self":
+        return node.attr
+    return ""
+
+
+def _changed(function: ast.AST) -> set[str]:
+    """
+    Attributes of its own that a function sets, but for those that it makes
+    where they are None.
+    """
+    changed, made = set(), set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Attribute) and not isinstance(
+            node.ctx, ast.Load
+        ):
+            changed.add(_own(node))
+        elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Is):
+            made.add(_own(node.left))
+        elif isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
+            made.add(_own(node.values[0]))
+    return changed - made - {""}
+
+
+def test_questions_change_nothing() -> None:
+    """
+    A property, and what is called as a question, sets nothing but what it
+    makes when it is first asked for.
+    """
+    found = {
+        f"{room}:{node.name}": _changed(node)
+        for room, tree in _trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if _is_a_question(node) and _changed(node)
+    }
+
+    assert found == {}
+
+
 def test_private_names_stay_in_their_file() -> None:
     """
     No file imports another's private names.
