@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterator,
+    Sequence,
+)
 from pathlib import Path
 
 import attrs
@@ -18,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from journals import MemoryJournal
 
-from modelslab_async import ModelsLab, TextToImage, Timeouts
+from modelslab_async import ModelsLab, RetryPolicy, TextToImage, Timeouts
 from modelslab_async._batch.batch import Batch
 from modelslab_async._batch.outcome import Outcome
 from modelslab_async._protocol.rows import written
@@ -221,11 +227,13 @@ def client(
     *,
     speed: float = SPEED,
     job_timeout: float = 1800.0,
+    resubmit_failed: int = 0,
 ) -> ModelsLab:
     return ModelsLab(
         key,
         base_url=simulator.url,
         job_timeout=job_timeout,
+        retry=RetryPolicy(resubmit_failed=resubmit_failed),
         timeouts=Timeouts().faster(speed),
     )
 
@@ -307,6 +315,65 @@ async def test_found_late_in_the_input(
     assert set(numbers(outcomes)) == {0, 1, 7}
     assert batch.progress.finished_elsewhere == 0
     assert batch.progress.done == 3
+
+
+async def failed_under_way(
+    simulator: Simulator, output: Path, wanted: AsyncIterable[TextToImage]
+) -> Batch:
+    """
+    Take up two jobs that have failed, where failed ones are bought again.
+    """
+    endless(simulator)
+    simulator.change(failing="picture")
+    async with client(simulator) as lab:
+        await leave_under_way(lab, specs(2), output, 2)
+    simulator.change(failing=None, latency=Latency.constant(1.0))
+    simulator.finish()
+
+    async with (
+        client(simulator, resubmit_failed=1) as lab,
+        lab.batch(wanted, output=output) as batch,
+    ):
+        async for _ in batch:
+            pass
+    return batch
+
+
+async def test_what_left_the_input_is_not_bought_again(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    An old job that fails is not paid for once more where its item is not in
+    the input any more.
+    """
+
+    async def another() -> AsyncIterator[TextToImage]:
+        yield spec(7)
+
+    batch = await failed_under_way(simulator, tmp_path, another())
+
+    assert len(simulator.books.accepted) == 3
+    assert (batch.progress.done, batch.progress.failed) == (1, 0)
+
+
+async def test_found_late_and_bought_again(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    An old job that fails before the input comes to its item is paid for once
+    more when it does, as often as one that fails later.
+    """
+
+    async def late() -> AsyncIterator[TextToImage]:
+        while not all(job.noticed for job in simulator.books.jobs.values()):
+            await asyncio.sleep(0.001)
+        for one in [spec(7), *specs(2)]:
+            yield one
+
+    batch = await failed_under_way(simulator, tmp_path, late())
+
+    assert len(simulator.books.accepted) == 5
+    assert (batch.progress.done, batch.progress.failed) == (3, 0)
 
 
 async def test_a_job_that_outlived_its_time(

@@ -309,11 +309,14 @@ class Feeder:
         if entry.state in _GO_ON or (entry.state is State.DONE and saves):
             # It may have gone on since it was looked up.
             item.entry = entry = await journal.get(entry.index)
+        # It has failed in this run, which it would count in.
+        item.failures = int(entry.index in run.tally.unmet)
         match on_start(
             entry,
             output=saves,
             resubmit_unknown=options.resubmit_unknown,
-            resubmit_failed=options.resubmit_failed,
+            resubmit_failed=options.resubmit_failed
+            or 0 < item.failures <= run.policy.resubmit_failed,
         ):
             case Start.GIVE:
                 run.give(item, await self._known(item, entry), fresh=False)

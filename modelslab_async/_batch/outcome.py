@@ -172,6 +172,9 @@ class Tally:
         elsewhere: Items that ended before the input came to them, if it ever
             does, by index.
 
+        unmet: Items whose jobs failed before the input came to them, if it
+            ever does, by index.
+
         causes: How many failed of what.
     """
 
@@ -184,6 +187,7 @@ class Tally:
     requests: int = 0
     pictures: int = 0
     elsewhere: set[int] = attrs.field(factory=set)
+    unmet: set[int] = attrs.field(factory=set)
     causes: Counter[Cause] = attrs.field(factory=Counter)
 
     def count(self, outcome: Outcome, *, fresh: bool) -> None:

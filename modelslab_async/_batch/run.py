@@ -429,6 +429,10 @@ async def _buy_again(run: Run, item: Item, error: ModelsLabError) -> bool:
     False where he did not, or nothing more is asked for.
     """
     match error:
+        case GenerationFailedError() if item.position is None:
+            # Not asked for, so far: it is bought if the input comes to it.
+            run.tally.unmet.add(item.index)
+            return False
         case GenerationFailedError():
             item.failures += 1
             again = item.failures <= run.policy.resubmit_failed
