@@ -9,7 +9,7 @@ import json
 import logging
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -27,6 +27,7 @@ from modelslab_async._policy.tickets import Standing, Ticket
 from modelslab_async.errors import (
     ClientClosedError,
     DownloadError,
+    GenerationFailedError,
     JobError,
     JobUnfinishedError,
     ModelsLabError,
@@ -178,7 +179,20 @@ class Ends:
         yield from self.told.faults
         yield from _bugs(self.told.lines)
         for name, entries in self.journals.items():
-            yield from journal_faults(name, entries, self.books, self.again)
+            yield from journal_faults(
+                name,
+                entries,
+                self.books,
+                again=8 * self.again,
+                heard={
+                    outcome.job_id
+                    for run in self.told.runs
+                    for outcome in run.outcomes
+                    if isinstance(outcome.error, GenerationFailedError)
+                }
+                if self.again
+                else (),
+            )
         for run in self.told.runs:
             yield from self._run(run)
         for call in self.told.calls:
@@ -331,33 +345,59 @@ def _bugs(lines: Iterable[str]) -> Iterator[str]:
 
 
 def journal_faults(
-    name: str, entries: Sequence[Entry], books: Books, again: int = 0
+    name: str,
+    entries: Sequence[Entry],
+    books: Books,
+    *,
+    again: int = 0,
+    heard: Collection[str | None] = (),
 ) -> Iterator[str]:
     """
     Each item that was paid for has one end in its journal, and is paid once.
 
     Args:
         name: What the prompts of its items begin with.
+
+        entries: All items.
+
+        books: The service's.
+
+        again: How often an item may have been bought again in all, as its
+            job had failed.
+
+        heard: Jobs that are known to have failed.
     """
     bought = defaultdict[tuple[str, object], list[Submit]](list)
     for one in books.accepted:
         if _prompt(one).startswith(name):
             bought[_prompt(one), one.spec.get("seed")].append(one)
-    by_job = {entry.job_id: entry for entry in entries if entry.job_id}
-    by_track = {entry.track_id: entry for entry in entries}
+    by_name: dict[str | None, Entry] = {
+        known: entry for entry in entries for known in _names(entry)
+    }
     for (prompt, _), ones in bought.items():
+        one = ones[-1]
+        entry = by_name.get(str(one.job_id)) or by_name.get(one.track_id)
         if len(ones) > 1 + again:
             yield f"{prompt!r} was bought {len(ones)} times"
-        one = ones[-1]
-        entry = by_job.get(str(one.job_id)) or by_track.get(one.track_id)
-        if entry is None:
-            yield f"{prompt!r}, job {one.job_id}, is not in the journal"
+        elif entry is None:
+            if str(one.job_id) not in heard:
+                yield f"{prompt!r}, job {one.job_id}, is not in the journal"
         elif entry.state in {State.PLANNED, State.SUBMITTING, State.ACCEPTED}:
             yield f"{prompt!r} was bought, and is {entry.state.name} at last"
         elif entry.state is State.FAILED and not isinstance(
             entry.error, JobError | DownloadError | OutcomeUnknownError
         ):
             yield f"{prompt!r} was bought, and failed by {entry.error!r}"
+
+
+def _names(entry: Entry) -> set[str]:
+    """
+    What an item's request, and its job, are called.
+    """
+    names = {entry.job_id, entry.track_id}
+    if isinstance(entry.error, JobError):
+        names |= {entry.error.job_id, entry.error.track_id}
+    return {name for name in names if name is not None}
 
 
 def folder_faults(folder: Path, entries: Sequence[Entry]) -> Iterator[str]:

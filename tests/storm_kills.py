@@ -69,7 +69,9 @@ class Life:
 
     def __attrs_post_init__(self) -> None:
         threading.Thread(target=self._read, daemon=True).start()
-        self._born.wait(10)
+        if not self._born.wait(PATIENCE):
+            msg = "no process was born"
+            raise RuntimeError(msg)
 
     def _read(self) -> None:
         with self.line, self.line.makefile("r", errors="replace") as said:
@@ -83,7 +85,8 @@ class Life:
         self._over.set()
 
     def kill(self, which: signal.Signals) -> None:
-        if self.code is None:
+        # Nought would be all of us.
+        if self.code is None and self.pid > 0:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, which)
 
@@ -342,7 +345,17 @@ class KillStorm:
             for one in books.entries
             if one.verdict is Verdict.FAULT
         }
+        accepted = {one.track_id: one.job_id for one in books.accepted}
         for entry in entries:
+            job_id = accepted.get(entry.track_id)
+            if (
+                entry.state is State.UNKNOWN
+                and job_id is not None
+                and books.jobs[job_id].polls
+            ):
+                self.faults.append(
+                    f"{entry.index} was asked for before it was written down"
+                )
             if (
                 entry.state is State.UNKNOWN
                 and entry.index not in self.cut
