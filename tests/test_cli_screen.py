@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import sys
 
 import pytest
@@ -131,6 +132,28 @@ def test_bars(screen: Screen, terminal: Terminal) -> None:
     shown = terminal.getvalue()
     assert "4/12" in shown
     assert "5 of 5 slots" in shown
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 120])
+def test_room_for_an_interrupt(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """
+    A ^C that the terminal shows behind the last line begins no other line,
+    which would stay there.
+    """
+    monkeypatch.setenv("TERM", "xterm")
+    console = Console(file=terminal, width=width, force_terminal=True)
+    screen = Screen(console)
+
+    with screen.bars():
+        screen.show(ProgressLine(12, 3, 1, 5, 3, (5, 5), 0.5, 90.0, "x" * 99))
+    with screen.working() as line:
+        line.say("job 123456789 is processing " * 9, 5.0)
+        console.print("")
+
+    drawn = re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", terminal.getvalue())
+    assert max(map(len, drawn)) == width - 3
 
 
 def test_results_above_bars(

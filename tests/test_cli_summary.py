@@ -295,6 +295,7 @@ def _left_on_screen(seen: str) -> str:
     return seen.rpartition("\x1b[2K")[2]
 
 
+@pytest.mark.slow
 def test_nothing_stale_after_an_interrupt(
     service: Simulator, tmp_path: Path, prompts: str
 ) -> None:
@@ -317,6 +318,7 @@ def test_nothing_stale_after_an_interrupt(
     assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h")
 
 
+@pytest.mark.slow
 def test_something_moves_meanwhile(service: Simulator, tmp_path: Path) -> None:
     """
     One generation shows what it is at, and nothing of it in the end.
@@ -330,6 +332,7 @@ def test_something_moves_meanwhile(service: Simulator, tmp_path: Path) -> None:
     assert "processing" not in _left_on_screen(seen)
 
 
+@pytest.mark.slow
 def test_one_end_of_input_is_enough(tmp_path: Path) -> None:
     """
     On a terminal stdin says what it waits for, and ends at one Ctrl-D.
@@ -343,6 +346,22 @@ def test_one_end_of_input_is_enough(tmp_path: Path) -> None:
     assert code == 0
     assert "prompts, one a line; Ctrl-D ends them" in seen
     assert "would ask for 2 requests" in seen
+
+
+@pytest.mark.slow
+def test_an_end_of_input_within_a_line(tmp_path: Path) -> None:
+    """
+    Within a line the first Ctrl-D sends it, and the next one is the end, as
+    everywhere.
+    """
+    code, seen = _typed(
+        *("batch", "-", "--dry-run"),
+        cwd=tmp_path,
+        keys=[("Ctrl-D", b"a cat"), ("a cat", b"\x04\x04")],
+    )
+
+    assert code == 0
+    assert "would ask for 1 request, 1 picture" in seen
 
 
 # One job

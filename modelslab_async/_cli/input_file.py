@@ -290,6 +290,9 @@ class Source:
         # Line by line: a terminal ends with one Ctrl-D then.
         while line := file.readline(_LONGEST_BYTES):
             spool.write(line)
+            if len(line) < _LONGEST_BYTES and not line.endswith(b"\n"):
+                # The end came within a line; a terminal's comes only once.
+                break
         spool.seek(0)
         # What comes without a name is told by its first sign.
         begins = spool.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")

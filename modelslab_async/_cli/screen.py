@@ -26,7 +26,11 @@ from rich.text import Text
 from ..events import Event, JobPolled
 from .progress import ProgressLine
 from .streams import Forgiving, put_line
-from .words import clean, duration
+from .words import clean, duration, excerpt
+
+
+#: Columns of what a terminal shows where Ctrl-C is pressed, and the cursor.
+_ECHO = 3
 
 
 #: Seconds between looks, at bars and at plain lines.
@@ -155,7 +159,7 @@ class Screen:
         if self._live is None:
             self.say(look)
             return
-        text = look.fitted(self._err.width, ascii_only=self._ascii)
+        text = look.fitted(self._room, ascii_only=self._ascii)
         self._live.update(Text(text, no_wrap=True, overflow="crop"))
 
     @contextmanager
@@ -171,7 +175,7 @@ class Screen:
         """
         Show that something runs, and how long already.
         """
-        line = WorkingLine("line" if self._ascii else "dots")
+        line = WorkingLine("line" if self._ascii else "dots", self._room)
         with self._last_line(line.spinner):
             yield line
 
@@ -201,6 +205,14 @@ class Screen:
         """
         if self._live is not None:
             self._live.stop()
+
+    @property
+    def _room(self) -> int:
+        """
+        Columns of the last line; the terminal puts a ^C behind it, which
+        must not begin another one: that would not be cleared.
+        """
+        return self._err.width - _ECHO
 
     @property
     def _ascii(self) -> bool:
@@ -236,7 +248,8 @@ class WorkingLine:
     A line that says what runs, and for how long already.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, room: int) -> None:
+        self._room = room
         self._began = time.monotonic()
         self._what = "…"
         self._expected: float | None = None
@@ -253,4 +266,6 @@ class WorkingLine:
         said = f"{self._what}, {duration(time.monotonic() - self._began)}"
         if self._expected:
             said += f" of about {duration(self._expected)}"
-        return Text(clean(said), no_wrap=True, overflow="crop")
+        # What spins has a column and a gap.
+        said = excerpt(said, max(10, self._room - 2))
+        return Text(said, no_wrap=True, overflow="crop")
