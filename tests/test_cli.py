@@ -262,6 +262,40 @@ def test_fetch(type_: Type, service: Simulator) -> None:
     assert len(service.books.accepted) == 1
 
 
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_by_a_proxy(
+    type_: Type, service: Simulator, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """
+    A proxy that is named is asked, whatever the service is called.
+    """
+    monkeypatch.setenv("MODELSLAB_BASE_URL", "http://service.invalid/api/v6")
+    # Of a URL with a host it knows the path: so it can stand for a proxy.
+    wrong = "http://127.0.0.1:1"
+    monkeypatch.setenv(
+        "MODELSLAB_PROXY", service.origin if by == "environment" else wrong
+    )
+    options = ["--proxy", service.origin] if by == "option" else []
+
+    ran = type_("models", *options)
+
+    assert ran.code == 0, ran.err
+    assert "flux  Flux" in ran.lines
+
+
+@pytest.mark.parametrize("command", ["status", "unknown"])
+def test_a_folder_without_a_batch(
+    type_: Type, service: Simulator, tmp_path: Path, command: str
+) -> None:
+    """
+    Where no batch was, its commands say so.
+    """
+    ran = type_(command, str(tmp_path))
+
+    assert ran.code == 2
+    assert f"there is no batch in '{tmp_path}'" in ran.err
+
+
 @pytest.mark.parametrize(("job", "code"), [("1", 1), ("no such id", 2)])
 def test_fetch_unknown(type_: Type, job: str, code: int) -> None:
     """
@@ -589,16 +623,6 @@ def test_status_of_links_that_age(
     assert "1 paid for, and not finished yet" in young.lines
     assert "links may be gone" not in young.out
     assert "asked for 25 h 00 min ago; its links may be gone" in old.out
-
-
-def test_status_of_nothing(type_: Type, tmp_path: Path) -> None:
-    """
-    A folder without a batch is wrong usage.
-    """
-    ran = type_("status", str(tmp_path))
-
-    assert ran.code == 2
-    assert "there is no batch in" in ran.err
 
 
 # Interrupts, in a process of their own

@@ -22,7 +22,13 @@ import pytest
 from shells import Type, service, type_
 
 from modelslab_async._cli.progress import ProgressLine, TimeLeft
-from modelslab_async.simulator import Fault, Reply, Settings, Simulator
+from modelslab_async.simulator import (
+    Fault,
+    KeyState,
+    Reply,
+    Settings,
+    Simulator,
+)
 
 
 __all__ = ["service", "type_"]
@@ -435,3 +441,34 @@ def test_a_folder_is_its_owners(
     assert made == 0o700
     assert stat.S_IMODE(folder.stat().st_mode) == then
     assert stat.S_IMODE((folder / "images").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("profile", ["classic", "documented"])
+@pytest.mark.parametrize(
+    "state", [each for each in KeyState if each is not KeyState.GOOD]
+)
+def test_what_the_account_refused(
+    type_: Type,
+    service: Simulator,
+    prompts: str,
+    state: KeyState,
+    profile: str,
+) -> None:
+    """
+    The end of a batch and its status count alike, say what the next run does
+    about it, and it does so.
+    """
+    service.change(keys={"s3cret": state}, profile=profile)
+
+    ran = type_("batch", prompts, "-o", "out")
+    said = type_("status", "out")
+    service.change(keys=None)
+    again = type_("batch", prompts, "-o", "out")
+
+    failed = sum("failed: " in line for line in said.lines)
+    assert ran.code == 3
+    assert ("(the next run asks again)" in said.out) is bool(failed)
+    assert ("(the next run asks again)" in ran.err) is bool(failed)
+    assert re.search(r"[06] of 6 done, 6 failed", ran.err) is None or failed
+    assert ("6 not asked for" in said.out) is ("6 not asked" in ran.err)
+    assert again.code == 0, again.err

@@ -193,6 +193,8 @@ async def _batch(
         return ALL_DONE
     stopped = tally.refused or stopped
     refused = isinstance(stopped, REFUSED)
+    if screen.unread and not interrupts.told:
+        screen.say("nobody reads the results any more; stopped asking")
     if stopped is not None and not interrupts.told:
         why = "the account says no" if refused else "stopped early"
         screen.warn(f"{why}: {stopped}")

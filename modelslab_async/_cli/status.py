@@ -147,9 +147,7 @@ def _stand_of(folder: Path) -> _Stand:
 
         InputError: There is none, or it has not said anything yet.
     """
-    journal = folder / "journal.sqlite"
-    if not journal.exists():
-        raise InputError(f"there is no batch in {str(folder)!r}")
+    journal = batch_journal(folder)
     said = _said(folder)
     try:
         look = asyncio.run(SqliteJournal.inspect(journal))
@@ -164,8 +162,8 @@ def _stand_of(folder: Path) -> _Stand:
         return _running(said)
     counts = dict(look.counts)
     # Nobody is asking any more: so the next start will find it.
-    cut = counts.pop(State.SUBMITTING, 0)
-    counts[State.UNKNOWN] = counts.get(State.UNKNOWN, 0) + cut
+    counts[State.UNKNOWN] += counts[State.SUBMITTING]
+    counts[State.SUBMITTING] = 0
     return _Stand(
         running=False,
         counts=_with_the_rest(counts, said),
@@ -174,6 +172,19 @@ def _stand_of(folder: Path) -> _Stand:
         oldest_age=None if look.oldest is None else time.time() - look.oldest,
         stopped=_words_of((said or {}).get("stopped")),
     )
+
+
+def batch_journal(folder: Path) -> Path:
+    """
+    The journal of the batch in *folder*.
+
+    Raises:
+        InputError: There is none.
+    """
+    journal = folder / "journal.sqlite"
+    if not journal.exists():
+        raise InputError(f"there is no batch in {str(folder)!r}")
+    return journal
 
 
 def _running(said: dict[str, Any]) -> _Stand:

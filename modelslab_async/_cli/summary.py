@@ -13,7 +13,12 @@ from pathlib import Path
 import attrs
 
 from .._batch.outcome import Outcome
-from ..errors import JobUnfinishedError, ModelsLabError, OutcomeUnknownError
+from ..errors import (
+    JobUnfinishedError,
+    ModelsLabError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+)
 from ..journal.causes import Cause, cause_of
 from ..journal.states import State
 from .context import PROGRAM
@@ -53,7 +58,8 @@ class RunTally:
         if isinstance(error, REFUSED):
             # The account's no, not the item's: it is told once, for all.
             self.refused = error
-            return
+            if not isinstance(error, PermissionDeniedError):
+                return
         self.failed += 1
         if isinstance(error, OutcomeUnknownError):
             self.unknown.append(error.track_id or "?")
@@ -106,7 +112,7 @@ def causes(found: Mapping[Cause, int]) -> Iterator[str]:
     """
     ranked = Counter(found).most_common()
     for cause, count in ranked[:MOST]:
-        again = ""
+        again = " (the next run asks again)"
         if cause.option:
             again = f" (--{cause.option.replace('_', '-')} asks again)"
         yield f"  {count} {cause.state}: {cause.reason}{again}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,7 +23,7 @@ from ..results import JSON, UnknownItem
 from . import options
 from .context import Context, Service, program
 from .exit_codes import ALL_DONE, FAILED
-from .status import STATE_WORDS
+from .status import STATE_WORDS, batch_journal
 from .words import excerpt
 
 
@@ -73,6 +74,7 @@ def unknown(
     A candidate is a hint, no proof: look at its pictures before you accept
     it.
     """
+    batch_journal(folder)
     accept = dict(map(_pair, accepted))
     if len(accept) < len(accepted):
         raise click.UsageError("--accept: a TRACK_ID twice")
@@ -92,7 +94,8 @@ def unknown(
             context.screen.result(line)
     if items:
         context.screen.say(
-            f"say what they are with: {program()} unknown {folder} "
+            f"say what they are with: {program()} unknown "
+            f"{shlex.quote(str(folder))} "
             "--accept TRACK_ID=JOB_ID, or --resubmit TRACK_ID"
         )
     return ALL_DONE
