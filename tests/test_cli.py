@@ -102,6 +102,21 @@ def test_help(type_: Type, command: str) -> None:
     assert all(
         option.help for option in options if isinstance(option, click.Option)
     )
+    assert "..." not in ran.out.replace("[ARGS]...", "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["", "batch", "doctor", "fetch", "generate", "models", "unknown"],
+)
+def test_help_says_the_exit_codes(type_: Type, command: str) -> None:
+    """
+    Every command that asks says what its exit codes mean, with examples.
+    """
+    ran = type_(*command.split(), "--help")
+
+    assert "Exit codes: 0 " in ran.out
+    assert "    modelslab-async " in ran.out
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,15 @@ from . import (
     unknown,
 )
 from .context import PROGRAM, Context
-from .exit_codes import ACCOUNT, ALL_DONE, FAILED, INTERRUPTED, REFUSED, USAGE
+from .exit_codes import (
+    ACCOUNT,
+    ALL_DONE,
+    EXIT_CODES,
+    FAILED,
+    INTERRUPTED,
+    REFUSED,
+    USAGE,
+)
 from .input_file import InputError
 from .names import Commands, no_such_option
 from .screen import Screen
@@ -117,11 +125,9 @@ def _usage(exc: click.ClickException) -> str:
     \b
     Try it, without a key or a cent:
       modelslab-async generate "a red fox in fresh snow" --simulate
-
-    \b
-    Exit codes: 0 all done, 1 some failed, 2 wrong usage or input,
-    3 the account says no, 130 interrupted.
-
+    """
+    + EXIT_CODES
+    + """
     \b
     Completion, for bash (or zsh, fish):
       eval "$(_MODELSLAB_ASYNC_COMPLETE=bash_source modelslab-async)"

@@ -27,7 +27,15 @@ from . import options
 from .arguments import PicturesCommand
 from .context import Context, Service
 from .dry_run import dry_run as run_dry
-from .exit_codes import ACCOUNT, ALL_DONE, FAILED, INTERRUPTED, REFUSED, USAGE
+from .exit_codes import (
+    ACCOUNT,
+    ALL_DONE,
+    EXIT_CODES,
+    FAILED,
+    INTERRUPTED,
+    REFUSED,
+    USAGE,
+)
 from .input_file import Check, Source, Usual
 from .interrupts import Interrupts
 from .progress import ProgressLine, TimeLeft
@@ -52,11 +60,8 @@ _GOES_ON = (State.PLANNED, State.ACCEPTED, State.DONE)
       modelslab-async batch rows.jsonl --slots 10 --max-images 500
       modelslab-async batch photos.csv -e {WITH_PICTURE} --image style.png
       modelslab-async batch prompts.txt --resubmit-failed
-
-    \b
-    Exit codes: 0 all done, 1 some failed, 2 wrong usage or input,
-    3 the account says no, 130 interrupted.
-    """,
+    """
+    + EXIT_CODES,
 )
 @options.input_
 @options.endpoint

@@ -15,7 +15,7 @@ from ..results import JSON, Model
 from ..specs import SPECS, Spec, parameters, required_parameters
 from . import options
 from .context import Context, Service
-from .exit_codes import ALL_DONE, FAILED
+from .exit_codes import ALL_DONE, EXIT_CODES, FAILED
 from .model_names import keep_names
 from .names import EndpointName
 from .requests import WITH_PICTURE, first_parameter
@@ -94,12 +94,14 @@ def _endpoint_facts(kind: type[Spec]) -> dict[str, JSON]:
 
 
 @click.command(
+    short_help="List the public models, or look for one.",
     epilog="""
     \b
     Examples:
       modelslab-async models
       modelslab-async models anime
     """
+    + EXIT_CODES,
 )
 @click.argument("search", required=False)
 @options.as_json

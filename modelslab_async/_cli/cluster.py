@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
 from ..errors import ConfigurationError, SpecWarning
@@ -48,7 +49,7 @@ _dsn = click.option(
 )
 
 
-@click.group(cls=Commands)
+@click.group(cls=Commands, short_help="One batch on many machines.")
 def cluster() -> None:
     """
     One batch on many machines, by a PostgreSQL database.
@@ -89,7 +90,11 @@ def cluster_migrate(context: Context, /, dsn: str) -> int:
 # Planning.
 
 
-@cluster.command("batch", cls=PicturesCommand)
+@cluster.command(
+    "batch",
+    cls=PicturesCommand,
+    short_help="Plan everything in a file for the workers.",
+)
 @options.input_
 @_dsn
 @click.option("--name", required=True, help="The name of the batch.")
@@ -155,7 +160,7 @@ async def _plan(
 # Working.
 
 
-@cluster.command("worker")
+@cluster.command("worker", short_help="Work on what is planned.")
 @_dsn
 @click.option(
     "-o",
@@ -190,6 +195,8 @@ async def _plan(
     show_default=True,
     help="Seconds of silence after which a worker is taken for dead.",
 )
+@options.talk
+@options.network
 @click.pass_obj
 def cluster_worker(
     context: Context,
@@ -198,6 +205,7 @@ def cluster_worker(
     output: Path | None,
     slots: int | None,
     worker_name: str,
+    service: Service,
     **choices: Any,
 ) -> int:
     """
@@ -214,8 +222,8 @@ def cluster_worker(
     )
 
     async def work() -> None:
-        service = Service(simulate=False, slots=slots)
-        async with service.lab(context.screen) as lab:
+        asked = attrs.evolve(service, slots=slots)
+        async with asked.lab(context.screen) as lab:
             await Worker(lab, dsn, found).run()
 
     context.screen.say(f"worker {worker_name}: working")

@@ -22,5 +22,13 @@ ACCOUNT = 3
 INTERRUPTED = 130
 
 
+#: For the help of each command that asks.
+EXIT_CODES = """
+    \b
+    Exit codes: 0 all done, 1 some failed, 2 wrong usage or input,
+    3 the account says no, 130 interrupted.
+    """
+
+
 #: The errors that are the account's no.
 REFUSED = (AuthenticationError, PaymentRequiredError, PermissionDeniedError)

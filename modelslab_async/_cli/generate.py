@@ -25,7 +25,7 @@ from ..specs import SPECS, Spec
 from . import options
 from .arguments import PicturesCommand, request_of
 from .context import Context, Service, program
-from .exit_codes import ALL_DONE, INTERRUPTED
+from .exit_codes import ALL_DONE, EXIT_CODES, INTERRUPTED
 from .interrupts import Interrupts
 from .requests import (
     FROM_PICTURE,
@@ -52,7 +52,8 @@ _Begin = Callable[[ModelsLab], Awaitable[Job]]
       modelslab-async generate "in oil" -e {WITH_PICTURE} --image cat.png
       modelslab-async generate -e {FROM_PICTURE} cat.png
       modelslab-async generate "all as one" -e {WITH_PICTURE} --image cats/*
-    """,
+    """
+    + EXIT_CODES,
 )
 @click.argument("words", nargs=-1, metavar="[PROMPT]")
 @options.endpoint
@@ -142,7 +143,8 @@ def generate(
     \b
     Example:
       modelslab-async fetch 134701497 -o pictures
-    """,
+    """
+    + EXIT_CODES,
 )
 @click.argument("job")
 @options.output

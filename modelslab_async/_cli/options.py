@@ -175,7 +175,7 @@ def _screen(context: click.Context) -> Screen:
     return ours.screen
 
 
-_SERVICE = together(
+_SIMULATOR = together(
     click.option(
         "--simulate",
         is_flag=True,
@@ -189,6 +189,8 @@ _SERVICE = together(
         help="With --simulate: divides every duration; 10 is ten times as "
         "fast as the service.",
     ),
+)
+_NETWORK = together(
     click.option(
         "--proxy",
         metavar="URL",
@@ -222,4 +224,22 @@ def service(command: Callable[..., int], /) -> Callable[..., int]:
         asked = Service(simulate, speed, proxy, trusted_hosts)
         return command(*args, service=asked, **more)
 
-    return _SERVICE(with_service)
+    return together(_SIMULATOR, _NETWORK)(with_service)
+
+
+def network(command: Callable[..., int], /) -> Callable[..., int]:
+    """
+    By which way to ask the service itself; the command is given a `Service`.
+    """
+
+    @functools.wraps(command)
+    def with_network(
+        *args: Any,
+        proxy: str | None,
+        trusted_hosts: tuple[str, ...],
+        **more: Any,
+    ) -> int:
+        asked = Service(False, proxy=proxy, trusted_hosts=trusted_hosts)
+        return command(*args, service=asked, **more)
+
+    return _NETWORK(with_network)

@@ -22,7 +22,15 @@ from .requests import settings_of
 from .words import clean
 
 
-@click.command()
+@click.command(
+    short_help="Run a local ModelsLab until Ctrl-C.",
+    epilog="""
+    \b
+    Examples:
+      modelslab-async simulate --port 8080 --speed 10
+      modelslab-async simulate --slots 2 --profile documented
+    """,
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

@@ -46,11 +46,16 @@ _LINKS_LIVE = 86_400.0
 
 
 @click.command(
+    short_help="Say how a batch stands.",
     epilog="""
     \b
     Example:
       modelslab-async status pictures
-    """
+
+    \b
+    Exit codes: 0 it is said, whatever it is; 2 there is no batch, or it
+    cannot be read.
+    """,
 )
 @click.argument(
     "folder",

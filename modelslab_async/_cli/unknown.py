@@ -22,7 +22,7 @@ from ..journal.states import State
 from ..results import JSON, UnknownItem
 from . import options
 from .context import Context, Service, program
-from .exit_codes import ALL_DONE, FAILED
+from .exit_codes import ALL_DONE, EXIT_CODES, FAILED
 from .status import STATE_WORDS, batch_journal
 from .words import excerpt
 
@@ -34,7 +34,8 @@ from .words import excerpt
     Examples:
       modelslab-async unknown pictures
       modelslab-async unknown pictures --accept 831902746190283746=134701497
-    """,
+    """
+    + EXIT_CODES,
 )
 @click.argument(
     "folder",
