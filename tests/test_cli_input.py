@@ -17,8 +17,8 @@ from modelslab_async._cli.input_file import (
     InputFormat,
     Row,
     Source,
-    Usual,
 )
+from modelslab_async._cli.usual import Usual
 from modelslab_async.specs import TextToImage
 
 

@@ -36,13 +36,14 @@ from .exit_codes import (
     REFUSED,
     USAGE,
 )
-from .input_file import Check, Source, Usual
+from .input_file import Check, Source
 from .interrupts import Interrupts
 from .progress import ProgressLine, TimeLeft
 from .requests import WITH_PICTURE
 from .screen import Screen
 from .source_specs import SourceSpecs, passed
 from .summary import RunTally, summary
+from .usual import Usual
 from .words import excerpt
 
 

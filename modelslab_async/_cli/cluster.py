@@ -26,12 +26,13 @@ from . import options
 from .arguments import PicturesCommand
 from .context import Context, Service
 from .exit_codes import ALL_DONE, USAGE
-from .input_file import Check, Source, Usual
+from .input_file import Check, Source
 from .interrupts import until_told
 from .names import Commands
 from .screen import Screen
 from .source_specs import SourceSpecs, passed
 from .status import STATE_WORDS
+from .usual import Usual
 from .words import duration
 
 

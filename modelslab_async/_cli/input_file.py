@@ -24,22 +24,9 @@ import attrs
 from .._protocol.rows import read_row
 from ..errors import Problem, SpecError, SpecWarning
 from ..results import JSON
-from ..specs import (
-    SPECS,
-    Spec,
-    kind_of,
-    parameters,
-    picture_parameters,
-    required_parameters,
-)
-from .arguments import is_prompt, no_prompt
-from .requests import (
-    USUAL_ENDPOINT,
-    first_parameter,
-    free_pictures,
-    with_model,
-    with_pictures,
-)
+from ..specs import Spec
+from .requests import first_parameter
+from .usual import RawRow, Usual
 
 
 InputFormat: TypeAlias = Literal["txt", "jsonl", "csv"]
@@ -55,9 +42,6 @@ _KINDS: dict[str, InputFormat] = {
     ".csv": "csv",
     ".tsv": "csv",
 }
-
-
-_Raw: TypeAlias = "dict[str, JSON] | Problem"
 
 
 class InputError(Exception):
@@ -118,71 +102,6 @@ class Check:
             self.first_warned.append(fault)
 
 
-@attrs.frozen
-class Usual:
-    """
-    What rows don't say.
-
-    Attributes:
-        kind: What is asked for.
-
-        model: Which model; None: the usual one, where one is needed.
-
-        pictures: What it begins with.
-
-        folder: Where local pictures lie.
-    """
-
-    kind: type[Spec] = SPECS[USUAL_ENDPOINT]
-    model: str | None = None
-    pictures: tuple[str, ...] = ()
-    folder: Path = Path()
-
-    def meant(self, line: str) -> _Raw:
-        """
-        What a line of text asks for: it is a prompt, or a picture where there
-        is none.
-        """
-        first = first_parameter(self.kind)
-        wants_picture = parameters(self.kind)[first].is_picture
-        if wants_picture and is_prompt(line, self.folder):
-            return Problem(first, no_prompt(self.kind, line, alone=True))
-        return {first: line}
-
-    def completed(self, row: dict[str, JSON]) -> dict[str, JSON]:
-        """
-        *row* with what it does not say.
-
-        Raises:
-            SpecError: More pictures are given than it takes.
-        """
-        named = row.get("endpoint") or self.kind.endpoint.name
-        kind = kind_of(named)
-        if kind is None:
-            # Whoever reads it tells what is wrong.
-            return row
-        try:
-            row = with_pictures(kind, row, self._pictures_for(kind, row))
-        except ValueError as exc:
-            raise SpecError((Problem("image", str(exc)),)) from None
-        model = self.model
-        if model is not None and "model_id" not in parameters(kind):
-            model = None
-        return with_model(kind, row, model) | {"endpoint": named}
-
-    def _pictures_for(
-        self, kind: type[Spec], row: dict[str, JSON]
-    ) -> tuple[str, ...]:
-        """
-        Those for rows that name none; who names some has what else it needs.
-        """
-        free = free_pictures(kind, row)
-        if len(free) == len(picture_parameters(kind)):
-            return self.pictures
-        lacks = set(free) & set(required_parameters(kind))
-        return self.pictures[: len(lacks)]
-
-
 class _Names:
     """
     Which lines call their item the same, in 16 bytes a line.
@@ -214,7 +133,7 @@ class _Names:
                 first[told] = line
 
 
-_RawReader: TypeAlias = Callable[[IO[bytes]], Iterator[tuple[int, _Raw]]]
+_RawReader: TypeAlias = Callable[[IO[bytes]], Iterator[tuple[int, RawRow]]]
 
 
 @attrs.define
@@ -352,7 +271,7 @@ class Source:
                     "the file was changed while it was being read"
                 ) from exc
 
-    def _row(self, line: int, raw: _Raw) -> Row:
+    def _row(self, line: int, raw: RawRow) -> Row:
         if isinstance(raw, Problem):
             raise SpecError((raw,))
         fields = dict(raw)
@@ -376,7 +295,7 @@ class Source:
 
     # Line by line
 
-    def _raws(self) -> Iterator[tuple[int, _Raw]]:
+    def _raws(self) -> Iterator[tuple[int, RawRow]]:
         first = first_parameter(self.usual.kind)
         readers: dict[InputFormat, _RawReader] = {
             "txt": partial(_prompts, meant=self.usual.meant),
@@ -425,8 +344,8 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, str | Problem]]:
 
 
 def _prompts(
-    file: IO[bytes], *, meant: Callable[[str], _Raw]
-) -> Iterator[tuple[int, _Raw]]:
+    file: IO[bytes], *, meant: Callable[[str], RawRow]
+) -> Iterator[tuple[int, RawRow]]:
     for number, line in _lines(file):
         if isinstance(line, Problem):
             yield number, line
@@ -437,7 +356,7 @@ def _prompts(
                 yield number, meant(prompt)
 
 
-def _objects(file: IO[bytes]) -> Iterator[tuple[int, _Raw]]:
+def _objects(file: IO[bytes]) -> Iterator[tuple[int, RawRow]]:
     for number, line in _lines(file):
         if isinstance(line, Problem):
             yield number, line
@@ -445,7 +364,7 @@ def _objects(file: IO[bytes]) -> Iterator[tuple[int, _Raw]]:
             yield number, _json_object(line)
 
 
-def _json_object(line: str) -> _Raw:
+def _json_object(line: str) -> RawRow:
     try:
         found = json.loads(
             line, parse_constant=_no_number, object_pairs_hook=_once
@@ -479,7 +398,7 @@ def _no_number(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a number")
 
 
-def _cells(file: IO[bytes], *, first: str) -> Iterator[tuple[int, _Raw]]:
+def _cells(file: IO[bytes], *, first: str) -> Iterator[tuple[int, RawRow]]:
     torn: list[Problem] = []
 
     def texts() -> Iterator[str]:
