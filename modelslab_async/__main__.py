@@ -22,6 +22,9 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    except KeyboardInterrupt:
+        # It takes a moment to load.
+        return 130
     return run()
 
 

@@ -22,7 +22,7 @@ from PIL import Image as Picture
 from shells import Type, service, type_
 
 from modelslab_async import __main__
-from modelslab_async._cli import shell
+from modelslab_async._cli import run, shell
 from modelslab_async.simulator import (
     Fault,
     KeyState,
@@ -807,6 +807,25 @@ def test_output_that_cannot_be_written(
     assert len(list((folder / "öut" / "images").iterdir())) == 2
     if where == ">/dev/full":
         assert ran.stderr.count(b"cannot print results: No space left") == 1
+
+
+@pytest.mark.parametrize("asked", [["--help"], ["--version"], ["batch", "-h"]])
+def test_help_that_cannot_be_written(
+    asked: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """
+    A full device is told in a line, and is no success.
+    """
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code = run(asked)
+
+    assert code == 1
+    assert capsys.readouterr().err == (
+        "modelslab-async: No space left on device\n"
+    )
 
 
 @pytest.mark.slow

@@ -103,6 +103,12 @@ def _run(screen: Screen, arguments: tuple[str, ...]) -> int:
     except ModelsLabError as exc:
         screen.warn(f"{type(exc).__name__}: {exc}")
         return FAILED
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        # Help and lists are written by others.
+        screen.warn(f"{PROGRAM}: {exc.strerror or exc}")
+        return FAILED
 
 
 def _usage(exc: click.ClickException) -> str:
