@@ -124,9 +124,9 @@ class AddressGuard:
         trusted = self.trusted if address is None else NOBODY
         return Admission(anywhere=self.proxied, trusted=trusted)
 
-    def vouch(self, url: URL) -> None:
+    def check(self, url: URL) -> None:
         """
-        As `admit`, for a link that nobody connects to from here.
+        Refuse a link as `admit` would, though nobody connects to it from here.
 
         Raises:
             UnsafeUrlError: No picture may lie there.

@@ -111,7 +111,7 @@ class Hearing:
                 self._not_found(watch, now)
             case PollVerdict.ACCOUNT, Refusal() | Unreadable():
                 error = refusal_error(heard)
-                self.queue.shut(error, watch.veil(error))
+                self.queue.shut(error, watch.redact(error))
                 error.job_id = watch.receipt.id
                 self._note_wait(watch, Waited.ACCOUNT, f"the account: {error}")
                 watch.wake(error)
@@ -224,7 +224,7 @@ class Hearing:
 
     def _note_wait(self, watch: Watch, reason: Waited, words: str) -> None:
         if watch.job is not None:
-            self.runtime.waits.begin(watch.job, reason, watch.veil(words))
+            self.runtime.waits.begin(watch.job, reason, watch.redact(words))
 
     def _end_if_late(self, watch: Watch, now: float) -> bool:
         """

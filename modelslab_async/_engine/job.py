@@ -181,12 +181,12 @@ class Watch:
             "model_id": None if spec is None else spec.given_model,
         }
 
-    def veil(self, text: object) -> str:
+    def redact(self, text: object) -> str:
         """
         Anything as text that does not repeat the prompt.
         """
         words = str(text)
-        return words if self.spec is None else self.spec.veil(words)
+        return words if self.spec is None else self.spec.redact(words)
 
     def unfinished(self, now: float) -> JobUnfinishedError:
         """

@@ -143,7 +143,7 @@ class Sender:
                 place = self.on_demand.uploads.place
                 return await one.in_turn(partial(place, one.spec))
             except (AuthenticationError, PaymentRequiredError) as error:
-                self.queue.shut(error, one.watch.veil(error))
+                self.queue.shut(error, one.watch.redact(error))
                 raise
             except (TransportError, ServerError, RateLimitedError) as error:
                 breaker, now = attempts.breaker, self.runtime.now()
@@ -302,7 +302,7 @@ class Sender:
         ):
             error = refusal_error(heard)
             # First, or the slot given back would let one more in.
-            self.queue.shut(error, one.watch.veil(error))
+            self.queue.shut(error, one.watch.redact(error))
             self.queue.release(ticket)
             await one.record.planned()
             raise error
@@ -373,7 +373,7 @@ class Sender:
             return
         one.attempts.unknown += 1
         self.runtime.stats.count_unknown(one.track_id)
-        _log.warning("%s", one.watch.veil(error))
+        _log.warning("%s", one.watch.redact(error))
         tell_unknown(one.watch, error)
 
 

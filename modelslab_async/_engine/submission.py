@@ -244,7 +244,7 @@ class Submission:
         """
         runtime, since = self.watch.runtime, self.attempts.began
         if runtime is not None:
-            words = self.watch.veil(words)
+            words = self.watch.redact(words)
             runtime.waits.begin(self.job, reason, words, since)
 
     def enter(self) -> None:

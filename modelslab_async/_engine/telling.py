@@ -3,7 +3,7 @@ What observers are told of a request and its job.
 
 Nothing is built where nobody listens, nor are the events themselves imported:
 they are many classes.  No prompt is told: the service may
-repeat it in its words, so these are veiled.
+repeat it in its words, so these are redacted.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def tell_retried(
                 row.name,
                 tries,
                 pause,
-                watch.veil(cause),
+                watch.redact(cause),
                 **watch.about(),
             )
         )
@@ -72,7 +72,7 @@ def tell_unknown(watch: Watch, error: OutcomeUnknownError) -> None:
     if _heard(watch):
         from ..events import OutcomeUnknown
 
-        name, reason = watch.receipt.track_id, watch.veil(error.reason)
+        name, reason = watch.receipt.track_id, watch.redact(error.reason)
         watch.tell(OutcomeUnknown(name, reason, error.phase, **watch.about()))
 
 
@@ -82,7 +82,7 @@ def tell_outage(watch: Watch, breaker: OutageBreaker) -> None:
     """
     opened = breaker.take_news()
     if opened:
-        cause = watch.veil(breaker.error or "")
+        cause = watch.redact(breaker.error or "")
         _log.warning("held back by an outage, but for probes: %s", cause)
         if _heard(watch):
             from ..events import BreakerOpened
@@ -148,7 +148,7 @@ def tell_poll_retried(
         from ..events import PollRetried
 
         receipt, fails = watch.receipt, watch.inquiry.fails
-        cause = watch.veil(error)
+        cause = watch.redact(error)
         watch.tell(
             PollRetried(
                 receipt.track_id,
@@ -195,7 +195,7 @@ def tell_finished(
             noticed,
             receipt.eta,
             type(end).__name__ if failed else None,
-            watch.veil(end) if failed else "",
+            watch.redact(end) if failed else "",
             **watch.about(),
         )
     )

@@ -176,7 +176,7 @@ class Uploads:
             partial(encode_upload, self.pool.base_url, data)
         )
         url = await self.calls.answer(call, _link, f"upload of {path or '…'}")
-        self.pool.guard.vouch(read_link(url))
+        self.pool.guard.check(read_link(url))
         life = self.runtime.timeouts.upload_used
         upload = Upload(url, digest, wall + life * _LIFE)
         stored = _Stored(upload, began + life)

@@ -117,7 +117,7 @@ class Spec:
         model: str | None = getattr(self, "model_id", None)
         return model
 
-    def veil(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """
         *text* without the prompts, which are nobody's business: the service
         may repeat them in what it says.
