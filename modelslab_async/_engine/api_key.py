@@ -10,7 +10,6 @@ import json
 import re
 
 from collections.abc import Callable, Iterator
-from html import escape
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -162,6 +161,9 @@ def _spellings(plain: str, data: bytes) -> Iterator[bytes]:
     """
     The key as JSON and HTML write it, and within base64.
     """
+    # Late, as its table of entities is long.
+    from html import escape
+
     if (marked := escape(plain).encode(errors="replace")) != data:
         yield marked
     bare = json.dumps(plain).encode()[1:-1]

@@ -8,12 +8,16 @@ import errno
 import os
 import ssl
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import aiohttp
 
-from .._protocol.decompress import Decompressor
 from .api_key import ApiKey
+
+
+if TYPE_CHECKING:
+    # Only where something came packed.
+    from .._protocol.decompress import Decompressor
 
 
 async def read_body(
@@ -46,6 +50,8 @@ async def read_body(
 
 
 def _unpacking(response: aiohttp.ClientResponse) -> Decompressor:
+    from .._protocol.decompress import Decompressor
+
     return Decompressor(is_deflated(response))
 
 
