@@ -37,7 +37,10 @@ class Pacer:
         """
         Seconds until the job is asked for.
         """
-        speed, guess = self.runtime.timeouts.speed, _guess(watch)
+        speed, schedule = self.runtime.timeouts.speed, self.pace.schedule
+        if schedule.is_fixed:
+            return schedule.longest / speed
+        guess = _guess(watch)
         try:
             pause = self.pace.pause(
                 watch.kind(),
@@ -49,7 +52,7 @@ class Pacer:
             )
         except Exception:  # noqa: BLE001 - a paid job is not left unasked
             _log.critical("the schedule died of a bug", exc_info=True)
-            pause = self.pace.schedule.longest
+            pause = schedule.longest
         return pause / speed
 
     def learn(self, watch: Watch, now: float) -> None:

@@ -119,6 +119,13 @@ class PollSchedule(Fact):
         """
         return cls(shortest=seconds, longest=seconds)
 
+    @property
+    def is_fixed(self) -> bool:
+        """
+        Whether all pauses are alike, whatever is known of a job.
+        """
+        return self.shortest == self.longest
+
     def rate(self, slots: int) -> float:
         """
         Polls a second that may go while so many slots are in use.
@@ -195,7 +202,7 @@ class Pace:
             whatever the arguments.
         """
         shortest, longest = self.schedule.shortest, self.schedule.longest
-        if shortest == longest:
+        if self.schedule.is_fixed:
             return longest
         waited = min(waited, 1e9) if waited > 0 else 0.0
         durations, unit = self._kinds.get(kind, self._last).best(_known(eta))
@@ -226,8 +233,7 @@ class Pace:
             by: When it was first seen done; inf: it ran when we gave up.
         """
         after = min(after, 1e9) if after > 0 else 0.0
-        fixed = self.schedule.shortest == self.schedule.longest
-        if fixed or not by > after:
+        if self.schedule.is_fixed or not by > after:
             return
         # What is known of the kind that was taught last is a better start
         # than nothing; a few jobs of its own outweigh it.
