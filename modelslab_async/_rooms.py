@@ -320,7 +320,9 @@ def build(options: Options, take_up: TakeUp) -> Rooms:
     if options.doorbell is not None:
         pool.hide = options.doorbell.scrub
     sender = Sender(runtime, pool, queue, poller, budget, bells, on_demand)
-    submitter = Submitter(sender, options.retry, take_up)
+    submitter = Submitter(
+        runtime, poller, bells, sender, options.retry, take_up
+    )
     pool.open()
     bells.listen()
     rooms = Rooms(

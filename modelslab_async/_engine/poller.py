@@ -79,6 +79,13 @@ class Poller:
             self.end,
         )
 
+    @property
+    def usual(self) -> float | None:
+        """
+        Seconds that a job took lately; None before the first.
+        """
+        return self.pacer.usual
+
     def jobs(self) -> tuple[Job, ...]:
         """
         Every job that is watched, also those that nobody waits for.

@@ -350,7 +350,7 @@ class Sender:
         # The slot stays with the request that may run.  What has run longest
         # is likely to be over; it comes back then.
         most = self.runtime.timeouts.unknown_slot
-        usual = min(self.poller.pacer.usual or most, most)
+        usual = min(self.poller.usual or most, most)
         if one.bell is not None:
             # It was held for as long while its bell was waited for.
             usual = 0.0

@@ -26,8 +26,10 @@ from ..errors import (
 from ..results import Generation, JobState, Receipt
 from ..specs import Spec
 from .attempts import Attempts
+from .bells import Bells
 from .job import Job, TakeUp, Watch
-from .runtime import forked
+from .poller import Poller
+from .runtime import Runtime, forked
 from .sender import Sender, bug
 from .submission import (
     UNWRITTEN,
@@ -48,6 +50,9 @@ class Submitter:
     What changes: which those are.
     """
 
+    runtime: Runtime
+    poller: Poller
+    bells: Bells
     sender: Sender
     policy: RetryPolicy
     take_up: TakeUp
@@ -82,7 +87,7 @@ class Submitter:
         Raises:
             ClientClosedError: The client was closed.
         """
-        runtime = self.sender.runtime
+        runtime = self.runtime
         runtime.check()
         if self._closed:
             raise ClientClosedError
@@ -121,7 +126,7 @@ class Submitter:
         """
         Ask for pictures, and wait for them; see `ModelsLab.generate`.
         """
-        started, tries = self.sender.runtime.now(), 0
+        started, tries = self.runtime.now(), 0
         while True:
             one = self.start(spec, priority=priority)
             try:
@@ -140,7 +145,7 @@ class Submitter:
         Ask for pictures, and wait until the request was accepted.
         """
         one = self.start(spec, priority=priority)
-        await self._wait(one, one.ending, self.sender.runtime.now(), timeout)
+        await self._wait(one, one.ending, self.runtime.now(), timeout)
         if isinstance(one.end, ModelsLabError):
             raise afresh(one.end) from one.end.__cause__
         if isinstance(one.end, Job):
@@ -166,7 +171,7 @@ class Submitter:
         """
         left = timeout
         if timeout is not None:
-            left = max(0.0, timeout - (self.sender.runtime.now() - started))
+            left = max(0.0, timeout - (self.runtime.now() - started))
         try:
             if await what.wait(left):
                 return
@@ -176,7 +181,7 @@ class Submitter:
         taken_out = self._leave(one)
         if taken_out and one.attempts.unknown:
             raise OutcomeUnknownError(one.track_id, "cancelled", "gave up")
-        waited = self.sender.runtime.now() - started
+        waited = self.runtime.now() - started
         raise JobUnfinishedError(
             one.job.id, one.track_id, waited, not taken_out
         )
@@ -196,11 +201,11 @@ class Submitter:
         """
         self._closed = True
         # Nobody waits for a ring any more.
-        self.sender.bells.close()
+        self.bells.close()
         for one in tuple(self.under_way):
             if not one.sent:
                 one.task.cancel()
-        await self._settle(self.sender.runtime.timeouts.close)
+        await self._settle(self.runtime.timeouts.close)
         for one in tuple(self.under_way):
             one.task.cancel()
         await self._settle(None)
@@ -241,7 +246,7 @@ class Submitter:
             error = JobUnfinishedError(None, one.track_id, 0.0, sent=False)
         unknown = isinstance(error, OutcomeUnknownError)
         one.finish(end)
-        self.sender.poller.end(
+        self.poller.end(
             one.watch, error, JobState.LOST if unknown else JobState.FAILED
         )
 

@@ -64,7 +64,7 @@ class Verification:
         """
         timeouts = self.runtime.timeouts
         most = timeouts.unknown_slot
-        usual = self.poller.pacer.usual
+        usual = self.poller.usual
         if usual is not None:
             most = min(most, usual + timeouts.bell_grace)
         end, pause = self.runtime.now() + most, timeouts.retry_first
