@@ -41,6 +41,10 @@ def unpacked(data: bytes, step: int = 1000) -> bytes:
         zlib.compress(PNG, 1),
         zlib.compress(PNG, 0),
         gzip.compress(PNG, mtime=0) + bytes(9),
+        gzip.compress(PNG, mtime=0) + b"\x1f\x8b",
+        gzip.compress(PNG[:99], mtime=0)
+        + gzip.compress(PNG[99:], mtime=0)
+        + b"more",
     ],
 )
 def test_the_picture_comes_out(data: bytes, step: int) -> None:

@@ -22,6 +22,9 @@ _PLAIN_BEGINS = frozenset(
 )
 
 
+_GZIP = b"\x1f\x8b\x08"
+
+
 #: gzip or zlib, as the bytes say themselves.
 _EITHER = zlib.MAX_WBITS | 32
 
@@ -48,6 +51,8 @@ class Decompressor:
     #: plain.
     _inflate: Any = attrs.field(default=None, init=False)
     _ended: bool = attrs.field(default=False, init=False)
+    #: What stands behind an end, too short to tell whether it goes on.
+    _behind: bytes | None = attrs.field(default=None, init=False)
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """
@@ -59,16 +64,20 @@ class Decompressor:
                 self._head = chunk
                 return
             self._head = None
-            if chunk[:3] == b"\x1f\x8b\x08" or _is_zlib(chunk):
+            if chunk[:3] == _GZIP or _is_zlib(chunk):
                 self._inflate = zlib.decompressobj(_EITHER)
             elif self.deflated and chunk.lstrip()[:1] not in _PLAIN_BEGINS:
                 self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        elif self._behind is not None:
+            chunk = self._next(self._behind + chunk)
         if self._inflate is None:
             yield chunk
             return
         # What has been read and not yet been given counts too.
         piece = bytes(_PIECE_BYTES)
         while not self._ended and (chunk or len(piece) == _PIECE_BYTES):
+            if self._behind is not None:
+                return
             try:
                 piece = self._inflate.decompress(chunk, _PIECE_BYTES)
             except zlib.error:
@@ -76,15 +85,31 @@ class Decompressor:
                 return
             if piece:
                 yield piece
-            self._ended = self._inflate.eof
             chunk = self._inflate.unconsumed_tail
+            if self._inflate.eof:
+                chunk = self._next(self._inflate.unused_data)
+
+    def _next(self, behind: bytes) -> bytes:
+        """
+        Go on with what was packed in pieces; the rest is no part of it.
+        """
+        self._behind = None
+        if behind[:3] == _GZIP:
+            self._inflate = zlib.decompressobj(_EITHER)
+            return behind
+        if _GZIP.startswith(behind):
+            self._behind = behind
+        else:
+            self._ended = True
+        return b""
 
     @property
     def torn(self) -> bool:
         """
         Whether it is packed, and its end has not come.
         """
-        return self._inflate is not None and not self._ended
+        over = self._ended or self._behind is not None
+        return self._inflate is not None and not over
 
     def rest(self) -> bytes:
         """
