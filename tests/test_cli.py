@@ -322,6 +322,53 @@ def test_fetch_unknown(type_: Type, job: str, code: int) -> None:
     assert ran.out == ""
 
 
+@pytest.mark.parametrize("words", [["generate", "a cat"], ["fetch", "12"]])
+def test_where_no_picture_can_be_kept(
+    type_: Type, service: Simulator, tmp_path: Path, words: list[str]
+) -> None:
+    """
+    A folder that cannot be is told before a picture is paid for.
+    """
+    _prompts(tmp_path, "a cat")
+
+    ran = type_(*words, "-o", "prompts.txt/out")
+
+    assert ran.code == 2
+    assert "Not a directory; nothing was asked for" in ran.err
+    assert service.books.entries == []
+
+
+def test_no_folder_for_nothing(
+    type_: Type, service: Simulator, tmp_path: Path
+) -> None:
+    """
+    Where nothing came of it, no empty folder is left.
+    """
+    service.change(keys={})
+
+    ran = type_("generate", "a cat", "-o", "out")
+
+    assert ran.code == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bound_in_the_words_of_the_shell(
+    type_: Type, service: Simulator, tmp_path: Path
+) -> None:
+    """
+    A bound that is reached is called as it was typed.
+    """
+    name = _prompts(tmp_path, "a cat", "a dog")
+
+    ran = type_("batch", name, "-o", "out", "--max-images", "1")
+    said = type_("status", "out")
+
+    words = "stopped early: --max-images 1 is reached"
+    assert ran.code == 1
+    assert words in ran.err
+    assert words in said.out
+
+
 # batch
 
 

@@ -286,6 +286,7 @@ def test_simulated(
     [
         (["--proxy", "socks5://x"], "proxy: an http proxy's URL"),
         (["--trusted-host", "http://x"], "trusted_hosts: "),
+        (["--capture", "/dev/null/x"], "cannot write '/dev/null/x': Not a "),
     ],
 )
 def test_an_option_that_cannot_be(

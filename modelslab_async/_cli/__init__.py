@@ -86,7 +86,7 @@ def _run(screen: Screen, arguments: tuple[str, ...]) -> int:
         screen.warn(_usage(exc))
         return USAGE
     except (click.Abort, KeyboardInterrupt):
-        screen.warn("interrupted; nothing was asked for")
+        screen.warn("interrupted")
         return INTERRUPTED
     except REFUSED as exc:
         screen.warn(f"the account says no: {exc}")
@@ -107,7 +107,8 @@ def _run(screen: Screen, arguments: tuple[str, ...]) -> int:
         raise
     except OSError as exc:
         # Help and lists are written by others.
-        screen.warn(f"{PROGRAM}: {exc.strerror or exc}")
+        what = exc.strerror if exc.filename is None else None
+        screen.warn(f"{PROGRAM}: {what or exc}")
         return FAILED
 
 

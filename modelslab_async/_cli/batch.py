@@ -44,7 +44,7 @@ from .screen import Screen
 from .source_specs import SourceSpecs, passed
 from .summary import RunTally, summary
 from .usual import Usual
-from .words import excerpt
+from .words import as_typed, excerpt
 
 
 #: What the same command does something about.
@@ -203,7 +203,7 @@ async def _batch(
         screen.say("nobody reads the results any more; stopped asking")
     if stopped is not None and not interrupts.told:
         why = "the account says no" if refused else "stopped early"
-        screen.warn(f"{why}: {stopped}")
+        screen.warn(f"{why}: {as_typed(stopped)}")
     cut_short = interrupts.told or screen.unread
     if cut_short or stopped is not None or any(map(left.get, _GOES_ON)):
         screen.say(context.go_on())

@@ -32,6 +32,7 @@ from .capture import write_capture
 from .context import Context, Service
 from .examination import Examination
 from .exit_codes import ALL_DONE, FAILED
+from .input_file import InputError
 from .screen import Screen
 from .streams import Forgiving
 from .words import clean
@@ -84,6 +85,14 @@ def doctor(
     wrong on purpose, and both forms of fetch.
     """
     screen = context.screen
+    if capture is not None:
+        try:
+            # Before anything is paid for.
+            write_capture(capture, ())
+        except OSError as exc:
+            raise InputError(
+                f"cannot write {str(capture)!r}: {exc.strerror or exc}"
+            ) from exc
     found, examination = asyncio.run(_examined(screen, service, spend=spend))
     if as_json:
         for finding in found:

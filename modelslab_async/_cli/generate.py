@@ -9,7 +9,8 @@ import json
 import shlex
 import warnings
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import click
 
 from .._client import ModelsLab
 from .._engine.job import Job
+from .._output.disk import check_writable, make_folder
 from .._protocol.rows import read_row
 from ..errors import DownloadError, ModelsLabError, SpecWarning
 from ..results import JSON, Generation, JobState
@@ -26,6 +28,7 @@ from . import options
 from .arguments import PicturesCommand, request_of
 from .context import Context, Service, program
 from .exit_codes import ALL_DONE, EXIT_CODES, INTERRUPTED
+from .input_file import InputError
 from .interrupts import Interrupts
 from .requests import (
     FROM_PICTURE,
@@ -127,14 +130,10 @@ def generate(
     except ValueError as exc:
         raise click.UsageError(str(exc)) from None
     spec = _spec_of(context, with_model(kind, row) | {"endpoint": endpoint})
-    return asyncio.run(
-        _one(
-            context,
-            service,
-            partial(_asked_for, spec=spec, timeout=timeout),
-            _Saving(context, output, overwrite, timeout, as_json),
-        )
-    )
+    saving = _Saving(context, output, overwrite, timeout, as_json)
+    begin = partial(_asked_for, spec=spec, timeout=timeout)
+    with saving.folder_ready():
+        return asyncio.run(_one(context, service, begin, saving))
 
 
 @click.command(
@@ -169,14 +168,11 @@ def fetch(
     """
     Take up JOB, an id or a handle: wait for it, and save its pictures.
     """
-    return asyncio.run(
-        _one(
-            context,
-            service,
-            partial(_taken_up, job=job),
-            _Saving(context, output, overwrite, timeout, as_json),
+    saving = _Saving(context, output, overwrite, timeout, as_json)
+    with saving.folder_ready():
+        return asyncio.run(
+            _one(context, service, partial(_taken_up, job=job), saving)
         )
-    )
 
 
 def _spec_of(context: Context, row: dict[str, JSON]) -> Spec:
@@ -217,6 +213,40 @@ class _Saving:
         """
         home = self.context.home
         return home / self.output if self.as_json else self.output
+
+    def fetching(self, job: Job) -> str:
+        """
+        The command that takes a job up; nothing where it has no id yet.
+        """
+        if job.id is None:
+            return ""
+        folder = shlex.quote(str(self.folder))
+        return f"go on with: {program()} fetch {job.id} -o {folder}"
+
+    @contextmanager
+    def folder_ready(self) -> Iterator[None]:
+        """
+        See that pictures can be kept, before they are paid for.
+
+        Raises:
+            InputError: They cannot.
+        """
+        made = not self.folder.exists()
+        try:
+            make_folder(self.folder)
+            check_writable(self.folder)
+        except OSError as exc:
+            raise InputError(
+                f"cannot write into {str(self.folder)!r}: "
+                f"{exc.strerror or exc}; nothing was asked for"
+            ) from exc
+        try:
+            yield
+        finally:
+            if made:
+                # Only where nothing came of it.
+                with suppress(OSError):
+                    self.folder.rmdir()
 
     async def save(self, lab: ModelsLab, generation: Generation) -> None:
         """
@@ -264,17 +294,12 @@ async def _one(
                 asking.cancel()
 
         def how() -> str:
-            commands = [
-                f"go on with: {program()} fetch {job.id} "
-                f"-o {shlex.quote(str(saving.folder))}"
-                for job in lab.jobs()
-                if job.id is not None
-            ]
-            return "\n".join(commands) or "nothing was accepted"
+            commands = map(saving.fetching, lab.jobs())
+            return "\n".join(filter(None, commands)) or "nothing was accepted"
 
         interrupts = Interrupts(context, stop, how)
         with interrupts.watched(), screen.working() as line:
-            line.say("waiting for a slot")
+            line.say("waiting to be accepted")
             try:
                 job = await asking
             except asyncio.CancelledError:
@@ -289,9 +314,11 @@ async def _one(
                 generation = await job.result(timeout=saving.timeout)
                 line.say(f"job {job.id} is done; loading its pictures")
                 await saving.save(lab, generation)
-            except ModelsLabError:
-                if any(other is job for other in lab.jobs()):
-                    screen.warn(how())
+            except ModelsLabError as exc:
+                unfinished = any(other is job for other in lab.jobs())
+                # Not kept, yet paid for.
+                if unfinished or isinstance(exc, DownloadError):
+                    screen.warn(saving.fetching(job))
                 raise
             finally:
                 showing.cancel()

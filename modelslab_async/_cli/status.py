@@ -29,7 +29,7 @@ from .context import Context
 from .exit_codes import ALL_DONE
 from .input_file import InputError
 from .summary import causes, first_of
-from .words import duration
+from .words import as_typed, duration
 
 
 STATE_WORDS = {
@@ -121,7 +121,7 @@ class _Stand:
         if self.now:
             yield ", ".join(self.now)
         if self.stopped:
-            yield f"stopped early: {self.stopped}"
+            yield f"stopped early: {as_typed(self.stopped)}"
         for state, words in STATE_WORDS.items():
             count = self.counts.get(state, 0)
             if not count:

@@ -4,6 +4,7 @@ Words for people: text from outside made harmless, and durations.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 
@@ -27,6 +28,13 @@ def excerpt(text: object, most: int = 60) -> str:
     """
     whole = clean(text)
     return whole if len(whole) <= most else whole[: most - 1] + "…"
+
+
+def as_typed(text: object) -> str:
+    """
+    *text* with bounds of a batch as the shell's options for them.
+    """
+    return re.sub(r"\bmax_(images|failures)=(\d)", r"--max-\1 \2", str(text))
 
 
 def duration(seconds: float) -> str:

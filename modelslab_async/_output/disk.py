@@ -303,6 +303,21 @@ def make_folder(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
+def check_writable(directory: Path) -> None:
+    """
+    Write a file into a folder, and remove it: now, and not when the first
+    picture is paid for.
+
+    Raises:
+        OSError: That cannot be.
+    """
+    probe = TemporaryFile(directory, "probe")
+    try:
+        probe.write([b"?"])
+    finally:
+        probe.drop()
+
+
 def replace_file(path: Path, data: bytes, *, mode: int) -> None:
     """
     Replace a file in one step.

@@ -28,7 +28,7 @@ from ..results import JSON, Generation
 from .disk import (
     Disk,
     KnownFolder,
-    TemporaryFile,
+    check_writable,
     make_folder,
     remove_temporary,
     replace_file,
@@ -306,12 +306,7 @@ class OutputFolder:
         make_folder(self._images)
         for directory in (self.directory, self._images):
             remove_temporary(directory)
-            # Now, and not when the first picture is paid for.
-            probe = TemporaryFile(directory, "probe")
-            try:
-                probe.write([b"?"])
-            finally:
-                probe.drop()
+            check_writable(directory)
         self.gallery.manifest.open()
         self.gallery.open()
 
