@@ -268,6 +268,58 @@ def test_questions_change_nothing() -> None:
     assert found == {}
 
 
+#: Protocols that one class of ours keeps, and why they are there.
+ALONE = {
+    # A batch, which is built above of those who close it.
+    "Guest": "BatchLifetime",
+    # A doorbell, which is built above of what it rings.
+    "RingSource": "Doorbell",
+}
+
+
+def _members(cls: ast.ClassDef) -> set[str]:
+    return {
+        node.name
+        for node in cls.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    } | {
+        node.target.id
+        for node in cls.body
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+    }
+
+
+def test_a_protocol_is_kept_by_two() -> None:
+    """
+    A protocol exists where there are two implementations, and not before.
+    """
+    classes = [
+        node
+        for _, tree in _trees()
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+    ]
+    protocols = [
+        node
+        for node in classes
+        if [ast.unparse(base) for base in node.bases] == ["Protocol"]
+        # What can be called is a function's type.
+        if _members(node) != {"__call__"}
+    ]
+    kept = {
+        protocol.name: [
+            node.name
+            for node in classes
+            if node not in protocols and _members(node) >= _members(protocol)
+        ]
+        for protocol in protocols
+    }
+
+    assert len(kept) > 4
+    assert {name: by[0] for name, by in kept.items() if len(by) < 2} == ALONE
+
+
 def test_private_names_stay_in_their_file() -> None:
     """
     No file imports another's private names.
