@@ -42,8 +42,9 @@ from peers import (
     says,
     served,
 )
+from waiting import until
 
-from modelslab_async import ModelsLab, TextToImage, Timeouts
+from modelslab_async import Image, ModelsLab, TextToImage, Timeouts
 from modelslab_async._engine.api_key import ApiKey
 from modelslab_async._protocol.replies import Call, Cut, Reply, Unsent
 from modelslab_async.errors import (
@@ -829,6 +830,36 @@ async def test_names_are_looked_up_elsewhere(names: None) -> None:
         full.set()
 
     assert isinstance(heard, Reply)
+
+
+@pytest.mark.parametrize("what", ["balance", "models", "read"])
+async def test_closed_while_a_name_is_looked_up(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Who waits for a name while the client closes is told that it closed, and
+    is not cancelled.
+    """
+    asked, answered = threading.Event(), threading.Event()
+
+    def getaddrinfo(*_: object, **__: object) -> Any:
+        asked.set()
+        answered.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    lab = ModelsLab("key", base_url="https://api.example/api/v6")
+    calls: dict[str, Callable[[], Awaitable[object]]]
+    calls = {"balance": lab.balance, "models": lab.models}
+    image = Image(0, "https://files.example/0.png")
+    call = calls.get(what, lambda: lab.read(image))
+    task = asyncio.ensure_future(call())
+    await until(asked.is_set)
+    await lab.aclose()
+    answered.set()
+
+    with pytest.raises(ClientClosedError):
+        await task
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ from .links import origin_of, read_link
 from .reading import is_deflated, read_body, words_of
 from .resolver import Resolver
 from .runtime import Runtime
+from .waiters import is_cancelled
 
 
 if TYPE_CHECKING:
@@ -86,6 +87,10 @@ _MOST_FIELDS = 1024
 
 
 _NO_CONNECTION = Unsent("no connection")
+
+
+#: Closing, aiohttp cancels those who wait for a name.
+_CLOSED = "the client was closed meanwhile"
 
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -348,6 +353,10 @@ class SessionPool:
             reason, hopeless = words_of(exc, key), True
         except (aiohttp.ClientError, OSError) as exc:
             reason, hopeless = words_of(exc, key), False
+        except asyncio.CancelledError as exc:
+            if is_cancelled(exc):
+                raise
+            reason, hopeless = _CLOSED, True
         except Exception as exc:  # noqa: BLE001
             # Whatever else aiohttp thinks of: after the first byte it must
             # not look like a request that was never sent.
@@ -412,6 +421,10 @@ class SessionPool:
                 )
         except (aiohttp.InvalidURL, ValueError) as exc:
             reason, invalid = words_of(exc), True
+        except asyncio.CancelledError as exc:
+            if is_cancelled(exc):
+                raise
+            reason = _CLOSED
         except Exception as exc:  # noqa: BLE001 - of a link that others made
             reason = words_of(exc)
         if self._files.closed:
