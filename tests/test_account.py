@@ -129,6 +129,19 @@ def test_forms_of_a_balance(body: Any, told: Balance | None) -> None:
     assert read_balance(Reply(200, json.dumps(body).encode())) == told
 
 
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [("", "\0"), ("<b>Notice</b>: {x} in x.php\n", ""), ("", "<br/>")],
+)
+def test_a_balance_among_notices(before: str, behind: str) -> None:
+    """
+    What stands around an answer hides no money.
+    """
+    body = f'{before}{{"status":"success","balance":3}}{behind}'
+
+    assert read_balance(Reply(200, body.encode())) == Balance(3.0)
+
+
 @given(
     st.binary()
     | st.recursive(

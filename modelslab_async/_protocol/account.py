@@ -12,8 +12,8 @@ What an account has: its balance, and how many of its jobs are under way.
 from __future__ import annotations
 
 from ..results import JSON, Balance
+from .answer_text import read_answer
 from .encode import api_url
-from .json_text import read_json
 from .replies import Call, Reply
 from .values import read_number
 
@@ -71,9 +71,7 @@ def _amount(value: JSON) -> float | None:
 
 def _told(reply: Reply) -> dict[str, JSON]:
     try:
-        found = read_json(reply.body.decode("utf-8-sig", "replace"))
+        found = read_answer(reply.body)
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(found, dict) or reply.status >= 400:
-        return {}
-    return found
+    return {} if found is None or reply.status >= 400 else found
