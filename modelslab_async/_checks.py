@@ -10,6 +10,8 @@ from os import PathLike, fsencode, fspath
 from typing import Any, TypeVar
 
 from ._engine.job import timeout_faults
+from ._policy.numbers import is_number
+from ._quoting import in_short
 from .errors import ConfigurationError
 from .results import Generation, Image
 from .specs import SPECS, Endpoint, Spec
@@ -63,9 +65,9 @@ def check_pictures(
         wanted = "a Generation is needed, as generate() gives"
         if kind is Image:
             wanted = "an Image is needed, such as generation.images[0]"
-        faults.append(f"{wanted}, not {str(whose)[:60]!r}")
+        faults.append(f"{wanted}, not {in_short(whose)}")
     if not is_file_path(place):
-        faults.append(f"a path is needed, not {str(place)[:60]!r}")
+        faults.append(f"a path is needed, not {in_short(place)}")
     if faults:
         raise ConfigurationError("; ".join(faults))
 
@@ -98,7 +100,7 @@ def spec_faults(spec: object) -> Iterable[str]:
     else:
         yield (
             "a spec is needed, such as "
-            f'{kind}("a cat", model_id="flux"), not {str(spec)[:40]!r}'
+            f'{kind}("a cat", model_id="flux"), not {in_short(spec)}'
         )
 
 
@@ -106,8 +108,9 @@ def priority_faults(priority: object) -> Iterable[str]:
     """
     What is wrong with a place in the queue.
     """
-    if not isinstance(priority, int) or isinstance(priority, bool):
-        yield f"priority: a whole number, lower first, not {priority!r}"
+    if not (isinstance(priority, int) and is_number(priority)):
+        given = in_short(priority)
+        yield f"priority: a whole number, lower first, not {given}"
 
 
 def endpoint_of(kind: object) -> Endpoint:
@@ -123,7 +126,7 @@ def endpoint_of(kind: object) -> Endpoint:
         return kind.endpoint
     raise ConfigurationError(
         f"endpoint: a class of `specs`, such as "
-        f"{next(iter(SPECS.values())).__name__}, not {kind!r}"
+        f"{next(iter(SPECS.values())).__name__}, not {in_short(kind)}"
     )
 
 

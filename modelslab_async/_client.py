@@ -25,6 +25,7 @@ from ._lifetime import Lifetime
 from ._policy.polling import PollSchedule
 from ._policy.retry import RetryPolicy
 from ._policy.timeouts import Timeouts
+from ._quoting import in_short
 from ._rooms import Options
 from .results import UnknownItem
 from .specs import Spec
@@ -46,8 +47,9 @@ def url_asked(base_url: str | None = None) -> str:
     """
     Which service is asked, where *base_url* was given.
     """
-    url = base_url or os.environ.get("MODELSLAB_BASE_URL") or BASE_URL
-    return str(url).rstrip("/")
+    url: object = base_url or os.environ.get("MODELSLAB_BASE_URL") or BASE_URL
+    # What is no text is told of with all other faults.
+    return (url if isinstance(url, str) else in_short(url)).rstrip("/")
 
 
 class ModelsLab(Calls):

@@ -41,6 +41,7 @@ from ._policy.polling import Pace, PollSchedule
 from ._policy.retry import RetryBudget, RetryPolicy
 from ._policy.slots import Slots
 from ._policy.timeouts import Timeouts
+from ._quoting import in_short
 from .errors import ConfigurationError, DownloadError, ModelsLabError
 from .results import Generation, Model, Receipt, Stats
 from .specs import Spec
@@ -96,7 +97,8 @@ class Options:
 
     def _faults(self) -> Iterator[str]:
         if not self.origin:
-            yield f"base_url: an http(s) address, not {self.base_url!r}"
+            given = in_short(self.base_url)
+            yield f"base_url: an http(s) address, not {given}"
         yield from number_faults(
             "slots", self.slots, 1, whole=True, optional=True
         )
@@ -108,10 +110,12 @@ class Options:
             ("timeouts", self.timeouts, Timeouts, ""),
         ):
             if not isinstance(value, kind):
-                yield f"{name}: a {kind.__name__}{example}, not {value!r}"
+                given = in_short(value)
+                yield f"{name}: a {kind.__name__}{example}, not {given}"
         for observer in self.observers:
             if not _callable(observer):
-                yield f"observers: functions of one event, not {observer!r}"
+                given = in_short(observer)
+                yield f"observers: functions of one event, not {given}"
         if self.doorbell is not None:
             from .webhooks import Doorbell
 

@@ -4,6 +4,8 @@ The options of a client: what cannot be is told when it is made, all of it.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import math
 import re
 
@@ -17,8 +19,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelslab_async import ModelsLab, PollSchedule, RetryPolicy, Timeouts
+from modelslab_async import (
+    ModelsLab,
+    PollSchedule,
+    RetryPolicy,
+    TextToImage,
+    Timeouts,
+)
 from modelslab_async.errors import ConfigurationError
+
+
+CAT = TextToImage("a cat", model_id="flux")
 
 
 def client(**options: Any) -> ModelsLab:
@@ -192,3 +203,66 @@ def test_nothing_but_our_own_error(
 
     with suppress(ConfigurationError):
         make(**{name: data.draw(ANYTHING) for name in names})
+
+
+class Unwritable:
+    """
+    A value of the caller's own, whose class has a bug.
+    """
+
+    def __repr__(self) -> str:
+        raise RuntimeError("a bug")
+
+
+async def of_a_client(call: Callable[[ModelsLab], Any]) -> None:
+    """
+    Call a client that is never asked for anything.
+    """
+    async with client(base_url="http://127.0.0.1:1/v6") as lab:
+        found = call(lab)
+        if inspect.isawaitable(found):
+            await found
+
+
+CALLS: list[Callable[[Any], Any]] = [
+    lambda value: client(slots=value),
+    lambda value: client(job_timeout=value),
+    lambda value: client(base_url=value),
+    lambda value: client(observers=[value]),
+    lambda value: client(trusted_hosts=[value]),
+    lambda value: RetryPolicy(attempts=value),
+    lambda value: RetryPolicy(patience=value),
+    lambda value: PollSchedule(longest=value),
+    lambda value: Timeouts(connect=value),
+    lambda value: Timeouts().faster(value),
+    lambda value: client().batch(value),
+    lambda value: client().batch([], items=value),
+    lambda value: client().batch([], output=value),
+    lambda value: client().batch([], max_jobs=value),
+    *(
+        lambda value, call=call: asyncio.run(
+            of_a_client(lambda lab: call(lab, value))
+        )
+        for call in (
+            lambda lab, value: lab.generate(value),
+            lambda lab, value: lab.generate(CAT, timeout=value),
+            lambda lab, value: lab.generate(CAT, priority=value),
+            lambda lab, value: lab.job(value),
+            lambda lab, value: lab.read(value),
+            lambda lab, value: lab.unknown(value),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "value", [-(10**5000), -(10**400), Unwritable()], ids=range(3)
+)
+@pytest.mark.parametrize("call", CALLS, ids=range(len(CALLS)))
+def test_what_cannot_be_shown(call: Callable[[Any], Any], value: Any) -> None:
+    """
+    A number that Python does not write, or a class that cannot show itself,
+    is refused like any other, where it is not taken.
+    """
+    with pytest.raises(ConfigurationError):
+        call(value)

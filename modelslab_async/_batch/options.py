@@ -14,6 +14,7 @@ from typing import Self
 import attrs
 
 from .._checks import is_file_path, priority_faults
+from .._quoting import in_short
 from ..errors import ConfigurationError, ModelsLabError
 from ..journal.protocol import Journal
 from ..specs import Spec
@@ -102,23 +103,24 @@ class BatchOptions:
         """
         output: object = self.output
         if not isinstance(output, Path | None):
-            yield f"output: a path, not {output!r}"
+            yield f"output: a path, not {in_short(output)}"
         journal: object = self.journal
         if journal is not None and not (
             isinstance(journal, Path) or hasattr(journal, "plan")
         ):
-            yield f"journal: a path, or a Journal, not {journal!r}"
+            yield f"journal: a path, or a Journal, not {in_short(journal)}"
         for name, path in (("output", output), ("journal", journal)):
             if isinstance(path, Path) and "\0" in str(path):
-                yield f"{name}: no path has a NUL, as {str(path)[:60]!r} has"
+                shown = in_short(str(path))
+                yield f"{name}: no path has a NUL, as {shown} has"
             elif isinstance(path, Path) and not is_file_path(path):
-                yield f"{name}: no file is called {str(path)[:60]!r}"
+                yield f"{name}: no file is called {in_short(str(path))}"
         yield from _keys_faults(self.items)
         yield from priority_faults(self.priority)
         for name in ("max_failures", "max_jobs", "max_images"):
             most = getattr(self, name)
             if most is not None and not _countable(most):
-                yield f"{name}: a whole number, or None, not {most!r}"
+                yield f"{name}: a whole number, or None, not {in_short(most)}"
         for name in (
             "ordered",
             "resubmit_unknown",
@@ -127,7 +129,7 @@ class BatchOptions:
         ):
             flag = getattr(self, name)
             if not isinstance(flag, bool):
-                yield f"{name}: True or False, not {flag!r}"
+                yield f"{name}: True or False, not {in_short(flag)}"
 
     def bound_reached(self) -> ModelsLabError:
         """
@@ -160,7 +162,7 @@ def check_batch(specs: object, options: BatchOptions) -> None:
     ):
         faults.append(
             "a batch takes an iterable of specs, such as a list, "
-            f"not {str(specs)[:40]!r}"
+            f"not {in_short(specs)}"
         )
     faults += options.faults()
     if faults:
@@ -173,14 +175,14 @@ def key_fault(key: object) -> str | None:
     """
     if key is None or isinstance(key, str):
         return None
-    return f"items: each a text, or None, not {key!r}"
+    return f"items: each a text, or None, not {in_short(key)}"
 
 
 def _keys_faults(items: object) -> Iterator[str]:
     if items is None:
         return
     if isinstance(items, str | bytes) or not isinstance(items, Iterable):
-        yield f"items: an iterable of texts, not {items!r}"
+        yield f"items: an iterable of texts, not {in_short(items)}"
     elif isinstance(items, Sequence):
         # What is lazy is seen to when it is read.
         faults = (key_fault(key) for key in items)

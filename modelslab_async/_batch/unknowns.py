@@ -29,6 +29,7 @@ from .._engine.verification import Doubt
 from .._protocol.assets import ASSET_PATHS, encode_assets, read_assets
 from .._protocol.job_ids import job_number
 from .._protocol.rows import read_spec
+from .._quoting import in_short
 from .._rooms import Rooms
 from ..errors import (
     ApiError,
@@ -356,16 +357,14 @@ def check_settling(
     """
     faults = []
     if not is_file_path(place) and not hasattr(place, "begin"):
-        faults.append(
-            f"a path or a Journal is needed, not {str(place)[:60]!r}"
-        )
+        faults.append(f"a path or a Journal is needed, not {in_short(place)}")
     if accept is not None and not isinstance(accept, Mapping):
         faults.append(
             "accept: a job's id for each track_id, as {'…': '134701497'}, "
-            f"not {str(accept)[:60]!r}"
+            f"not {in_short(accept)}"
         )
     if isinstance(resubmit, str | bytes) or not isinstance(resubmit, Iterable):
-        faults.append(f"resubmit: track_ids, not {str(resubmit)[:60]!r}")
+        faults.append(f"resubmit: track_ids, not {in_short(resubmit)}")
     if faults:
         raise ConfigurationError("; ".join(faults))
 

@@ -48,6 +48,7 @@ from .._protocol.replies import (
     Reply,
     Unsent,
 )
+from .._quoting import in_short
 from .._version import __version__
 from ..errors import ClientClosedError, TransportError, UnsafeUrlError
 from .abandoned import drop, leave_to_parent, part
@@ -129,7 +130,7 @@ class NetworkOptions:
         """
         most: object = self.max_downloads
         if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-            yield f"max_downloads: a whole number from 1, not {most!r}"
+            yield f"max_downloads: a whole number from 1, not {in_short(most)}"
         if self.trusted_hosts:
             from .trusted_hosts import TrustedHosts
 

@@ -13,6 +13,7 @@ import attrs
 
 from .._protocol.job_ids import clean_id
 from .._protocol.replies import Processing, Success
+from .._quoting import in_short
 from ..errors import ConfigurationError
 from ..results import JSON, Generation, Receipt
 from ..specs import SPECS, Endpoint
@@ -96,7 +97,7 @@ def receipt_by_name(text: str | int, endpoint: Endpoint) -> Receipt:
     # The service's own may have spaces; a person's are a slip.
     if job_id is None or any(map(str.isspace, job_id)):
         raise ConfigurationError(
-            f"not a job's id: {str(text)[:40]!r}; "
+            f"not a job's id: {in_short(text)}; "
             "an id has up to 128 characters, and no space"
         )
     return Receipt(job_id, endpoint.name)

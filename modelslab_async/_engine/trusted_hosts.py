@@ -19,6 +19,7 @@ import attrs
 
 from yarl import URL
 
+from .._quoting import in_short
 from .links import host_name
 
 
@@ -55,7 +56,7 @@ class TrustedHosts:
             try:
                 read = _entry(entry)
             except ValueError as exc:
-                faults.append(f"{entry!r}: {exc}")
+                faults.append(f"{in_short(entry)}: {exc}")
                 continue
             if isinstance(read, tuple):
                 hosts.add(read)

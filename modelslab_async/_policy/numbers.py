@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from typing import TypeGuard
 
+from .._quoting import in_short
 from ..errors import ConfigurationError
 
 
@@ -18,7 +19,11 @@ def is_number(value: object) -> TypeGuard[float]:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return not math.isnan(value)
+    try:
+        return not math.isnan(value)
+    except OverflowError:
+        # More than any number that is counted with.
+        return False
 
 
 def number_faults(
@@ -61,7 +66,7 @@ def number_faults(
         bound = f"above {least:g}" if above else f"from {least:g}"
         end = ", finite" if finite else ""
         other = ", or None" if optional else ""
-        yield f"{name}: {wanted} {bound}{end}{other}, not {value!r}"
+        yield f"{name}: {wanted} {bound}{end}{other}, not {in_short(value)}"
 
 
 def refuse(whose: str, faults: Iterator[str]) -> None:

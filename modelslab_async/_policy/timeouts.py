@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from .._fact import Fact
+from .._quoting import in_short
 from .numbers import is_number, number_faults, refuse
 
 
@@ -155,7 +156,8 @@ class Timeouts(Fact):
                 if not isinstance(value, tuple) or not all(
                     is_number(each) and each >= 0 for each in value
                 ):
-                    yield f"{field.name}: a tuple of seconds, not {value!r}"
+                    given = in_short(value)
+                    yield f"{field.name}: a tuple of seconds, not {given}"
             else:
                 above = field.name == "speed"
                 yield from number_faults(field.name, value, above=above)

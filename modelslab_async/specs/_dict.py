@@ -17,6 +17,7 @@ from typing import Any
 
 import attrs
 
+from .._quoting import in_short
 from ..errors import Problem, SpecError
 from ._extra import Extra
 from ._local_file import AnyPath, LocalFile, below, matching
@@ -40,7 +41,7 @@ def to_dict(spec: Spec) -> dict[str, Any]:
     """
     given: object = spec
     if not isinstance(given, Spec):
-        fault = f"must be a spec, not {str(given)[:40]!r}"
+        fault = f"must be a spec, not {in_short(given)}"
         raise SpecError((Problem("spec", fault),))
     said: dict[str, Any] = {"endpoint": spec.endpoint.name}
     for name, default in _defaults(type(spec)):
