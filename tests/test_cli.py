@@ -707,7 +707,7 @@ def _start(*words: str, cwd: Path) -> subprocess.Popen[bytes]:
     [
         signal.SIGINT,
         pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
-        signal.SIGHUP,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
     ],
 )
 def test_interrupt(

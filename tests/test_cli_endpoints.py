@@ -319,7 +319,13 @@ def test_the_program_has_one_name(type_: Type) -> None:
     )
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    "shell",
+    [
+        "bash",
+        *(pytest.param(a, marks=pytest.mark.slow) for a in ("zsh", "fish")),
+    ],
+)
 def test_completion_of_each_shell(shell: str) -> None:
     """
     Each shell is given a script of its own, under the program's name.

@@ -190,9 +190,10 @@ async def put(url: str, prompt: str) -> tuple[int, bytes]:
 
 @pytest.mark.parametrize(
     "hooks",
-    [False, pytest.param(True, marks=pytest.mark.slow)],
+    [False, True],
     ids=["polled", "rung"],
 )
+@pytest.mark.slow
 async def test_aiohttp(slow: Simulator, tmp_path: Path, hooks: bool) -> None:
     """
     A request waits for its picture; one that was cut off finds it by the same
@@ -221,6 +222,7 @@ async def test_aiohttp(slow: Simulator, tmp_path: Path, hooks: bool) -> None:
 # Threads
 
 
+@pytest.mark.slow
 async def test_sync_caller(slow: Simulator, tmp_path: Path) -> None:
     """
     Threads share one client; who was sent away when it closed asks again, and

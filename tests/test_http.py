@@ -460,7 +460,10 @@ async def test_an_echo_in_any_spelling(
     assert spelt.strip('"').encode() not in heard.body
 
 
-async def test_scrubbing_is_linear() -> None:
+@pytest.mark.parametrize(
+    "size", [2**17, pytest.param(2**20, marks=pytest.mark.slow)]
+)
+async def test_scrubbing_is_linear(size: int) -> None:
     """
     A megabyte of what looks like the key is looked through at once.
     """
@@ -470,7 +473,7 @@ async def test_scrubbing_is_linear() -> None:
             *(b"\\u0061", b"\\", b"%25", b"%", b"a", b"\\u005c"),
             *(b"\\x61", b"&#97;", b"&#x0", b"A", b"a\0", b"6"),
         ):
-            ApiKey(key).scrub(b"\\u" + sign * (2**20 // len(sign)))
+            ApiKey(key).scrub(b"\\u" + sign * (size // len(sign)))
 
     assert time.perf_counter() - started < 10
 
