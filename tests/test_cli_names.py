@@ -258,6 +258,11 @@ def test_pictures_on_a_command_line(
             ["a", "-e", "img2img", "--image", "p.txt"],
             "is no picture (PNG, JPEG, WebP or GIF)",
         ),
+        # What is needed and not there.
+        (["a", "-e", "img2img"], "is required; say --image INIT_IMAGE"),
+        (["-e", "inpaint"], "say PROMPT --image INIT_IMAGE MASK_IMAGE"),
+        (["-e", "try_on", "--image", "photo"], "say --image CLOTH_IMAGE --se"),
+        ([], "prompt: is required; say PROMPT"),
         # Prompts: of several words, twice.
         (["a", "red", "fox"], "stands in quotes: 'a red fox'"),
         (["a", "--set", "prompt=b"], "the prompt is given twice"),

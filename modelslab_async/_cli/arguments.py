@@ -145,6 +145,23 @@ def _leads_to_something(word: str) -> bool:
     return "://" in word or _is_file(Path(word))
 
 
+def how_to_say(kind: type[Spec], names: Sequence[str]) -> str:
+    """
+    What to type for these parameters.
+    """
+    known, first = parameters(kind), first_parameter(kind)
+    pictures = [name.upper() for name in names if known[name].is_picture]
+    said = [] if known[first].is_picture or first not in names else ["PROMPT"]
+    if pictures:
+        said.append(f"{_IMAGE} {' '.join(pictures)}")
+    said += [
+        f"--set {name}=VALUE"
+        for name in names
+        if name != first and not known[name].is_picture
+    ]
+    return " ".join(said)
+
+
 def is_prompt(word: str, folder: Path = Path()) -> bool:
     """
     Whether *word*, where a picture is wanted, cannot be meant as one.

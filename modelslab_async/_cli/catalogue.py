@@ -14,6 +14,7 @@ import click
 from ..results import JSON, Model
 from ..specs import SPECS, Spec, parameters, required_parameters
 from . import options
+from .arguments import how_to_say
 from .context import Context, Service
 from .exit_codes import ALL_DONE, EXIT_CODES, FAILED
 from .model_names import keep_names
@@ -68,6 +69,10 @@ def _page(kind: type[Spec]) -> Iterator[str]:
     yield (
         f"{first} stands by itself on the command line, pictures after "
         "--image, all else after --set FIELD=VALUE."
+    )
+    yield (
+        f"As: modelslab-async generate -e {kind.endpoint.name} "
+        + how_to_say(kind, [name for name in needed if name != "model_id"])
     )
     yield ""
     for name, parameter in parameters(kind).items():

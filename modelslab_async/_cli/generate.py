@@ -21,11 +21,11 @@ from .._client import ModelsLab
 from .._engine.job import Job
 from .._output.disk import check_writable, make_folder
 from .._protocol.rows import read_row
-from ..errors import DownloadError, ModelsLabError, SpecWarning
+from ..errors import DownloadError, ModelsLabError, SpecError, SpecWarning
 from ..results import JSON, Generation, JobState
-from ..specs import SPECS, Spec
+from ..specs import SPECS, Spec, required_parameters
 from . import options
-from .arguments import PicturesCommand, request_of
+from .arguments import PicturesCommand, how_to_say, request_of
 from .context import Context, Service, program
 from .exit_codes import ALL_DONE, EXIT_CODES, INTERRUPTED
 from .input_file import InputError
@@ -129,7 +129,16 @@ def generate(
         row = request_of(kind, words, said, images)
     except ValueError as exc:
         raise click.UsageError(str(exc)) from None
-    spec = _spec_of(context, with_model(kind, row) | {"endpoint": endpoint})
+    row = with_model(kind, row) | {"endpoint": endpoint}
+    try:
+        spec = _spec_of(context, row)
+    except SpecError as exc:
+        lacks = [name for name in required_parameters(kind) if name not in row]
+        if not lacks:
+            raise
+        raise click.UsageError(
+            f"{exc}; say {how_to_say(kind, lacks)}"
+        ) from exc
     saving = _Saving(context, output, overwrite, timeout, as_json)
     begin = partial(_asked_for, spec=spec, timeout=timeout)
     with saving.folder_ready():
