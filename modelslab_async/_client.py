@@ -163,7 +163,7 @@ class ModelsLab(Calls):
         Args:
             url: The simulator's.
 
-            speed: How much faster than life it is.
+            speed: The simulator's own; all waits are divided by it.
 
             slots: As of `ModelsLab`.
 

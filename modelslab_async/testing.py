@@ -26,7 +26,7 @@ from .simulator import Settings, Simulator
 __all__ = ["modelslab", "modelslab_settings", "modelslab_simulator"]
 
 
-#: How much faster than life the simulator is, where the settings don't say.
+#: What the simulator divides durations by, where the settings don't say.
 SPEED = 100.0
 
 

@@ -174,6 +174,33 @@ def test_results_above_bars(
     assert path in terminal.getvalue()
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_what_is_to_be_read(
+    screen: Screen,
+    terminal: Terminal,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    width: int,
+) -> None:
+    """
+    On a terminal a long entry is parted between words, and an address in it
+    is whole; elsewhere it is a line.
+    """
+    monkeypatch.setenv("COLUMNS", str(width))
+    address = f"https://pictures.example/{'x' * 130}.png"
+    text = f"{'what it is ' * 20}{address} and so on"
+
+    screen.entry(text)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    screen.entry(text)
+
+    shown = terminal.getvalue().splitlines()
+    assert capsys.readouterr().out == f"{text}\n"
+    assert [line.strip() for line in shown if len(line) > width] == [address]
+    assert " ".join(" ".join(shown).split()) == text
+    assert all(line.startswith("  ") for line in shown[1:])
+
+
 def test_results_apart_from_bars(
     screen: Screen,
     terminal: Terminal,

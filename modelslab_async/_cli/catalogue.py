@@ -45,8 +45,9 @@ def endpoints(context: Context, /, name: str | None, as_json: bool) -> int:
             context.screen.result(json.dumps(_endpoint_facts(kind)))
         return ALL_DONE
     lines = _list() if name is None else _page(SPECS[name])
+    indent = 2 + max(map(len, SPECS)) if name is None else 4
     for line in lines:
-        context.screen.result(line)
+        context.screen.entry(line, indent)
     return ALL_DONE
 
 

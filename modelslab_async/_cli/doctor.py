@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import sys
-import textwrap
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -35,7 +34,7 @@ from .exit_codes import ALL_DONE, FAILED
 from .input_file import InputError
 from .screen import Screen
 from .streams import Forgiving
-from .words import clean
+from .words import clean, wrapped
 
 
 @click.command(
@@ -197,15 +196,7 @@ def _lines_of_one(
         return
     further = " " * (_INDENT + 2)
     for text, indent in ((assumed, begin), (found, further)):
-        # Addresses are left whole, so that they can be copied.
-        for line in textwrap.wrap(
-            text,
-            max(40, width),
-            initial_indent=indent,
-            subsequent_indent=further,
-            break_long_words=False,
-            break_on_hyphens=False,
-        ):
+        for line in wrapped(text, width, first=indent, further=further):
             yield verdict, line
             verdict = None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import shutil
 import sys
 import time
 
@@ -26,7 +27,7 @@ from rich.text import Text
 from ..events import Event, JobPolled
 from .progress import ProgressLine
 from .streams import Forgiving, put_line
-from .words import clean, duration, excerpt
+from .words import clean, duration, excerpt, wrapped
 
 
 #: Columns of what a terminal shows where Ctrl-C is pressed, and the cursor.
@@ -121,6 +122,18 @@ class Screen:
         if fault is not None and not self._told:
             self._told = True
             self.warn(f"cannot print results: {fault}")
+
+    def entry(self, text: str, indent: int = 2) -> None:
+        """
+        Print a result that is to be read: a line, but on a terminal as many
+        as it takes, the further ones indented.
+        """
+        lines = [text]
+        if sys.stdout is not None and sys.stdout.isatty():
+            width = shutil.get_terminal_size().columns
+            lines = wrapped(clean(text), width, further=" " * indent)
+        for line in lines or [""]:
+            self.result(line)
 
     def say(self, text: object) -> None:
         """

@@ -5,11 +5,16 @@ Words for people: text from outside made harmless, and durations.
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 
 
 #: Control, format (as bidirectional overrides), surrogate, line separators.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+#: Columns below which nothing is readable anyway.
+_NARROWEST = 40
 
 
 def clean(text: object) -> str:
@@ -28,6 +33,23 @@ def excerpt(text: object, most: int = 60) -> str:
     """
     whole = clean(text)
     return whole if len(whole) <= most else whole[: most - 1] + "…"
+
+
+def wrapped(
+    text: str, width: int, *, first: str = "", further: str = ""
+) -> list[str]:
+    """
+    *text* in lines, parted between words; what is longer than a line, as an
+    address, stays whole, so that it can be copied.
+    """
+    return textwrap.wrap(
+        text,
+        max(_NARROWEST, width),
+        initial_indent=first,
+        subsequent_indent=further,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def as_typed(text: object) -> str:

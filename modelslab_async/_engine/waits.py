@@ -74,7 +74,7 @@ class Waits:
     Attributes:
         patience: Seconds for which a wait is nobody's business.
 
-        speed: How much faster than life all is.
+        speed: What all waits are divided by.
     """
 
     loop: asyncio.AbstractEventLoop
