@@ -122,6 +122,18 @@ def test_look_says_what_is_waited_for() -> None:
     assert "waiting for a slot [2J: all 5" in look.fitted(80)
 
 
+@pytest.mark.parametrize("width", [57, 77, 117])
+def test_a_long_reason_has_the_room_that_there_is(width: int) -> None:
+    """
+    Why a batch waits is told as far as the line goes.
+    """
+    said = ProgressLine(9, waiting=9, waiting_for="w" * 200).fitted(width)
+
+    assert len(said) == width
+    assert said.endswith("w…")
+    assert said.count("╌") == 10
+
+
 def test_bars(screen: Screen, terminal: Terminal) -> None:
     """
     A terminal gets bars with how many of how many.

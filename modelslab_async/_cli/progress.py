@@ -54,7 +54,7 @@ class ProgressLine:
         """
         ended = self.done + self.failed
         said = f" {ended}/{self.total}"
-        for part in self._parts():
+        for part in self._parts(width - len(said) - 2 - _SHORTEST_BAR):
             if len(said) + 2 + len(part) + _SHORTEST_BAR <= width:
                 said += f"  {part}"
         room = max(0, min(40, width - len(said)))
@@ -62,10 +62,12 @@ class ProgressLine:
         done, open_ = ("#", "-") if ascii_only else ("━", "╌")
         return (done * full + open_ * (room - full) + said)[:width]
 
-    def _parts(self) -> list[str]:
+    def _parts(self, room: int) -> list[str]:
         parts = []
         if self.waiting_for is not None:
-            parts.append(f"waiting for {excerpt(self.waiting_for, 40)}")
+            # Why nothing goes on is all that there is to say.
+            waiting = f"waiting for {self.waiting_for}"
+            parts.append(excerpt(waiting, max(room, 40)))
         if self.rate is not None:
             parts.append(f"{self.rate * 60:.1f}/min")
         if self.left is not None:
