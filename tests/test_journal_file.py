@@ -22,7 +22,7 @@ import pytest
 
 from journals import US, items, walk
 
-from modelslab_async.errors import JournalError
+from modelslab_async.errors import ConfigurationError, JournalError
 from modelslab_async.journal import (
     SqliteJournal,
     State,
@@ -550,3 +550,13 @@ def test_abandoned_without_a_loop(path: Path) -> None:
     found = asyncio.run(SqliteJournal.inspect(path))
     assert found.counts[State.PLANNED] == 4
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("path", [None, 5, b"a.sqlite", ["a.sqlite"]])
+async def test_what_is_no_path(path: Any) -> None:
+    """
+    A journal is opened by its path.
+    """
+    with pytest.raises(ConfigurationError, match="a journal's path is needed"):
+        await SqliteJournal.open(path)

@@ -444,6 +444,42 @@ def test_parse(
     assert pickle.loads(pickle.dumps(notice)) == notice
 
 
+@pytest.mark.parametrize(
+    "spell",
+    [
+        json.dumps,
+        lambda body: json.dumps(body).encode(),
+        lambda body: bytearray(json.dumps(body).encode()),
+        dict,
+    ],
+)
+def test_parse_takes_a_body_in_any_form(
+    spell: Callable[[dict[str, object]], Any],
+) -> None:
+    """
+    As it came, or as a framework has read it.
+    """
+    assert parse(spell(SUCCESS)) == parse(json.dumps(SUCCESS))
+
+
+@pytest.mark.parametrize("given", [None, 5, [SUCCESS], object()])
+def test_what_is_no_body(given: Any) -> None:
+    """
+    What nobody can have posted is told so.
+    """
+    with pytest.raises(ConfigurationError, match="a webhook's body is needed"):
+        parse(given)
+
+
+@pytest.mark.parametrize("body", [{"a": object()}, {"a": {1}}, {(1,): 2}])
+def test_a_dict_that_is_no_json(body: Any) -> None:
+    """
+    A dict of something else is a body that nobody can read.
+    """
+    with pytest.raises(ProtocolError):
+        parse(body)
+
+
 def test_parse_has_the_pictures() -> None:
     """
     A success has a generation, as a fetch would give it.

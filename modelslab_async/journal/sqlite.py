@@ -35,7 +35,8 @@ from typing import Any, Generic, Self, TypeVar
 
 import attrs
 
-from ..errors import ClientClosedError
+from .._quoting import in_short
+from ..errors import ClientClosedError, ConfigurationError
 from .causes import Cause, cause_of
 from .protocol import Identity, Request
 from .sqlite_file import OpenFile, as_ours, open_to_read, open_to_write
@@ -101,10 +102,17 @@ class SqliteJournal:
         Open the journal in *path*, or make one.
 
         Raises:
+            ConfigurationError: It is no path.
+
             JournalError: `locked` (another process, or another batch of this
                 one, has it), `corrupt` (damaged, or no journal), `newer` or
                 `unwritable`; the file is as it was.
         """
+        given: object = path
+        if not isinstance(given, str | os.PathLike):
+            raise ConfigurationError(
+                f"a journal's path is needed, not {in_short(given)}"
+            )
         await _wait_for_abandoned()
         writer = _Writer()
         opened = _Operation(_place_and_id)

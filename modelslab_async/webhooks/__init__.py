@@ -10,8 +10,14 @@ signs nothing, so a ring only makes the client ask at once.
 
 from __future__ import annotations
 
+import json
+
+from collections.abc import Mapping
+from typing import Any
+
 from .._protocol.notices import read_notice
-from ..errors import ProtocolError
+from .._quoting import in_short
+from ..errors import ConfigurationError, ProtocolError
 from ..results import Notice
 from .doorbell import Doorbell
 
@@ -19,20 +25,33 @@ from .doorbell import Doorbell
 __all__ = ["Doorbell", "Notice", "parse"]
 
 
-def parse(body: bytes | str) -> Notice:
+def parse(body: bytes | str | Mapping[str, Any]) -> Notice:
     """
-    What a webhook's body says of its job.
+    What a webhook's body says of its job; as it came, or as JSON.
 
     It is unsigned: whoever learns the URL may have sent it.  Take the job up
     by ``lab.job(notice.job_id)`` before you believe it.
 
     Raises:
         ProtocolError: Nobody can read it.
+
+        ConfigurationError: It is no body.
     """
-    if isinstance(body, str):
-        body = body.encode("utf-8", "surrogatepass")
-    notice = read_notice(body)
+    data: bytes | str
+    try:
+        data = json.dumps({**body}) if isinstance(body, Mapping) else body
+    except (TypeError, ValueError, RecursionError):
+        raise ProtocolError("a webhook's body that is no JSON") from None
+    if isinstance(data, str):
+        data = data.encode("utf-8", "surrogatepass")
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise ConfigurationError(
+            "parse: a webhook's body is needed, as bytes, text or a dict, "
+            f"not {in_short(body)}"
+        )
+    data = bytes(data)
+    notice = read_notice(data)
     if notice is None:
-        excerpt = body[:200].decode("utf-8", "replace")
+        excerpt = data[:200].decode("utf-8", "replace")
         raise ProtocolError("a webhook's body that nobody can read", excerpt)
     return notice
