@@ -81,6 +81,8 @@ from modelslab_async._protocol.replies import Reply, Success
         ({"output": [], "proxy_links": [PROXY]}, [(PROXY, None)]),
         ({"output": [], "proxy_links": {"0": PROXY}}, [(PROXY, None)]),
         ({"output": [], "future_links": [LINK]}, []),
+        ({"link": LINK}, [(LINK, None)]),
+        ({"output": [LINK], "link": OTHER}, [(LINK, None)]),
     ],
 )
 def test_links(body: dict[str, object], images: list[object]) -> None:

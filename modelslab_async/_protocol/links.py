@@ -177,7 +177,8 @@ def read_images(data: dict[str, JSON], base: str = "") -> tuple[Image, ...]:
     The pictures of an answer, in the service's order.
     """
     proxies = _texts(data.get("proxy_links"))
-    for texts in (_texts(data.get("output")), proxies):
+    for place in _PLACES_OF_PICTURES:
+        texts = _texts(data.get(place))
         images: list[Image] = []
         seen: set[str] = {""}
         for text, second in zip_longest(texts, proxies, fillvalue=""):
@@ -201,6 +202,10 @@ def read_images(data: dict[str, JSON], base: str = "") -> tuple[Image, ...]:
         if images:
             return tuple(images)
     return ()
+
+
+#: *link* is what uploads were once answered with.
+_PLACES_OF_PICTURES = ("output", "proxy_links", "link")
 
 
 #: No answer has so many links, or holds them so deep.
