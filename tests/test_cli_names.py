@@ -170,6 +170,30 @@ def test_a_parameter_that_is_misspelt(endpoint: str) -> None:
             assert near(slip, names) == f"; did you mean {name!r}?"
 
 
+def test_a_model_that_is_misspelt(
+    type_: Type,
+    service: Simulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Of the models that were listed last, the one that was meant is named;
+    where none was, how to list them.
+    """
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    service.change(unknown_models=["fluxx"])
+
+    before = type_("generate", "a", "-m", "fluxx")
+    type_("models")
+    one = type_("generate", "a", "-m", "fluxx")
+    many = type_("batch", "p.txt", "-m", "fluxx", "-o", "out")
+
+    assert before.code == one.code == many.code == 1
+    assert "modelslab-async models lists what is public" in before.err
+    assert "; did you mean 'flux'?" in one.err
+    assert many.err.count("; did you mean 'flux'?") == 2
+
+
 # Prompts and pictures
 
 

@@ -15,10 +15,12 @@ from typing import Any
 import attrs
 import click
 
+from anyio.to_thread import run_sync
+
 from .._batch.batch import Batch
 from .._batch.outcome import Outcome
 from .._client import ModelsLab
-from ..errors import JournalError, SpecWarning
+from ..errors import JournalError, ModelNotFoundError, SpecWarning
 from ..journal.sqlite import SqliteJournal
 from ..journal.states import State
 from ..results import JSON
@@ -38,6 +40,7 @@ from .exit_codes import (
 )
 from .input_file import Check, Source
 from .interrupts import Interrupts
+from .model_names import model_meant
 from .progress import ProgressLine, TimeLeft
 from .requests import WITH_PICTURE
 from .screen import Screen
@@ -186,6 +189,7 @@ async def _batch(
                 try:
                     async for outcome in running:
                         tally.count(outcome)
+                        await _tell_failure(screen, outcome)
                         _tell(screen, outcome, output, as_json=as_json)
                         if screen.unread and running.progress.in_flight:
                             running.stop()
@@ -257,14 +261,22 @@ async def _look(
         )
 
 
+async def _tell_failure(screen: Screen, outcome: Outcome) -> None:
+    """
+    Say what failed, but for the account's no, which is told once.
+    """
+    error = outcome.error
+    if error is None or isinstance(error, REFUSED):
+        return
+    name, hint = outcome.item or excerpt(outcome.spec.caption), ""
+    if isinstance(error, ModelNotFoundError):
+        hint = await run_sync(model_meant, error, outcome.spec)
+    screen.warn(f"failed: {name}: {type(error).__name__}: {error}{hint}")
+
+
 def _tell(
     screen: Screen, outcome: Outcome, output: Path, *, as_json: bool
 ) -> None:
-    if outcome.error is not None and not isinstance(outcome.error, REFUSED):
-        name = outcome.item or excerpt(outcome.spec.caption)
-        screen.warn(
-            f"failed: {name}: {type(outcome.error).__name__}: {outcome.error}"
-        )
     if as_json:
         screen.result(json.dumps(_outcome_facts(outcome)))
         return

@@ -21,15 +21,22 @@ from .._client import ModelsLab
 from .._engine.job import Job
 from .._output.disk import check_writable, make_folder
 from .._protocol.rows import read_row
-from ..errors import DownloadError, ModelsLabError, SpecError, SpecWarning
+from ..errors import (
+    DownloadError,
+    ModelNotFoundError,
+    ModelsLabError,
+    SpecError,
+    SpecWarning,
+)
 from ..results import JSON, Generation, JobState
 from ..specs import SPECS, Spec, required_parameters
 from . import options
 from .arguments import PicturesCommand, how_to_say, request_of
 from .context import Context, Service, program
-from .exit_codes import ALL_DONE, EXIT_CODES, INTERRUPTED
+from .exit_codes import ALL_DONE, EXIT_CODES, FAILED, INTERRUPTED
 from .input_file import InputError
 from .interrupts import Interrupts
+from .model_names import model_meant
 from .requests import (
     FROM_PICTURE,
     WITH_PICTURE,
@@ -141,8 +148,14 @@ def generate(
         ) from exc
     saving = _Saving(context, output, overwrite, timeout, as_json)
     begin = partial(_asked_for, spec=spec, timeout=timeout)
-    with saving.folder_ready():
-        return asyncio.run(_one(context, service, begin, saving))
+    try:
+        with saving.folder_ready():
+            return asyncio.run(_one(context, service, begin, saving))
+    except ModelNotFoundError as exc:
+        context.screen.warn(
+            f"{type(exc).__name__}: {exc}{model_meant(exc, spec)}"
+        )
+        return FAILED
 
 
 @click.command(

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import click
 
+from ..errors import ModelNotFoundError, ModelsLabError
+from ..specs import Spec, near
+
 
 #: More than anybody looks through.
 _MOST = 200
@@ -36,12 +39,27 @@ def complete_model(
     """
     Those that begin as what was typed.
     """
+    begun = [name for name in _kept() if name.startswith(incomplete)]
+    return begun[:_MOST]
+
+
+def model_meant(error: ModelsLabError, spec: Spec) -> str:
+    """
+    What is said besides where a model is not known: one that is called alike,
+    or how to list them.
+    """
+    name = getattr(spec, "model_id", None)
+    if not (isinstance(error, ModelNotFoundError) and isinstance(name, str)):
+        return ""
+    hint = near(name, _kept())
+    return hint or "; modelslab-async models lists what is public"
+
+
+def _kept() -> list[str]:
     try:
-        names = _kept_at().read_text(encoding="utf-8").splitlines()
+        return _kept_at().read_text(encoding="utf-8").splitlines()
     except (OSError, RuntimeError, UnicodeError):
         return []
-    begun = [name for name in names if name.startswith(incomplete)]
-    return begun[:_MOST]
 
 
 def _kept_at() -> Path:
