@@ -172,7 +172,7 @@ def test_a_child_in_the_middle_of_a_batch(
             *(modelslab_simulator.url, str(tmp_path / "out"), where, how),
         ],
         env=os.environ | {"PYTHONASYNCIODEBUG": ""},
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=True,
         timeout=60,
@@ -183,3 +183,68 @@ def test_a_child_in_the_middle_of_a_batch(
     assert done.stdout.splitlines() == ["20 0", code]
     assert len(cats) == 20
     assert books.alike == {}
+    assert "a bug" not in done.stderr
+
+
+#: Forks at each outcome, and wherever its loop is then.
+OFTEN = """
+import asyncio, os, sys
+from modelslab_async import ModelsLab, TextToImage, Timeouts
+
+url, output = sys.argv[1:]
+timeouts = Timeouts().faster(20.0, silence=5.0)
+children = []
+
+def leave(turn):
+    if turn % 3 == 0:
+        sys.exit(0)
+    if turn % 3 == 1:
+        raise RuntimeError("of the child")
+
+async def main():
+    specs = [
+        TextToImage("a cat", model_id="sdxl", seed=seed) for seed in range(20)
+    ]
+    async with ModelsLab("a-key", base_url=url, timeouts=timeouts) as lab:
+        outcomes = []
+        async with lab.batch(specs, output=output) as batch:
+            async for outcome in batch:
+                outcomes.append(outcome)
+                # Not only where an outcome has just come.
+                await asyncio.sleep(len(outcomes) % 4 * 0.01)
+                children.append(os.fork())
+                if children[-1] == 0:
+                    return leave(len(outcomes))
+        async with asyncio.timeout(20):
+            for child in children:
+                while os.waitpid(child, os.WNOHANG) == (0, 0):
+                    await asyncio.sleep(0.01)
+        print(sum(outcome.ok for outcome in outcomes), lab.stats().unknown)
+
+asyncio.run(main())
+"""
+
+
+def test_children_again_and_again(
+    modelslab_simulator: Simulator, tmp_path: Path
+) -> None:
+    """
+    Whatever a batch is doing when a child is forked, no answer, no wake-up
+    and no file is lost to it.
+    """
+    modelslab_simulator.change(hold=4.0)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore", "-c", OFTEN),
+            *(modelslab_simulator.url, str(tmp_path / "out")),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert done.stdout == "20 0\n"
+    assert len(modelslab_simulator.books.accepted) == 20
+    assert len(list((tmp_path / "out" / "images").iterdir())) == 20
+    assert "a bug" not in done.stderr

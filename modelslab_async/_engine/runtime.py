@@ -6,6 +6,7 @@ observers, what is counted, and threads of our own.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import weakref
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+
+_log = logging.getLogger("modelslab_async")
 
 
 #: Threads for DNS and disk: as many pictures are written at once, and a slow
@@ -192,7 +196,9 @@ class Runtime:
         self.observers.leave()
         self._executor = None
         for future in self._in_threads:
-            fail(future)
+            with suppress(RuntimeError):
+                # Behind a result that has just come.
+                self.loop.call_soon(_fail, future)
         for let_go in self.in_child:
             # The loop may be another thread's, which is not here.
             with suppress(RuntimeError):
@@ -212,8 +218,26 @@ _runtimes: weakref.WeakSet[Runtime] = weakref.WeakSet()
 
 
 def _leave_runtimes() -> None:
-    for runtime in tuple(_runtimes):
+    left = tuple(_runtimes)
+    for runtime in left:
         runtime.leave_to_parent()
+    loops = weakref.WeakSet(runtime.loop for runtime in left)
+    if loops:
+        _log.addFilter(lambda _: not _is_on_its_way_out(loops))
+
+
+def _is_on_its_way_out(
+    loops: weakref.WeakSet[asyncio.AbstractEventLoop],
+) -> bool:
+    """
+    Whether what runs here in a forked child runs on a loop of its parent's,
+    which has no word to say.
+    """
+    try:
+        return asyncio.get_running_loop() in loops
+    except RuntimeError:
+        # It is in the middle of a step of one, or of no loop at all.
+        return True
 
 
 # At once, before anything there is closed or collected.
@@ -229,12 +253,8 @@ def forked() -> WrongLoopError:
     )
 
 
-def fail(future: asyncio.Future[Any]) -> None:
-    """
-    Have one who waits for a thread go on, in a forked child without it.
-    """
-    with suppress(RuntimeError):
-        if not future.done():
-            future.set_exception(forked())
-            # Nobody need have waited.
-            future.exception()
+def _fail(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(forked())
+        # Nobody need have waited.
+        future.exception()

@@ -86,12 +86,14 @@ def is_cancelled(exc: BaseException) -> bool:
     Whether that is the end of our own task: a `CancelledError` where nobody
     has cancelled us is somebody else's.
     """
-    task = asyncio.current_task()
-    return (
-        isinstance(exc, asyncio.CancelledError)
-        and task is not None
-        and task.cancelling() > 0
-    )
+    if not isinstance(exc, asyncio.CancelledError):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        # A forked child of a loop: it is left.
+        return True
+    return task is not None and task.cancelling() > 0
 
 
 async def to_its_end(task: asyncio.Future[None]) -> None:

@@ -63,7 +63,7 @@ class Disk:
         factory=set, init=False, repr=False
     )
     #: In a forked child, which has neither the threads nor the files.
-    _left: bool = attrs.field(default=False, init=False)
+    left: bool = attrs.field(default=False, init=False)
     _free: asyncio.Semaphore = attrs.field(
         factory=partial(asyncio.Semaphore, _THREADS), init=False, repr=False
     )
@@ -104,16 +104,14 @@ class Disk:
         """
         In a forked child: what is done there, the parent does.
         """
-        self._left = True
+        self.left = True
         for future in self._under_way:
             with suppress(RuntimeError):
-                if not future.done():
-                    future.set_exception(ClientClosedError())
-                    # Nobody need have waited.
-                    future.exception()
+                # Behind a result that has just come.
+                future.get_loop().call_soon(_end_without_thread, future)
 
     def _check(self) -> None:
-        if self._left:
+        if self.left:
             raise ClientClosedError
 
     @staticmethod
@@ -129,6 +127,13 @@ class Disk:
             return await _to_its_end(future)
         finally:
             self._under_way.discard(future)
+
+
+def _end_without_thread(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(ClientClosedError())
+        # Nobody need have waited.
+        future.exception()
 
 
 _disks: weakref.WeakSet[Disk] = weakref.WeakSet()

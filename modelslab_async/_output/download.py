@@ -390,7 +390,7 @@ class Downloads:
             raise _not_kept(exc) from exc
 
     async def _drop(self, target: FileTarget) -> None:
-        if target.file.opened:
+        if target.file.opened and not self.disk.left:
             await self.disk.clean_up(target.file.drop)
 
 
