@@ -67,8 +67,11 @@ NOTICE = (
         ACCEPTED[:-1] + b',"x":' + b"9" * 5000 + b"}",
         NOTICE + ACCEPTED[:-1] + b',"x":[-1.5e3,]}',
         ACCEPTED[:-1] + b',"x":NaN,"y":-Infinity,"z":1e999}',
+        ACCEPTED[:-1] + b',"id":null}',
+        ACCEPTED[:-1] + b',"status":"","id":""}',
+        b'{"id":null,"status":null,' + ACCEPTED[1:],
     ],
-    ids=range(38),
+    ids=range(41),
 )
 def test_readable_though_imperfect(body: bytes) -> None:
     """

@@ -56,7 +56,10 @@ def as_typed(text: object) -> str:
     """
     *text* with bounds of a batch as the shell's options for them.
     """
-    return re.sub(r"\bmax_(images|failures)=(\d)", r"--max-\1 \2", str(text))
+    return _BOUND.sub(r"--max-\1 \2", str(text))
+
+
+_BOUND = re.compile(r"\bmax_(images|failures)=([0-9])")
 
 
 def duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ The service's JSON in the body of an answer, which may not be all of it.
 * The whole may be JSON once more: in a string, in a list, or under *data*.
 * A byte that is not UTF-8 costs no more than its character; in a link it is
   quoted, so that the link goes on leading there.
+* A field may stand there twice, and say nothing the second time.
 * Escapes that JSON does not have (``\'``) and a comma behind the last of a
   list are read over, and so are numbers of thousands of digits.
 * Of JSON that ends too early, what came whole is kept: an id, say.  It is no
@@ -25,7 +26,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..results import JSON
-from .json_text import read_json, read_json_at
+from .json_text import read_json, read_json_at, read_json_firsts
 
 
 def read_answer(body: bytes) -> dict[str, JSON] | None:
@@ -42,6 +43,22 @@ def read_answer(body: bytes) -> dict[str, JSON] | None:
         data = _embedded(text) or _repaired(text.replace("\0", ""))
     data = _unwrapped(data)
     if data is None:
+        return None
+    return data if whole else _without_strangers(data)
+
+
+def read_repeated(body: bytes) -> dict[str, JSON] | None:
+    """
+    The object of an answer that has fields twice: what each said first.
+    """
+    if max(body.count(b'"id"'), body.count(b'"status"')) < 2:
+        return None
+    text, whole = _characters(body)
+    try:
+        data = read_json_firsts(text.strip(_AROUND))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict):
         return None
     return data if whole else _without_strangers(data)
 

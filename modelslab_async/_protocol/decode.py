@@ -24,7 +24,7 @@ oddities: `values`, `links`, `inline`, `job_ids`, `delays`,
 from __future__ import annotations
 
 from ..results import JSON
-from .answer_text import read_answer, read_torn
+from .answer_text import read_answer, read_repeated, read_torn
 from .delays import retry_after
 from .job_ids import clean_id, fetch_result_id
 from .json_text import compact_json
@@ -52,7 +52,10 @@ def decode(reply: Reply) -> Answer:
     What an answer says; never raises, whatever came.
     """
     try:
-        answer = _answer(reply)
+        answer = _answer(reply, read_answer(reply.body))
+        if _says_nothing(answer):
+            again = read_repeated(reply.body)
+            answer = answer if again is None else _answer(reply, again)
     except (ValueError, RecursionError):
         answer = None
     if answer is not None:
@@ -66,8 +69,14 @@ def decode(reply: Reply) -> Answer:
     )
 
 
-def _answer(reply: Reply) -> Answer | None:
-    data = read_answer(reply.body)
+def _says_nothing(answer: Answer | None) -> bool:
+    match answer:
+        case Success(id=None, images=()) | Processing(id=None):
+            return True
+    return answer is None
+
+
+def _answer(reply: Reply, data: dict[str, JSON] | None) -> Answer | None:
     if data is None:
         return None
     word = data.get("status")

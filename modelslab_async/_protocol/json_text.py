@@ -39,6 +39,16 @@ def read_json_at(text: str, start: int) -> tuple[Any, int]:
     return _decoder.raw_decode(text, start)
 
 
+def read_json_firsts(text: str) -> Any:
+    """
+    As `read_json`; of fields that stand there twice, the first that says
+    something.
+
+    Raises: as `read_json`.
+    """
+    return _decoder_of_firsts.decode(text)
+
+
 def compact_json(data: dict[str, Any]) -> bytes:
     """
     An object in as few bytes as there can be.
@@ -58,6 +68,21 @@ def _finite(text: str) -> float | None:
 
 _decoder = json.JSONDecoder(
     parse_float=_finite, parse_constant=lambda _: None, strict=False
+)
+
+
+def _firsts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        found[name] = found.get(name) or value
+    return found
+
+
+_decoder_of_firsts = json.JSONDecoder(
+    parse_float=_finite,
+    parse_constant=lambda _: None,
+    strict=False,
+    object_pairs_hook=_firsts,
 )
 
 
