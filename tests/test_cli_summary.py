@@ -268,7 +268,10 @@ def test_time_left_while_draining() -> None:
 
 
 def _typed(
-    *words: str, cwd: Path, keys: Sequence[tuple[str, bytes]] = ()
+    *words: str,
+    cwd: Path,
+    keys: Sequence[tuple[str, bytes]] = (),
+    width: int = 80,
 ) -> tuple[int, str]:
     """
     What a person sees on a terminal, who presses each of *keys* once
@@ -277,7 +280,7 @@ def _typed(
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(cwd)
-        os.environ |= {"TERM": "xterm", "COLUMNS": "80"}
+        os.environ |= {"TERM": "xterm", "COLUMNS": str(width)}
         os.execv(
             sys.executable, [sys.executable, "-m", "modelslab_async", *words]
         )
@@ -302,8 +305,9 @@ def _left_on_screen(seen: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("width", [60, 80, 120])
 def test_nothing_stale_after_an_interrupt(
-    service: Simulator, tmp_path: Path, prompts: str
+    service: Simulator, tmp_path: Path, prompts: str, width: int
 ) -> None:
     """
     After Ctrl-C the moving line is gone, and the terminal as it was.
@@ -314,6 +318,7 @@ def test_nothing_stale_after_an_interrupt(
         *("batch", prompts, "-o", "out", "--slots", "2"),
         cwd=tmp_path,
         keys=[("2 in flight", b"\x03")],
+        width=width,
     )
 
     assert code == 130

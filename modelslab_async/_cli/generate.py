@@ -316,6 +316,8 @@ async def _one(
                 asking.cancel()
 
         def how() -> str:
+            if service.simulate:
+                return "the job ended with its simulator"
             commands = map(saving.fetching, lab.jobs())
             return "\n".join(filter(None, commands)) or "nothing was accepted"
 
@@ -339,7 +341,8 @@ async def _one(
             except ModelsLabError as exc:
                 unfinished = any(other is job for other in lab.jobs())
                 # Not kept, yet paid for.
-                if unfinished or isinstance(exc, DownloadError):
+                unkept = unfinished or isinstance(exc, DownloadError)
+                if unkept and not service.simulate:
                     screen.warn(saving.fetching(job))
                 raise
             finally:
