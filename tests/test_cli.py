@@ -259,6 +259,7 @@ def test_timeout_says_how_to_go_on(type_: Type, service: Simulator) -> None:
     (job_id,) = service.books.jobs
     assert ran.code == 1
     assert f"fetch {job_id} -o 'my out'" in ran.err
+    assert max(map(len, ran.err.splitlines())) < 160
 
 
 def test_fetch(type_: Type, service: Simulator) -> None:

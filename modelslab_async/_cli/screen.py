@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import re
 import shutil
 import sys
 import time
@@ -51,6 +52,8 @@ class Talk(enum.IntEnum):
 
 #: What whoever typed a command hears from the command itself, once.
 _SAID_BY_COMMANDS = ("the account was refused", "the batch stopped early")
+#: A job's handle behind its id: some hundreds of signs.
+_HANDLES = re.compile(r"(?<=\w) \(ml1\.[\w=-]+\)")
 _LEVELS = {Talk.MORE: logging.INFO, Talk.ALL: logging.DEBUG}
 
 
@@ -69,6 +72,9 @@ class _ToScreen(logging.Handler):
         if str(record.msg).startswith(_SAID_BY_COMMANDS):
             return
         said = f"{record.levelname.lower()}: {record.getMessage()}"
+        if self._screen.talk <= Talk.USUAL:
+            # Beside its id, which `fetch` takes as well.
+            said = _HANDLES.sub("", said)
         if record.exc_info and record.exc_info[1] is not None:
             said += f" ({record.exc_info[1]!r})"
         self._screen.warn(said)
