@@ -473,25 +473,28 @@ async def test_an_answer_after_the_batch_was_left(
     assert look.counts[State.ACCEPTED] == 1
 
 
+@pytest.mark.parametrize("name", ["out", "link", "link/../out"])
 async def test_begun_again_while_an_answer_is_awaited(
-    simulator: Simulator, tmp_path: Path
+    simulator: Simulator, tmp_path: Path, name: str
 ) -> None:
     """
     A batch that was left, and is begun again by the same client while the
-    service still holds its request, waits for that answer: nothing is
-    called unknown that is not, and nothing is bought twice.
+    service still holds its request, by whatever name, waits for that answer:
+    nothing is called unknown that is not, and nothing is bought twice.
     """
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "out")
     simulator.change(hold=30.0, latency=Latency.constant(40.0))
     timeouts = attrs.evolve(Timeouts().faster(SPEED), close=0.01)
 
     async with ModelsLab(
         "a-key", base_url=simulator.url, slots=1, timeouts=timeouts
     ) as lab:
-        async with lab.batch(specs(1), output=tmp_path):
+        async with lab.batch(specs(1), output=tmp_path / "out"):
             while not simulator.books.accepted:
                 await asyncio.sleep(0)
         outcomes = await lab.batch(
-            specs(1), output=tmp_path, resubmit_unknown=True
+            specs(1), output=tmp_path / name, resubmit_unknown=True
         )
 
     assert [outcome.error for outcome in outcomes] == [None]

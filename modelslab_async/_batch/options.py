@@ -74,12 +74,16 @@ class BatchOptions:
     resubmit_unknown: bool
     resubmit_failed: bool
     new_key: bool
+    #: Where links lead that are on its path.
+    _place: Path | None = None
 
     @property
     def place(self) -> object:
         """
         What no two batches share at a time: a journal's path, or itself.
         """
+        if self._place is not None:
+            return self._place
         if self.journal is None and self.output is not None:
             return self.output / "journal.sqlite"
         return self.journal
@@ -88,9 +92,13 @@ class BatchOptions:
         """
         The same, wherever the program goes; asks the disk where it is now.
         """
-        output, journal = self.output, self.journal
+        output, journal, place = self.output, self.journal, self.place
+        if isinstance(place, Path):
+            # It does not fail where links lead in a circle.
+            place = Path(os.path.realpath(place))
         return attrs.evolve(
             self,
+            place=place if isinstance(place, Path) else None,
             output=None if output is None else output.absolute(),
             journal=journal.absolute()
             if isinstance(journal, Path)
