@@ -156,6 +156,7 @@ def test_table(give: Give) -> None:
         ("p.csv", "prompt,prompt\na,b\n", "1: prompt: is the name of two"),
         ("p.csv", "prompt,\na,b\n", "1: line: names no field"),
         ("p.csv", "a cat\na dog\n", "1: prompt: is no column"),
+        ("p.csv", "promt,seed\na,1\n", "1: prompt: is no column, but 'promt'"),
         ("p.csv", b"prompt\n\xff\n", "2: line: is not UTF-8"),
     ],
 )

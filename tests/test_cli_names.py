@@ -141,7 +141,10 @@ def test_an_endpoint_of_a_row(type_: Type, service: Simulator) -> None:
         (["simulate", "--etas", "abset"], "did you mean 'absent'?"),
         (["simulate", "--set", "slos=3"], "did you mean 'slots'?"),
         (["generate", "x", "--set", "steps=3"], "'num_inference_steps'?"),
-        (["generate", "x", "--set", "scheduler=DDIM"], "DDIMScheduler"),
+        (
+            ["generate", "x", "--set", "scheduler=Eulr"],
+            "scheduler: has no 'Eulr'; did you mean 'Euler'?",
+        ),
         (["generate", "x", "-m", "a", "--set", "model_id=b"], "given twice"),
         (["generate", "x", "--set", "seed=1", "--set", "seed=2"], "twice"),
     ],

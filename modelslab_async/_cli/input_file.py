@@ -24,7 +24,7 @@ import attrs
 from .._protocol.rows import read_row
 from ..errors import Problem, SpecError, SpecWarning
 from ..results import JSON
-from ..specs import Spec
+from ..specs import Spec, near
 from .requests import first_parameter
 from .usual import RawRow, Usual
 
@@ -460,9 +460,11 @@ def _header_fault(header: list[str], first: str) -> Problem | None:
     if "" in header:
         return Problem("line", "names no field for one of the columns")
     if first not in header and "endpoint" not in header:
+        slip = next((name for name in header if near(name, (first,))), None)
+        but = "" if slip is None else f", but {_shown(slip)!r} is one"
         return Problem(
             first,
-            "is no column: the first line names the fields, "
+            f"is no column{but}: the first line names the fields, "
             f"as in: {first},seed",
         )
     return None

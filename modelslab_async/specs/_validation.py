@@ -39,6 +39,10 @@ def checked(parameter: Parameter, value: object) -> object:
         raise ValueError(msg) from None
 
 
+#: Words that are named all, also where it is clear which was meant.
+_MOST_SHOWN = 8
+
+
 #: The family by its names on the service's page.
 _FLUX = frozenset({"flux", "fluxdev", "fluxschnell"})
 
@@ -162,9 +166,12 @@ def _check_word(parameter: Parameter, value: object) -> object:
         return parameter.words(value)
     if value in parameter.more_words:
         return str(value)
-    return _refuse(
-        parameter, value, near(value, (*words, *parameter.more_words))
-    )
+    known = (*words, *parameter.more_words)
+    guess = near(value, known)
+    if guess and len(known) > _MOST_SHOWN:
+        # All of them would hide the one that was meant.
+        raise ValueError(f"has no {told(value)}{guess}")
+    return _refuse(parameter, value, guess)
 
 
 def _check_picture(parameter: Parameter, value: object) -> object:
