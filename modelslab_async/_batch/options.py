@@ -61,6 +61,8 @@ class BatchOptions:
         resubmit_failed: Ask again for what the service failed.
 
         new_key: The key is another one of the same account.
+
+        place: Where its journal really lies; `absolute` finds it.
     """
 
     output: Path | None = attrs.field(converter=_path)
