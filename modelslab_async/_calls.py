@@ -80,7 +80,10 @@ class Calls:
         return await submitter.submit(spec, timeout, priority)
 
     def job(
-        self, id_or_handle: str | int, *, endpoint: type[Spec] | None = None
+        self,
+        id_or_handle: str | int,
+        *,
+        endpoint: type[Spec] | str | None = None,
     ) -> Job:
         """
         Take up a job by its id, or by its `Job.handle`; no I/O.
@@ -88,11 +91,12 @@ class Calls:
         Args:
             id_or_handle: One of the two.
 
-            endpoint: What kind of spec the job of an id was asked for with:
-                None is the first of `specs.SPECS`.  A handle knows it.
+            endpoint: What kind of spec the job of an id was asked for with,
+                or the endpoint's name, as ``"remove_background"``: None is
+                the first of `specs.SPECS`.  A handle knows it.
 
         Raises:
-            ConfigurationError: It is neither.
+            ConfigurationError: It is neither, or there is no such endpoint.
         """
         return self._lifetime.job(id_or_handle, endpoint)
 

@@ -14,7 +14,7 @@ from ._policy.numbers import is_number
 from ._quoting import in_short
 from .errors import ConfigurationError
 from .results import Generation, Image
-from .specs import SPECS, Endpoint, Spec
+from .specs import SPECS, Endpoint, Spec, near
 
 
 E = TypeVar("E")
@@ -115,18 +115,27 @@ def priority_faults(priority: object) -> Iterable[str]:
 
 def endpoint_of(kind: object) -> Endpoint:
     """
-    The endpoint of a kind of spec; None stands for the first of `SPECS`.
+    The endpoint of a kind of spec, or of a name; None stands for the first
+    of `SPECS`.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: There is none such.
     """
     if kind is None:
         kind = next(iter(SPECS.values()))
+    guess = ""
+    if isinstance(kind, str):
+        # Late, with all that reads rows: who asks by name is rare.
+        from .specs import kind_of
+
+        name, kind = kind, kind_of(kind) or kind
+        guess = near(name, SPECS)
     if isinstance(kind, type) and issubclass(kind, Spec):
         return kind.endpoint
+    first, usual = next(iter(SPECS.items()))
     raise ConfigurationError(
-        f"endpoint: a class of `specs`, such as "
-        f"{next(iter(SPECS.values())).__name__}, not {in_short(kind)}"
+        f"endpoint: a class of `specs` such as {usual.__name__}, or a name "
+        f"such as {first!r}, not {in_short(kind)}{guess}"
     )
 
 

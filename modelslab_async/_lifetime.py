@@ -98,7 +98,9 @@ class Lifetime:
             self.abandon()
         return self.rooms
 
-    def job(self, id_or_handle: str | int, kind: type[Spec] | None) -> Job:
+    def job(
+        self, id_or_handle: str | int, kind: type[Spec] | str | None
+    ) -> Job:
         """
         A job by its id or its handle; see `ModelsLab.job`.
         """

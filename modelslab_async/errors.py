@@ -145,6 +145,8 @@ class ApiError(ModelsLabError):
 
         job_id: The job that was asked for, which is paid and goes on; None
             where a request was refused.
+
+        handle: Takes that job up again: `ModelsLab.job`.
     """
 
     status: int
@@ -152,6 +154,7 @@ class ApiError(ModelsLabError):
     code: str | None = None
     raw: JSON = attrs.field(default=None, repr=False)
     job_id: str | None = attrs.field(default=None, init=False)
+    handle: str | None = attrs.field(default=None, init=False, repr=False)
 
     def __str__(self) -> str:
         told = f"{self.message!r} (HTTP {self.status})"
@@ -274,10 +277,17 @@ class JobError(ModelsLabError):
         job_id: The service's id; None if it is not known.
 
         track_id: The name of the request.
+
+        endpoint: The name of the endpoint that it was asked for as; jobs are
+            known to the service by their endpoint and their id.
+
+        handle: Takes the job up again, by itself: `ModelsLab.job`.
     """
 
     job_id: str | None
     track_id: str | None = None
+    endpoint: str | None = attrs.field(default=None, init=False)
+    handle: str | None = attrs.field(default=None, init=False, repr=False)
 
 
 @attrs.define(eq=False, repr=False, slots=False)
@@ -304,9 +314,15 @@ class JobNotFoundError(JobError):
     """
 
     def __str__(self) -> str:
+        others = "of another account, or long gone?"
+        if self.endpoint is None:
+            return (
+                f"the service does not know job {self.job_id}; is it {others}"
+            )
         return (
-            f"the service does not know job {self.job_id}; "
-            "is it of another account, or long gone?"
+            f"the service does not know job {self.job_id} as one of "
+            f"{self.endpoint}; is it of another endpoint "
+            f"(lab.job(id, endpoint=…), or its handle), {others}"
         )
 
 
@@ -338,9 +354,15 @@ class JobUnfinishedError(JobError, TimeoutError):
                 f"request {self.track_id} was unanswered after "
                 f"{self.waited:.1f} s; it is under way, do not ask again"
             )
-        return (
+        told = (
             f"job {self.job_id} is unfinished after {self.waited:.1f} s; "
             "it can be taken up again by its id"
+        )
+        if self.endpoint is None:
+            return told
+        return (
+            f'{told}: lab.job("{self.job_id}", endpoint="{self.endpoint}"), '
+            "or lab.job(error.handle)"
         )
 
 

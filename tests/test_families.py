@@ -17,7 +17,11 @@ from modelslab_async import (
     TextToImage,
     TextToImageV7,
 )
-from modelslab_async.errors import InvalidRequestError, JobNotFoundError
+from modelslab_async.errors import (
+    InvalidRequestError,
+    JobNotFoundError,
+    JobUnfinishedError,
+)
 from modelslab_async.simulator import Latency, Simulator
 from modelslab_async.specs import Spec
 
@@ -84,6 +88,53 @@ async def test_found_nowhere_else(
 
     with pytest.raises(JobNotFoundError):
         await lab.generate(TextToImage("x", model_id="sdxl"))
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["remove_background", "remove-background", "RemoveBackground"],
+)
+async def test_taken_up_by_what_the_error_tells(
+    simulator: Simulator, endpoint: str
+) -> None:
+    """
+    An unfinished job is taken up elsewhere by its handle, or by its id and
+    its endpoint, as the error says.
+    """
+    simulator.change(latency=Latency.constant(20.0), hold=0.0)
+
+    async with ModelsLab.simulated(simulator.url, speed=100) as lab:
+        job = await lab.submit(RemoveBackground(A))
+        with pytest.raises(JobUnfinishedError, match="remove_background") as e:
+            await job.result(timeout=0.0)
+        await job
+
+    error = e.value
+    assert error.handle is not None
+    assert error.job_id is not None
+    assert f'"{error.job_id}", endpoint="{error.endpoint}"' in str(error)
+    async with ModelsLab.simulated(simulator.url, speed=100) as elsewhere:
+        named = elsewhere.job(error.job_id, endpoint=endpoint)
+        assert (await named).images
+        again = await elsewhere.job(error.handle)
+    assert again.track_id == error.track_id
+
+
+async def test_what_is_not_found_may_be_of_another_endpoint(
+    simulator: Simulator,
+) -> None:
+    """
+    Whoever takes up a job by its id alone hears what to say besides.
+    """
+    simulator.change(latency=Latency.constant(5.0), hold=0.0)
+    async with ModelsLab.simulated(simulator.url, speed=100) as lab:
+        done = await lab.generate(RemoveBackground(A))
+    async with ModelsLab.simulated(simulator.url, speed=100) as elsewhere:
+        with pytest.raises(JobNotFoundError, match="endpoint=") as got:
+            await elsewhere.job(str(done.id))
+
+    assert got.value.endpoint == "text2img"
+    assert got.value.handle is not None
 
 
 async def test_refused_by_a_family(

@@ -206,10 +206,10 @@ async def test_what_is_no_job(service: Simulator, text: Any) -> None:
             lab.job(text)
 
 
-@pytest.mark.parametrize("endpoint", ["text2img", CAT, int, object()])
+@pytest.mark.parametrize("endpoint", ["text3img", CAT, int, object()])
 async def test_what_is_no_endpoint(service: Simulator, endpoint: Any) -> None:
     """
-    An endpoint is a kind of spec.
+    An endpoint is a kind of spec, or its name.
     """
     async with client(service) as lab:
         with pytest.raises(ConfigurationError, match="endpoint: a class of"):

@@ -22,6 +22,7 @@ import attrs
 
 from .._engine.api_key import ApiKey
 from .._engine.job import Job
+from .._engine.receipts import unfinished
 from .._engine.submission import UNWRITTEN, Record, Submission, Withdrawn
 from .._engine.waiters import to_its_end
 from .._protocol.rows import read_spec
@@ -30,7 +31,6 @@ from ..errors import (
     ConfigurationError,
     DownloadError,
     JobError,
-    JobUnfinishedError,
     JournalError,
     ModelsLabError,
     OutcomeUnknownError,
@@ -414,7 +414,7 @@ class Item:
             reason = "the batch was left before it was saved"
             return self.outcome(error=DownloadError(reason, self.generation))
         if job is not None and self.accepted:
-            return self.outcome(error=JobUnfinishedError(job.id, job.track_id))
+            return self.outcome(error=unfinished(job.receipt))
         if one is not None and one.sent:
             reason = "the batch was left before it was answered"
             error = OutcomeUnknownError(one.track_id, "waiting", reason)

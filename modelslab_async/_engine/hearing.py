@@ -34,7 +34,7 @@ from ..errors import (
 from ..results import Generation, Image, JobState
 from .job import Watch
 from .pacer import Pacer
-from .receipts import finished, packed
+from .receipts import finished, packed, with_handle
 from .runtime import Runtime
 from .slot_queue import SlotQueue
 from .telling import tell_poll_retried, tell_polled
@@ -113,6 +113,7 @@ class Hearing:
                 error = refusal_error(heard)
                 self.queue.shut(error, watch.redact(error))
                 error.job_id = watch.receipt.id
+                with_handle(error, watch.receipt)
                 self._note_wait(watch, Waited.ACCOUNT, f"the account: {error}")
                 watch.wake(error)
                 if not self._end_if_late(watch, now):
@@ -168,7 +169,7 @@ class Hearing:
     def _failed(self, watch: Watch, words: str, raw_json: bytes) -> None:
         receipt, raw = watch.receipt, json.loads(raw_json)
         error = GenerationFailedError(receipt.id, receipt.track_id, words, raw)
-        self.end(watch, error, JobState.FAILED)
+        self.end(watch, with_handle(error, receipt), JobState.FAILED)
 
     def _not_found(self, watch: Watch, now: float) -> None:
         """
@@ -185,7 +186,7 @@ class Hearing:
             self.plan(watch, now, 0.0)
         else:
             error = JobNotFoundError(receipt.id, receipt.track_id)
-            self.end(watch, error, JobState.LOST)
+            self.end(watch, with_handle(error, receipt), JobState.LOST)
 
     def _again(self, watch: Watch, heard: CallResult | None) -> None:
         """

@@ -29,7 +29,7 @@ from ..errors import ConfigurationError, JobUnfinishedError, ModelsLabError
 from ..results import Generation, JobState, JobUpdate, Receipt
 from ..specs import Spec
 from .inquiry import Inquiry
-from .receipts import packed
+from .receipts import packed, unfinished
 from .runtime import Runtime
 from .waiters import Waiters, afresh
 
@@ -130,7 +130,7 @@ class Watch:
         if isinstance(self.end, Generation):
             return self.end
         if self.end is None:
-            raise JobUnfinishedError(self.receipt.id, self.receipt.track_id)
+            raise unfinished(self.receipt)
         raise afresh(self.end) from self.end.__cause__
 
     def update(self) -> JobUpdate:
@@ -193,9 +193,8 @@ class Watch:
         """
         What those hear who wait for it when it is not watched any more.
         """
-        receipt = self.receipt
         waited = now - self.since if self.since else 0.0
-        return JobUnfinishedError(receipt.id, receipt.track_id, waited)
+        return unfinished(self.receipt, waited)
 
     def expect(self, urls: tuple[str, ...]) -> None:
         """
@@ -332,7 +331,7 @@ class Job:
             started = asyncio.get_running_loop().time()
             if not await watch.over.wait(timeout) and watch.end is None:
                 waited = asyncio.get_running_loop().time() - started
-                raise JobUnfinishedError(self.id, self.track_id, waited)
+                raise unfinished(self.receipt, waited)
         return watch.outcome()
 
     async def refresh(self) -> JobUpdate:

@@ -9,14 +9,24 @@ import base64
 import binascii
 import json
 
+from typing import TypeVar
+
 import attrs
 
 from .._protocol.job_ids import clean_id
 from .._protocol.replies import Processing, Success
 from .._quoting import in_short
-from ..errors import ConfigurationError
+from ..errors import (
+    ApiError,
+    ConfigurationError,
+    JobError,
+    JobUnfinishedError,
+)
 from ..results import JSON, Generation, Receipt
 from ..specs import SPECS, Endpoint
+
+
+E = TypeVar("E", bound=JobError | ApiError)
 
 
 _HANDLE = "ml1."
@@ -121,6 +131,25 @@ def packed(receipt: Receipt) -> str:
     return _HANDLE + base64.urlsafe_b64encode(text.encode()).decode().rstrip(
         "="
     )
+
+
+def unfinished(receipt: Receipt, waited: float = 0.0) -> JobUnfinishedError:
+    """
+    The error of a job that somebody stops waiting for.
+    """
+    error = JobUnfinishedError(receipt.id, receipt.track_id, waited)
+    return with_handle(error, receipt)
+
+
+def with_handle(error: E, receipt: Receipt) -> E:
+    """
+    The same error, with what takes its job up again.
+    """
+    if isinstance(error, JobError):
+        error.endpoint = receipt.endpoint
+    if receipt.id is not None:
+        error.handle = packed(receipt)
+    return error
 
 
 def _unpacked(handle: str) -> Receipt:

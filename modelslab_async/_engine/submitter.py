@@ -29,6 +29,7 @@ from .attempts import Attempts
 from .bells import Bells
 from .job import Job, TakeUp, Watch
 from .poller import Poller
+from .receipts import with_handle
 from .runtime import Runtime, forked
 from .sender import Sender, bug
 from .submission import (
@@ -182,9 +183,10 @@ class Submitter:
         if taken_out and one.attempts.unknown:
             raise OutcomeUnknownError(one.track_id, "cancelled", "gave up")
         waited = self.runtime.now() - started
-        raise JobUnfinishedError(
+        error = JobUnfinishedError(
             one.job.id, one.track_id, waited, not taken_out
         )
+        raise with_handle(error, one.job.receipt)
 
     def _leave(self, one: Submission) -> bool:
         """
