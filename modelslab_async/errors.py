@@ -360,10 +360,7 @@ class JobUnfinishedError(JobError, TimeoutError):
         )
         if self.endpoint is None:
             return told
-        return (
-            f'{told}: lab.job("{self.job_id}", endpoint="{self.endpoint}"), '
-            "or lab.job(error.handle)"
-        )
+        return f'{told}: lab.job("{self.job_id}", endpoint="{self.endpoint}")'
 
 
 @attrs.define(eq=False, repr=False, slots=False)
