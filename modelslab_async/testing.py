@@ -47,8 +47,10 @@ def modelslab_simulator(modelslab_settings: Settings) -> Iterator[Simulator]:
 
     Give its `Simulator.url` to your code, tell it what to do with
     `Simulator.next()` and `Simulator.change()`, and look into its `books`.
+    Its jobs have the same ids each time, unless the settings say otherwise.
     """
-    simulator = Simulator(modelslab_settings)
+    settings = modelslab_settings
+    simulator = Simulator(settings, seed=settings.seed or 0)
     with _served(simulator):
         yield simulator
 

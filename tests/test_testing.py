@@ -26,6 +26,16 @@ async def test_a_generation(
     assert generation.id == str(entry.job_id)
 
 
+@pytest.mark.parametrize("_again", [1, 2])
+def test_the_same_ids_each_time(modelslab: ModelsLab, _again: int) -> None:
+    """
+    A test may name the ids that its jobs get.
+    """
+    generation = asyncio.run(modelslab.generate(CAT))
+
+    assert generation.id == "134700017"
+
+
 @pytest.mark.asyncio
 async def test_with_a_context(modelslab: ModelsLab, tmp_path: Path) -> None:
     """

@@ -28,10 +28,6 @@ from .screen import Screen, Talk
 _ONCE = frozenset({"--resubmit-unknown", "--resubmit-failed", "--new-key"})
 
 
-#: Numbers of simulated jobs have as many digits as real ones.
-_FIRST_ID = 200_000_000
-
-
 #: What the shell is called, however it was started.
 PROGRAM = "modelslab-async"
 
@@ -104,8 +100,6 @@ class Service:
             Simulator(
                 speed=self.speed,
                 slots=self.slots or 5,
-                # Files of another run may be there, by their jobs' numbers.
-                first_id=_FIRST_ID + secrets.randbelow(_FIRST_ID),
             ) as simulator,
             ModelsLab.simulated(
                 simulator.url, speed=self.speed, slots=self.slots

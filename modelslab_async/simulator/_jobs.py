@@ -9,6 +9,7 @@ import asyncio
 import collections
 import heapq
 import math
+import secrets
 import uuid
 
 from collections.abc import Callable
@@ -23,9 +24,14 @@ from ._inputs import Inputs
 from ._parameters import whole
 from ._picture import Picture, Retouch
 from ._requests import Request
-from ._settings import Etas, Latency, Rings, matches
+from ._settings import Etas, Latency, Rings, Settings, matches
 from ._sizes import result_size
 from ._state import State
+
+
+#: Ids have as many digits as real ones, and those of a seed stay below those
+#: of none.
+_FIRST_ID, _FIRST_OF_NO_SEED = 134_700_000, 200_000_000
 
 
 #: How far apart an id and another one's are where the settings want two.
@@ -165,7 +171,7 @@ class Jobs:
         self._state = state
         self._jobs: dict[int, Job] = {}
         self._by_uuid: dict[str, Job] = {}
-        self._last_id = state.settings.first_id
+        self._last_id = _first_id(state.settings)
         self._loading: collections.Counter[str] = collections.Counter()
         self._timers: set[asyncio.TimerHandle] = set()
 
@@ -369,3 +375,15 @@ class Jobs:
             for job in reversed(self._jobs.values())
             if job.account is account
         ]
+
+
+def _first_id(settings: Settings) -> int:
+    """
+    Where ids begin.
+    """
+    if settings.first_id is not None:
+        return settings.first_id
+    if settings.seed is not None:
+        return _FIRST_ID
+    # Not one of the dice: files of the run before may lie in the same folder.
+    return _FIRST_OF_NO_SEED + secrets.randbelow(_FIRST_OF_NO_SEED)

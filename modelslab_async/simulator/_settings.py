@@ -327,7 +327,7 @@ class Settings:
         speed: Divides every duration that is lived or told.
 
         seed: Of all dice. The same seed and order of requests give the same
-            ids, times, seeds and pictures.
+            ids, times, seeds and pictures. None is 0, but for the ids.
 
         profile: ``classic`` says no with HTTP 200, as the captures do;
             ``documented`` with 400, 401, 402, 403, 404 and 429.
@@ -415,7 +415,9 @@ class Settings:
         pictures: ``drawn`` with Pillow, or ``plain``: one colour, cheap,
             always PNG whatever the name, no Pillow needed.
 
-        first_id: Ids rise from here, with gaps.
+        first_id: Ids rise from here, with gaps. None: with a *seed* from
+            134700000, else from another number for each simulator, so that
+            its pictures are not taken for those of the one before.
 
         strict: Whether what the documentation has against a request is
             refused, not only remarked in the books.
@@ -450,7 +452,7 @@ class Settings:
     slots: int = attrs.field(default=5, validator=_positive)
     workers: int | None = attrs.field(default=None, validator=_positive)
     speed: float = attrs.field(default=1.0, validator=_positive)
-    seed: int = 0
+    seed: int | None = None
     profile: Profile = attrs.field(
         default="classic", validator=_one_of("classic", "documented")
     )
@@ -517,7 +519,7 @@ class Settings:
     pictures: Pictures = attrs.field(
         default="drawn", validator=_one_of("drawn", "plain")
     )
-    first_id: int = 134_700_000
+    first_id: int | None = None
 
     family_etas: bool = True
     strict: bool = False

@@ -32,7 +32,7 @@ class State:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.dice = Dice(settings.seed)
+        self.dice = Dice(settings.seed or 0)
         born = time.monotonic()
         self.books = Books(lambda: time.monotonic() - born, born)
 

@@ -209,6 +209,22 @@ async def test_failures_share() -> None:
     assert states == ["success", "failed", "failed"]
 
 
+async def test_each_has_ids_of_its_own() -> None:
+    """
+    Pictures of one simulator are not in the way of another's, unless it is
+    told where to begin.
+    """
+
+    async def first(**settings: Any) -> int:
+        async with asking(**settings) as asker:
+            told: int = (await asker.submit()).body["id"]
+            return told
+
+    assert await first() != await first()
+    assert await first(seed=0) == await first(seed=0)
+    assert 0 < await first(first_id=5000) - 5000 < 100
+
+
 async def test_same_seed_same_run() -> None:
     """
     Two simulators of one seed give the same ids, seeds, guesses and names.
