@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shlex
 import warnings
 
@@ -20,11 +21,13 @@ import click
 from .._client import ModelsLab
 from .._engine.job import Job
 from .._output.disk import check_writable, make_folder
+from .._protocol.refusals import read_topics
+from .._protocol.replies import Topic
 from .._protocol.rows import read_row
 from ..errors import (
     DownloadError,
+    JobNotFoundError,
     ModelNotFoundError,
-    ModelsLabError,
     SpecError,
     SpecWarning,
 )
@@ -37,14 +40,24 @@ from .exit_codes import ALL_DONE, EXIT_CODES, FAILED, INTERRUPTED
 from .input_file import InputError
 from .interrupts import Interrupts
 from .model_names import model_meant
+from .names import EndpointName
 from .requests import (
     FROM_PICTURE,
+    USUAL_ENDPOINT,
     WITH_PICTURE,
     settings_of,
     with_model,
 )
-from .screen import WorkingLine
-from .words import excerpt
+from .screen import Screen, WorkingLine
+from .words import duration, excerpt
+
+
+#: Ids that a shell takes for no option, and nobody misreads.
+_AS_TYPED = re.compile(r"[0-9A-Za-z][\w.-]*")
+
+
+#: Seconds between two lines about a job, where no line moves.
+_EVERY = 10.0
 
 
 #: How a job is come by: asked for, or taken up.
@@ -162,12 +175,21 @@ def generate(
     short_help="Take up one job, and save its pictures.",
     epilog="""
     \b
-    Example:
+    Examples:
       modelslab-async fetch 134701497 -o pictures
+      modelslab-async fetch 134701497 -e img2img
     """
     + EXIT_CODES,
 )
 @click.argument("job")
+@click.option(
+    "-e",
+    "--endpoint",
+    type=EndpointName(),
+    metavar="NAME",
+    help="What the job of an id was asked of; a handle knows it.  "
+    f"[default: {USUAL_ENDPOINT}]",
+)
 @options.output
 @click.option(
     "--overwrite", is_flag=True, help="Replace files of the same names."
@@ -181,6 +203,7 @@ def fetch(
     context: Context,
     /,
     job: str,
+    endpoint: str | None,
     output: Path,
     overwrite: bool,
     timeout: float | None,
@@ -191,10 +214,17 @@ def fetch(
     Take up JOB, an id or a handle: wait for it, and save its pictures.
     """
     saving = _Saving(context, output, overwrite, timeout, as_json)
-    with saving.folder_ready():
-        return asyncio.run(
-            _one(context, service, partial(_taken_up, job=job), saving)
-        )
+    kind = SPECS[endpoint or USUAL_ENDPOINT]
+    begin = partial(_taken_up, job=job, kind=kind)
+    try:
+        with saving.folder_ready():
+            return asyncio.run(_one(context, service, begin, saving))
+    except JobNotFoundError as exc:
+        if endpoint is None and job == exc.job_id:
+            # Each endpoint has jobs of its own.
+            hint = f"was it asked of another endpoint than {USUAL_ENDPOINT}?"
+            context.screen.warn(f"{hint} say -e ENDPOINT")
+        raise
 
 
 def _spec_of(context: Context, row: dict[str, JSON]) -> Spec:
@@ -212,8 +242,8 @@ async def _asked_for(
     return await lab.submit(spec, timeout=timeout)
 
 
-async def _taken_up(lab: ModelsLab, *, job: str) -> Job:
-    return lab.job(job)
+async def _taken_up(lab: ModelsLab, *, job: str, kind: type[Spec]) -> Job:
+    return lab.job(job, endpoint=kind)
 
 
 @attrs.frozen
@@ -242,8 +272,13 @@ class _Saving:
         """
         if job.id is None:
             return ""
-        folder = shlex.quote(str(self.folder))
-        return f"go on with: {program()} fetch {job.id} -o {folder}"
+        words = ["fetch", job.id]
+        if _AS_TYPED.fullmatch(job.id) is None:
+            words = ["fetch", job.handle]
+        elif job.receipt.endpoint != USUAL_ENDPOINT:
+            words += ["-e", job.receipt.endpoint]
+        words += ["-o", str(self.folder)]
+        return f"go on with: {program()} {shlex.join(words)}"
 
     @contextmanager
     def folder_ready(self) -> Iterator[None]:
@@ -307,53 +342,99 @@ class _Saving:
 async def _one(
     context: Context, service: Service, begin: _Begin, saving: _Saving
 ) -> int:
-    screen = context.screen
-    async with service.lab(screen) as lab:
-        asking = asyncio.ensure_future(begin(lab))
-
-        def stop() -> None:
-            if not lab.jobs():
-                asking.cancel()
-
-        def how() -> str:
-            if service.simulate:
-                return "the job ended with its simulator"
-            commands = map(saving.fetching, lab.jobs())
-            return "\n".join(filter(None, commands)) or "nothing was accepted"
-
-        interrupts = Interrupts(context, stop, how)
-        with interrupts.watched(), screen.working() as line:
-            line.say("waiting to be accepted")
+    """
+    See one job to its end; say how to go on with what is left of it.
+    """
+    left: tuple[Job, ...] = ()
+    try:
+        async with service.lab(context.screen) as lab:
             try:
-                job = await asking
-            except asyncio.CancelledError:
-                if not interrupts.told:
-                    raise
-                screen.warn("nothing was asked for")
-                return INTERRUPTED
-            if job.spec is not None:
-                screen.say(f"job {excerpt(job.id)} is accepted")
-            showing = asyncio.create_task(_show(job, line))
-            try:
-                generation = await job.result(timeout=saving.timeout)
-                line.say(f"job {job.id} is done; loading its pictures")
-                await saving.save(lab, generation)
-            except ModelsLabError as exc:
-                unfinished = any(other is job for other in lab.jobs())
-                # Not kept, yet paid for.
-                unkept = unfinished or isinstance(exc, DownloadError)
-                if unkept and not service.simulate:
-                    screen.warn(saving.fetching(job))
-                raise
+                return await _awaited(context, service, lab, begin, saving)
             finally:
-                showing.cancel()
+                left = () if service.simulate else lab.jobs()
+    finally:
+        # Only now: closing waits for answers, and they bring ids.
+        for job in left:
+            ended = job.state in {JobState.FAILED, JobState.LOST}
+            if not ended and (how := saving.fetching(job)):
+                context.screen.warn(how)
+
+
+async def _awaited(
+    context: Context,
+    service: Service,
+    lab: ModelsLab,
+    begin: _Begin,
+    saving: _Saving,
+) -> int:
+    screen = context.screen
+    asking = asyncio.ensure_future(begin(lab))
+
+    def stop() -> None:
+        if not lab.jobs():
+            asking.cancel()
+
+    def how() -> str:
+        if service.simulate:
+            return "the job ended with its simulator"
+        commands = map(saving.fetching, lab.jobs())
+        return "\n".join(filter(None, commands)) or "nothing was accepted"
+
+    interrupts = Interrupts(context, stop, how)
+    with interrupts.watched(), screen.working() as line:
+        line.say("waiting to be accepted")
+        try:
+            job = await asking
+        except asyncio.CancelledError:
+            if not interrupts.told:
+                raise
+            screen.warn("nothing was asked for")
+            return INTERRUPTED
+        if job.spec is not None:
+            about = _guessed_time("; ", job.eta)
+            screen.say(f"job {excerpt(job.id)} is accepted{about}")
+        showing = asyncio.create_task(_show(job, screen, line))
+        try:
+            generation = await job.result(timeout=saving.timeout)
+            line.say(f"job {job.id} is done; loading its pictures")
+            await saving.save(lab, generation)
+        except DownloadError:
+            # Not kept, yet paid for.
+            if not service.simulate:
+                screen.warn(saving.fetching(job))
+            raise
+        finally:
+            showing.cancel()
     return INTERRUPTED if interrupts.told else ALL_DONE
 
 
-async def _show(job: Job, line: WorkingLine) -> None:
+async def _show(job: Job, screen: Screen, line: WorkingLine) -> None:
+    """
+    Say how a job stands: in the line that moves, or now and then.
+    """
     known: float | None = None
+    missing, told = False, 0.0
     line.say(f"waiting for job {job.id}")
     async for update in job.updates():
-        if update.state is JobState.PROCESSING and known is None:
+        if update.state is not JobState.PROCESSING:
+            return
+        if known is None:
             known = update.eta
             line.say(f"job {job.id} is processing", known)
+        topics = read_topics(update.message or "", None, "", job.id)
+        if not missing and Topic.NOT_FOUND in topics:
+            missing = True
+            screen.say(
+                f"the service does not know job {excerpt(job.id)} yet; "
+                "asking again"
+            )
+        if not screen.moves and update.elapsed >= told + _EVERY:
+            told = update.elapsed
+            screen.say(
+                f"job {excerpt(job.id)} is not done yet, {duration(told)}"
+                + _guessed_time(" of ", known)
+            )
+
+
+def _guessed_time(between: str, eta: float | None) -> str:
+    return f"{between}about {duration(eta)}" if eta and eta >= 1 else ""

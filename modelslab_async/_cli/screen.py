@@ -73,7 +73,7 @@ class _ToScreen(logging.Handler):
             return
         said = f"{record.levelname.lower()}: {record.getMessage()}"
         if self._screen.talk <= Talk.USUAL:
-            # Beside its id, which `fetch` takes as well.
+            # The command that takes it up is told by the command.
             said = _HANDLES.sub("", said)
         if record.exc_info and record.exc_info[1] is not None:
             said += f" ({record.exc_info[1]!r})"
@@ -110,6 +110,13 @@ class Screen:
         Seconds until the next look at a batch.
         """
         return _LINES if self._live is None else _BARS
+
+    @property
+    def moves(self) -> bool:
+        """
+        Whether there is a last line that moves.
+        """
+        return self._live is not None
 
     def result(self, text: str) -> None:
         """
