@@ -230,7 +230,9 @@ class Rooms:
             JobError: There are none any more.
         """
         if receipt is None:
-            receipt = receipt_by_name(generation.id or "", endpoint_of(None))
+            receipt = receipt_by_name(
+                generation.id or "", endpoint_of(generation.endpoint)
+            )
         watch = Watch(receipt)
         watch.inquiry.again = True
         job = Job(watch, self.take_up)

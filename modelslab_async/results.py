@@ -100,6 +100,9 @@ class Generation(Fact):
         generation_time: Seconds that the service says it took.
 
         nsfw: What the service's filter found; None if it did not say.
+
+        endpoint: The name of the endpoint that made it, which is asked for
+            fresh links; None where that is not known, as in a webhook's.
     """
 
     id: str | None
@@ -110,6 +113,8 @@ class Generation(Fact):
     nsfw: bool | None = None
     meta_json: bytes = attrs.field(default=b"{}", repr=False)
     raw_json: bytes = attrs.field(default=b"{}", repr=False)
+    # Who asks again does not know it less than who watched it.
+    endpoint: str | None = attrs.field(default=None, eq=False, repr=False)
 
     @property
     def meta(self) -> dict[str, JSON]:

@@ -5,10 +5,16 @@ is worth, and how it refuses.
 
 from __future__ import annotations
 
+import pickle
+
+from pathlib import Path
+
+import attrs
 import pytest
 
 from modelslab_async import (
     FaceSwap,
+    Image,
     Interior,
     ModelsLab,
     QwenEdit,
@@ -76,6 +82,27 @@ async def test_found_in_another_family(
 
     assert generation.images
     assert len(simulator.books.accepted) == 1
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [SWAP, Interior("a room", init_image=A), RemoveBackground(A)],
+    ids=lambda spec: spec.endpoint.name,
+)
+async def test_fresh_links_of_another_family(
+    lab: ModelsLab, simulator: Simulator, spec: Spec, tmp_path: Path
+) -> None:
+    """
+    Pictures whose links have aged are asked for where their job is known.
+    """
+    known = await lab.generate(spec)
+    aged = Image(0, f"{simulator.url}/gone/0.png")
+    old = pickle.loads(pickle.dumps(attrs.evolve(known, images=(aged,))))
+
+    (path,) = await lab.download(old, tmp_path)
+
+    assert old.endpoint == spec.endpoint.name
+    assert path.stat().st_size > 0
 
 
 async def test_found_nowhere_else(

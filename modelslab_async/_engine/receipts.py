@@ -68,6 +68,7 @@ def finished(receipt: Receipt, answer: Success) -> Generation:
         if answer.meta_json == b"{}"
         else answer.meta_json,
         raw_json=answer.raw_json,
+        endpoint=receipt.endpoint,
     )
 
 
