@@ -4,6 +4,7 @@ What may be asked for, what is doubted, and what is refused before it costs.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import pickle
@@ -22,7 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelslab_async import specs
+from modelslab_async import RemoveBackground, specs
 from modelslab_async.errors import Problem, SpecError, SpecWarning
 from modelslab_async.specs import (
     SPECS,
@@ -261,6 +262,7 @@ def test_caption() -> None:
         ("seed", [0, 4294967295], [-1, 4294967296, 10**5000]),
         ("ip_adapter_scale", [0, 1, 0.5], [-0.1, 1.1, math.nan]),
         ("lora_strength", [0, 2.5, [1], (0.5, 1)], [math.inf, [math.nan]]),
+        ("lora_strength", [".5, 2.5"], ["", "1,", "1,nan", "1,1_0", "1,-"]),
         ("upscale", [True, False, 1, 2, 3], [0, 4, -1, 2.0]),
         ("prompt", ["x", " x "], ["", " \n", "\ud800"]),
         ("model_id", ["x"], ["", " "]),
@@ -415,6 +417,7 @@ def test_did_you_mean() -> None:
     [
         ({"lora_strength": 0.5}, {"lora_strength": [0.5]}),
         ({"lora_strength": 1}, {"lora_strength": (1.0,)}),
+        ({"lora_strength": "0.5, 1"}, {"lora_strength": (0.5, 1)}),
         ({"lora_model": "a,b"}, {"lora_model": ["a", "b"]}),
         ({"lora_model": "a , b"}, {"lora_model": ["a,b"]}),
         ({"lora_model": "a"}, {"lora_model": ["a "]}),
@@ -580,6 +583,36 @@ def test_any_dict(data: Any) -> None:
     """
     with pytest.raises(SpecError, match="spec: must be a mapping"):
         from_dict(data)
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(30)
+
+
+@pytest.mark.parametrize(
+    ("picture", "instead"),
+    [
+        (PNG, "bytes, (await lab.upload(…)).url"),
+        (bytearray(PNG), "bytes, (await lab.upload(…)).url"),
+        (
+            base64.b64encode(PNG).decode(),
+            "bare base64, 'data:image/png;base64,' before it",
+        ),
+        (
+            "photos/a 0.JPG",
+            "a file of this machine, Path('photos/a 0.JPG')",
+        ),
+        ("aGVsbG8gd29ybGQsIG5vIHBpY3R1cmU=", ""),
+        ("ftp://a.example/b.png", ""),
+    ],
+)
+def test_what_to_write_for_a_picture(picture: object, instead: str) -> None:
+    """
+    Who gives a picture in a form that is not taken is told what to write.
+    """
+    with pytest.raises(SpecError) as told:
+        RemoveBackground(picture)  # type: ignore[arg-type]  # the point
+
+    assert str(told.value).partition("; for ")[2] == instead
 
 
 #: How a text begins, and what comes again and again.

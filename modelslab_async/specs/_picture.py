@@ -41,3 +41,14 @@ def begins_as_data(text: str) -> bool:
     Whether *text* is meant as a data URI of a picture.
     """
     return text[:11].lower() == "data:image/"
+
+
+def bare_base64(text: str) -> str | None:
+    """
+    The media type of the picture that *text* is the bare base64 of; None
+    where it is none that we know.
+    """
+    try:
+        return media_type(binascii.a2b_base64(text[:64].strip()[:16]))
+    except ValueError:
+        return None

@@ -4,12 +4,14 @@ The checks of a parameter's value: one for each kind of parameter.
 A check gives the value in its one form, or raises a ValueError whose text
 goes on after the parameter's name: "must be ..., not ...".  What goes out
 equal has one form: texts without the blanks around them, 7 as 7.0 where a
-number is wanted, `"a,b"` as a tuple of two, a sequence of one as that one.
+number is wanted, `"a,b"` and `"1,2"` as tuples of two, a sequence of one as
+that one.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import reprlib
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +21,7 @@ from urllib.parse import urlsplit
 from ._extra import Extra
 from ._local_file import DOUBTFUL_BYTES, LocalFile, is_path
 from ._parameter import Parameter, ParameterKind, near
-from ._picture import begins_as_data, is_data_uri
+from ._picture import bare_base64, begins_as_data, is_data_uri
 
 
 def checked(parameter: Parameter, value: object) -> object:
@@ -179,17 +181,41 @@ def _check_picture(parameter: Parameter, value: object) -> object:
         return value
     if is_path(value):
         return LocalFile.at(value)
+    if isinstance(value, _BYTES):
+        return _refuse(parameter, value, _FOR_BYTES)
     if not isinstance(value, str):
         return _refuse(parameter, value)
     if begins_as_data(value):
         if is_data_uri(value):
             return value
         raise ValueError("must be a data URI of an image in base64")
+    if "://" not in value:
+        return _refuse(parameter, value, _meant_as(value))
     return _check_url(parameter, value)
 
 
+def _meant_as(text: str) -> str:
+    """
+    What to write for a *text* that is no URL, if that can be seen.
+    """
+    if (kind := bare_base64(text)) is not None:
+        return f"; for bare base64, 'data:{kind};base64,' before it"
+    if text.lower().endswith(_ENDINGS):
+        return f"; for a file of this machine, Path({told(text)})"
+    return ""
+
+
+_BYTES = (bytes, bytearray, memoryview)
+
+
+_FOR_BYTES = "; for bytes, (await lab.upload(…)).url"
+
+
+_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+
+
 def _check_pictures(parameter: Parameter, value: object) -> object:
-    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+    if isinstance(value, (str, *_BYTES)) or not isinstance(value, Sequence):
         return _check_picture(parameter, value)
     if not value:
         raise ValueError("is empty; a picture is wanted")
@@ -218,11 +244,20 @@ def _check_texts(parameter: Parameter, value: object) -> object:
 def _check_numbers(parameter: Parameter, value: object) -> object:
     if isinstance(value, (int, float)):
         value = (value,)
+    if isinstance(value, str) and _FIGURES.fullmatch(value):
+        # One for each of a text with several models.
+        value = [float(each) for each in value.split(",")]
     if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
         return _refuse(parameter, value)
     if any(isinstance(each, bool) for each in value):
         return _refuse(parameter, value)
     return _one_or_several([_check_number(_ONE_NUMBER, one) for one in value])
+
+
+_FIGURE = r"\s*(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*"
+
+
+_FIGURES = re.compile(f"{_FIGURE}(?:,{_FIGURE})+")
 
 
 def _one_or_several(values: Sequence[object]) -> object:
