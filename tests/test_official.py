@@ -14,12 +14,14 @@ import warnings
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
 
 from modelslab_async import ModelsLab, TextToImage
+from modelslab_async._protocol.encode import api_url
 from modelslab_async.simulator import KeyState, Latency, Simulator
 
 
@@ -190,3 +192,49 @@ def test_the_guide_has_each_of_its_calls() -> None:
         for kind, name, source in calls
         if kind not in far and not elsewhere.search(source)
     } <= set(re.findall(r"\w+", guide))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_guides_code_of_before(
+    number: int,
+    modelslab_simulator: Simulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    What the page shows as code for their package is such.
+    """
+    before = re.findall(
+        r"^```text\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL
+    )
+    monkeypatch.chdir(tmp_path)
+
+    exec(
+        before[number],
+        {
+            "community": official(modelslab_simulator),
+            "Text2Image": Text2Image,
+            "Path": Path,
+            "requests": requests,
+            "time": SimpleNamespace(sleep=lambda _: None),
+        },
+    )
+
+    (entry,) = modelslab_simulator.books.accepted
+    assert entry.spec["prompt"] == "a lighthouse"
+    assert len(list(tmp_path.iterdir())) == 1 - number
+    assert modelslab_simulator.books.downloads == 1 - number
+
+
+def test_the_guides_enterprise_server() -> None:
+    """
+    The base URL that the page names leads where their package asks.
+    """
+    (base_url,) = re.findall(
+        r'ModelsLab\(base_url="(.*?)"\)', GUIDE.read_text()
+    )
+    theirs = Community(Client("a-key"), enterprise=True).base_url
+
+    ours = api_url(base_url, TextToImage.endpoint.path)
+
+    assert ours == f"{theirs}text2img"
