@@ -32,12 +32,19 @@ def modelslab_settings() -> Settings:
     return Settings(speed=100, pictures="plain", latency=0.1)
 
 
+#: More pictures than are named one by one.
+MANY = [f"many/{number}.jpg" for number in range(4)]
+
+
 @pytest.fixture(autouse=True)
 def _files(tmp_path: Path) -> None:
     # Three pictures, one without an ending, and a file that is none.
     (tmp_path / "fox").mkdir()
     for name in ("fox/1.png", "fox/2.png", "my cat.png", "photo"):
         Picture.new("RGB", (64, 64), "red").save(tmp_path / name, "PNG")
+    (tmp_path / "many").mkdir()
+    for name in MANY:
+        (tmp_path / name).write_bytes((tmp_path / "photo").read_bytes())
     (tmp_path / "p.txt").write_text("in oil\nin ink\n")
 
 
@@ -265,6 +272,14 @@ def test_pictures_on_a_command_line(
             "takes 1 picture; 'fox/1.png' is one too many; to ask with each",
         ),
         (
+            ["-e", "remove_background", "--image", *MANY],
+            "a line for each: ls many/*.jpg | modelslab-async batch - -e remo",
+        ),
+        (
+            ["in oil", "-e", "interior", "--image", *MANY],
+            """ | sed 's/.*/{"prompt": "in oil", "init_image": "&"}/' | mod""",
+        ),
+        (
             ["a", "--image", "photo", "fox/1.png"],
             "text2img takes 1 picture; 'fox/1.png' is one too many",
         ),
@@ -314,6 +329,21 @@ def test_what_is_at_a_wrong_place(
     [
         (["p.txt", "p.txt"], "cat p.txt p.txt | modelslab-async batch -"),
         (["photo", "fox/1.png"], "ls photo fox/1.png | modelslab-async batch"),
+        (["photo", "p.txt"], "batch - -e ENDPOINT; no picture: p.txt"),
+        # Whatever was typed stays, every file too.
+        (
+            [*MANY, "-e", "remove-background", "-o", "my out"],
+            "many/*.jpg | modelslab-async batch - -e remove-background -o 'my",
+        ),
+        (
+            [*MANY, "photo", "-e", "remove-background"],
+            f"ls {' '.join(MANY)} photo | modelslab-async batch - -e remove",
+        ),
+        ([*MANY, "-e", "text2img_v7"], "lines of it; text2img_v7 takes none"),
+        (
+            [*MANY, "-e", "img2img"],
+            """| sed 's/.*/{"prompt": "PROMPT", "init_image": "&"}/' | mod""",
+        ),
         (["p.txt", "-e", "remove_background"], "1: image: remove_background"),
         (
             ["p.txt", "-e", "remove_background", "--image", "photo"],
@@ -329,6 +359,30 @@ def test_what_a_batch_does_not_take(
     taken: each is told what to type.
     """
     ran = type_("batch", *words)
+
+    assert ran.code == 2
+    assert said in ran.err
+    assert service.books.entries == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "endpoint", "said"),
+    [
+        ("many/0.jpg", "img2img", "takes a prompt, and 'many/0.jpg' is a pi"),
+        ("photo", "text2img", "1: prompt: text2img takes a prompt, and 'phot"),
+        ("gone.png", "img2img", "'gone.png' is a picture"),
+        ("in oil", "img2img", "1: init_image: is required"),
+        ("in oil", "img2img", "so each line is one; a picture for all of th"),
+        ("in oil", "img2img", """| sed 's/.*/{"prompt": "PROMPT", "init_"""),
+    ],
+)
+def test_lines_that_were_taken_for_prompts(
+    type_: Type, service: Simulator, lines: str, endpoint: str, said: str
+) -> None:
+    """
+    Where lines are prompts and pictures are needed, how to say both is told.
+    """
+    ran = type_("batch", "-", "-e", endpoint, stdin=lines.encode())
 
     assert ran.code == 2
     assert said in ran.err

@@ -60,29 +60,6 @@ def _spelt_out(args: Sequence[str]) -> Iterator[str]:
         yield word
 
 
-def one_input(
-    ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
-) -> str:
-    """
-    The one INPUT of a batch; says what to type instead of several.
-    """
-    pictures = [each for each in given if seems_picture(each)]
-    if pictures:
-        raise click.UsageError(
-            "INPUT is a file of requests, and pictures stand on lines of it: "
-            f"ls {shlex.join(pictures[:3])} | {ctx.command_path} - "
-            "-e ENDPOINT",
-            ctx,
-        )
-    if len(given) > 1:
-        raise click.UsageError(
-            f"one INPUT is taken, and {given[1]!r} is one too many: "
-            f"cat {shlex.join(given[:3])} | {ctx.command_path} -",
-            ctx,
-        )
-    return given[0]
-
-
 def seems_picture(word: str, folder: Path = Path()) -> bool:
     """
     Whether *word* is meant as a picture: an address, or a file that is one or
@@ -91,7 +68,7 @@ def seems_picture(word: str, folder: Path = Path()) -> bool:
     begins = word[:11].lower()
     if begins.startswith(("http://", "https://", "data:image/")):
         return not any(char.isspace() for char in word)
-    if _is_file(folder / word):
+    if is_file(folder / word):
         try:
             with (folder / word).open("rb") as file:
                 return media_type(file.read(64)) is not None
@@ -101,7 +78,7 @@ def seems_picture(word: str, folder: Path = Path()) -> bool:
     return called and not any(char.isspace() for char in word)
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
     try:
         # A pipe would keep us waiting.
         return path.is_file()
@@ -142,7 +119,7 @@ def request_of(
 
 
 def _leads_to_something(word: str) -> bool:
-    return "://" in word or _is_file(Path(word))
+    return "://" in word or is_file(Path(word))
 
 
 def how_to_say(kind: type[Spec], names: Sequence[str]) -> str:
@@ -151,7 +128,8 @@ def how_to_say(kind: type[Spec], names: Sequence[str]) -> str:
     """
     known, first = parameters(kind), first_parameter(kind)
     pictures = [name.upper() for name in names if known[name].is_picture]
-    said = [] if known[first].is_picture or first not in names else ["PROMPT"]
+    asks = first in names and not known[first].is_picture
+    said = ["PROMPT"] if asks else []
     if pictures:
         said.append(f"{_IMAGE} {' '.join(pictures)}")
     said += [
@@ -159,14 +137,15 @@ def how_to_say(kind: type[Spec], names: Sequence[str]) -> str:
         for name in names
         if name != first and not known[name].is_picture
     ]
-    return " ".join(said)
+    quotes = "; a PROMPT of several words stands in quotes" if asks else ""
+    return " ".join(said) + quotes
 
 
 def is_prompt(word: str, folder: Path = Path()) -> bool:
     """
     Whether *word*, where a picture is wanted, cannot be meant as one.
     """
-    return not (seems_picture(word, folder) or _is_file(folder / word))
+    return not (seems_picture(word, folder) or is_file(folder / word))
 
 
 def no_prompt(kind: type[Spec], word: str, *, alone: bool) -> str:

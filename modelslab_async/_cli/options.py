@@ -13,10 +13,10 @@ from typing import Any, Protocol, TypeVar
 import click
 
 from ..specs import SPECS, parameters
-from .arguments import one_input
 from .context import Context, Service
 from .model_names import complete_model
 from .names import EndpointName, Word
+from .one_input import one_input
 from .requests import USUAL_ENDPOINT, USUAL_MODEL
 from .screen import Screen, Talk
 

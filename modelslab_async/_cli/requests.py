@@ -5,8 +5,10 @@ What a command line says of a request, for any endpoint.
 from __future__ import annotations
 
 import json
+import shlex
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import click
 
@@ -94,7 +96,7 @@ def with_pictures(
         else:
             row[name] = left.pop(0)
     if left:
-        raise ValueError(_one_too_many(kind, len(pictures), left[0]))
+        raise ValueError(_one_too_many(kind, row, pictures, left[0]))
     return row
 
 
@@ -109,20 +111,84 @@ def free_pictures(kind: type[Spec], row: Mapping[str, JSON]) -> list[str]:
     ]
 
 
-def _one_too_many(kind: type[Spec], given: int, surplus: str) -> str:
+def _one_too_many(
+    kind: type[Spec],
+    row: Mapping[str, JSON],
+    pictures: Sequence[str],
+    surplus: str,
+) -> str:
     name, takes = kind.endpoint.name, picture_parameters(kind)
     if not takes:
         return f"{name} takes no picture; leave out {surplus!r}"
     said = f"{name} takes {number_of(len(takes), 'picture')}"
-    if given <= len(takes):
+    if len(pictures) <= len(takes):
         said += ", and has all of them by name"
     said += f"; {surplus!r} is one too many"
-    if len(takes) == 1 and takes[0] == first_parameter(kind):
+    if len(takes) == 1 and takes[0] not in _STYLE:
+        command = f"modelslab-async batch - -e {name}"
+        prompt = row.get(first_parameter(kind))
         said += (
             "; to ask with each of several, write a line for each: "
-            f"ls *.png | modelslab-async batch - -e {name}"
+            + asking_with_each(kind, as_words(pictures), command, prompt)
         )
     return said
+
+
+def asking_with_each(
+    kind: type[Spec], listed: str, command: str, prompt: JSON = None
+) -> str:
+    """
+    What to type to ask with each of many pictures.
+
+    Args:
+        kind: What is asked for.
+
+        listed: The pictures, as `ls` takes them.
+
+        command: A batch of what comes by stdin.
+
+        prompt: For all of them, where the endpoint takes one.
+    """
+    first, takes = first_parameter(kind), picture_parameters(kind)
+    if parameters(kind)[first].is_picture:
+        return f"ls {listed} | {command}"
+    needed = required_parameters(kind)
+    picture = min(takes, key=lambda name: name not in needed)
+    said = json.dumps(prompt, ensure_ascii=False)
+    if not isinstance(prompt, str) or len(said) > _SHORT or set(said) & _SED:
+        prompt = "PROMPT"
+    row = json.dumps({first: prompt, picture: "&"}, ensure_ascii=False)
+    # Each line is put where the & stands.
+    return f"ls {listed} | sed {shlex.quote(f's/.*/{row}/')} | {command}"
+
+
+#: A prompt that is worth repeating.
+_SHORT = 60
+#: What means something else to it.
+_SED = frozenset("\\/&")
+#: So many files are named one by one.
+_FEW = 3
+
+
+def as_words(files: Sequence[str]) -> str:
+    """
+    Files as a shell takes them: all of them, by a pattern where there are
+    many and one finds just these.
+    """
+    folders = {Path(file).parent for file in files}
+    endings = {Path(file).suffix for file in files}
+    if len(files) > _FEW and len(folders) == 1:
+        (folder,) = folders
+        for ending in (*endings, "")[-2:]:
+            found = {
+                path.name
+                for path in folder.glob(f"*{ending}")
+                if not path.name.startswith(".")
+            }
+            if found == {Path(file).name for file in files}:
+                begin = "" if folder == Path() else shlex.quote(f"{folder}/")
+                return f"{begin}*{ending}"
+    return shlex.join(files)
 
 
 def value_of(text: str) -> JSON:

@@ -36,6 +36,8 @@ def passed(screen: Screen, source: Source, check: Check) -> bool:
             f"{source.name}: {number_of(check.faults, 'fault')}{shown}; "
             "nothing was asked for"
         )
+        if source.kind == "txt" and (hint := source.usual.hint()):
+            screen.warn(f"{source.name}: {hint}")
     elif not check.items:
         screen.warn(f"{source.name}: nothing to ask for")
     return bool(check.items and not check.faults)

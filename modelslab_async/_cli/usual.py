@@ -19,14 +19,16 @@ from ..specs import (
     picture_parameters,
     required_parameters,
 )
-from .arguments import is_prompt, no_prompt
+from .arguments import is_file, is_prompt, no_prompt, seems_picture
 from .requests import (
     USUAL_ENDPOINT,
+    asking_with_each,
     first_parameter,
     free_pictures,
     with_model,
     with_pictures,
 )
+from .words import excerpt
 
 
 #: A row as it was read, or what is wrong with it.
@@ -62,7 +64,39 @@ class Usual:
         wants_picture = parameters(self.kind)[first].is_picture
         if wants_picture and is_prompt(line, self.folder):
             return Problem(first, no_prompt(self.kind, line, alone=True))
+        if wants_picture or not seems_picture(line, self.folder):
+            return {first: line}
+        if self._lacks_pictures() or is_file(self.folder / line):
+            name = self.kind.endpoint.name
+            said = f"{name} takes a prompt, and {excerpt(line)!r} is a picture"
+            return Problem(first, said)
         return {first: line}
+
+    def _lacks_pictures(self) -> bool:
+        """
+        Whether it needs one, and a line of text cannot say which.
+        """
+        needed = set(required_parameters(self.kind))
+        return bool(
+            needed & set(picture_parameters(self.kind)) and not self.pictures
+        )
+
+    def hint(self) -> str | None:
+        """
+        What to type where lines of text lack their pictures.
+        """
+        if parameters(self.kind)[first_parameter(self.kind)].is_picture:
+            return None
+        if not self._lacks_pictures():
+            return None
+        name = self.kind.endpoint.name
+        each = asking_with_each(
+            self.kind, "photos/*", f"modelslab-async batch - -e {name}"
+        )
+        return (
+            f"{name} takes a prompt, so each line is one; a picture for all "
+            f"of them: --image PICTURE; one prompt for many pictures: {each}"
+        )
 
     def completed(self, row: dict[str, JSON]) -> dict[str, JSON]:
         """
