@@ -5,6 +5,7 @@ import logging
 import re
 import sys
 
+import attrs
 import pytest
 
 from hypothesis import given
@@ -120,6 +121,27 @@ def test_look_says_what_is_waited_for() -> None:
 
     assert str(look).endswith(", waiting for a slot [2J: all 5")
     assert "waiting for a slot [2J: all 5" in look.fitted(80)
+
+
+def test_nothing_new_is_not_said_again(
+    screen: Screen, terminal: Terminal
+) -> None:
+    """
+    Where no line moves, all is said, and again once something happens, or
+    after a minute.
+    """
+    look = ProgressLine(9, waiting=9, waiting_for="w" * 300)
+    said = []
+
+    for left in range(12):
+        screen.show(attrs.evolve(look, left=float(left)))
+        said.append(terminal.getvalue().count("w" * 300))
+    screen.show(look)
+    said.append(terminal.getvalue().count("w" * 300))
+    screen.show(attrs.evolve(look, done=1))
+    said.append(terminal.getvalue().count("w" * 300))
+
+    assert said == [1] * 12 + [2, 3]
 
 
 @pytest.mark.parametrize("width", [57, 77, 117])

@@ -263,6 +263,7 @@ def test_one_cause_is_told_once(
     said = "\n".join(_told(capsys, "--spend"))
 
     assert said.count("cannot connect to 127.0.0.1:1: Connection refused") == 1
+    assert "Connection refused; is the simulator running?" in said
     assert "balance, jobs under way, models, a wrong request" in said
     assert "ssl" not in said
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import attrs
 
-from .words import duration, excerpt
+from .words import clean, duration, excerpt
 
 
 #: A shorter bar says nothing.
@@ -45,8 +45,16 @@ class ProgressLine:
         if self.left is not None:
             said.append(f"{duration(self.left)} left")
         if self.waiting_for is not None:
-            said.append(f"waiting for {excerpt(self.waiting_for, 100)}")
+            said.append(f"waiting for {clean(self.waiting_for)}")
         return ", ".join(said)
+
+    def is_as(self, other: ProgressLine) -> bool:
+        """
+        Whether nothing has happened since; speed and time left only run.
+        """
+        return attrs.evolve(self, rate=None, left=None) == attrs.evolve(
+            other, rate=None, left=None
+        )
 
     def fitted(self, width: int, *, ascii_only: bool = False) -> str:
         """

@@ -37,6 +37,8 @@ _ECHO = 3
 
 #: Seconds between looks, at bars and at plain lines.
 _BARS, _LINES = 0.2, 5.0
+#: Looks after which a plain line is said again, though nothing happened.
+_UNCHANGED = 12
 
 
 class Talk(enum.IntEnum):
@@ -85,8 +87,8 @@ class Screen:
     """
     Where results and remarks go.
 
-    What changes: how much is said, the last line of a terminal while
-    something runs, and whether anybody still reads the results.
+    What changes: how much is said, the last line while something runs, and
+    whether anybody still reads the results.
     """
 
     _err: Console = attrs.field(
@@ -101,6 +103,10 @@ class Screen:
     talk: Talk = attrs.field(default=Talk.USUAL, init=False)
     #: Whoever read stdout has gone away.
     unread: bool = attrs.field(default=False, init=False)
+    #: The plain line of a batch that was shown, and for how many looks.
+    _shown: tuple[ProgressLine | None, int] = attrs.field(
+        default=(None, 0), init=False
+    )
     #: It was said that results cannot be printed.
     _told: bool = attrs.field(default=False, init=False)
 
@@ -183,7 +189,11 @@ class Screen:
         Say how a batch stands.
         """
         if self._live is None:
-            self.say(look)
+            known, looks = self._shown
+            if known is None or looks >= _UNCHANGED or not look.is_as(known):
+                self.say(look)
+                known, looks = look, 0
+            self._shown = known, looks + 1
             return
         text = look.fitted(self._room, ascii_only=self._ascii)
         self._live.update(Text(text, no_wrap=True, overflow="crop"))

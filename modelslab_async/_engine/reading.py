@@ -5,6 +5,7 @@ What comes over a connection, and what is wrong with it.
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import ssl
 
@@ -78,7 +79,10 @@ def words_of(exc: BaseException, key: ApiKey | None = None) -> str:
             | aiohttp.ClientConnectorCertificateError()
         ):
             # Its own words speak of ssl also where there is none.
-            said = f"cannot connect to {_place(exc)}: {_cause(exc)} ({name})"
+            cause = _cause(exc)
+            if _is_refused_here(exc):
+                cause += "; is the simulator running?"
+            said = f"cannot connect to {_place(exc)}: {cause} ({name})"
     if key is not None:
         said = key.scrub(said.encode("utf-8", "replace")).decode()
     return " ".join(said.split())[:300]
@@ -93,6 +97,23 @@ def _place(exc: _Unconnected) -> str:
     host = f"[{exc.host}]" if ":" in exc.host else exc.host
     proxy = isinstance(exc, aiohttp.ClientProxyConnectionError)
     return f"{'the proxy ' if proxy else ''}{host}:{exc.port}"
+
+
+def _is_refused_here(exc: _Unconnected) -> bool:
+    """
+    Whether nobody listens at an address of this machine's own.
+    """
+    if isinstance(exc, aiohttp.ClientProxyConnectionError):
+        return False
+    # Of several addresses at once, the numbers stand in the words.
+    number = errno.ECONNREFUSED
+    found = exc.os_error
+    if found.errno != number and f"[Errno {number}]" not in str(found):
+        return False
+    try:
+        return ipaddress.ip_address(exc.host).is_loopback
+    except ValueError:
+        return exc.host.rpartition(".")[2] == "localhost"
 
 
 def _cause(exc: _Unconnected) -> str:
