@@ -237,6 +237,16 @@ def test_code_fits(page: Path) -> None:
     assert [line for line in lines if len(line) > 88] == []
 
 
+def test_key_states() -> None:
+    """
+    Every state of a simulated key has its row.
+    """
+    page = (ROOT / "docs" / "simulator.md").read_text()
+    rows = re.findall(r"^\| `([\w-]+)` \| \w", page, re.MULTILINE)
+
+    assert [state for state in simulator.KeyState if state not in rows] == []
+
+
 def test_links() -> None:
     """
     Every link between pages leads somewhere.

@@ -30,7 +30,8 @@ def parse(body: bytes | str | Mapping[str, Any]) -> Notice:
     What a webhook's body says of its job; as it came, or as JSON.
 
     It is unsigned: whoever learns the URL may have sent it.  Take the job up
-    by ``lab.job(notice.job_id)`` before you believe it.
+    by its handle, or by ``lab.job(notice.job_id, endpoint=…)``, before you
+    believe it.
 
     Raises:
         ProtocolError: Nobody can read it.
