@@ -6,22 +6,18 @@ left when it closes or its loop ends under it.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import warnings
 import weakref
 
 from ._checks import endpoint_of
 from ._engine.http import SessionPool
-from ._engine.job import Job, Watch, named
+from ._engine.job import Job, Watch
 from ._engine.receipts import receipt_by_name
 from ._engine.waiters import to_its_end
 from ._rooms import Options, Rooms, build
 from .errors import ClientClosedError
 from .specs import Spec
-
-
-_log = logging.getLogger("modelslab_async")
 
 
 class Lifetime:
@@ -170,6 +166,7 @@ class Lifetime:
     @staticmethod
     def _stop(rooms: Rooms) -> None:
         rooms.runtime.closed = True
+        rooms.name("closed with %d unfinished", rooms.poller.jobs())
         rooms.poller.close()
         rooms.queue.close()
 
@@ -186,13 +183,7 @@ class Lifetime:
         if rooms.runtime.pid != os.getpid():
             # What is open there is the parent's.
             return
-        left = rooms.jobs()
-        if left:
-            _log.warning(
-                "the event loop ended with %d unfinished: %s",
-                len(left),
-                named(left),
-            )
+        rooms.name("the event loop ended with %d unfinished", rooms.jobs())
         rooms.bells.detach()
         for let_go in rooms.runtime.let_go:
             let_go()

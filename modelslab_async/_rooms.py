@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,6 +26,7 @@ from ._engine.job import (
     Watch,
 )
 from ._engine.links import origin_of
+from ._engine.naming import Journalled, Naming
 from ._engine.on_demand import OnDemand
 from ._engine.pacer import Pacer
 from ._engine.poller import Poller
@@ -158,6 +159,11 @@ class Rooms:
     take_up: TakeUp
     bells: Bells
     batches: set[Guest] = attrs.field(factory=set, init=False)
+    naming: Naming = attrs.field(factory=Naming, init=False)
+    #: What the journals that are open know of jobs that are under way.
+    journals: set[Callable[[], Journalled]] = attrs.field(
+        factory=set, init=False
+    )
     _downloads: Downloads | None = attrs.field(default=None, init=False)
     _models: tuple[Model, ...] | None = attrs.field(default=None, init=False)
 
@@ -195,6 +201,12 @@ class Rooms:
         Every unfinished job, and the requests that may be at the service.
         """
         return (*self.poller.jobs(), *self.submitter.jobs())
+
+    def name(self, what: str, jobs: Iterable[Job]) -> None:
+        """
+        Warn of *jobs* that are left behind, with what takes them up again.
+        """
+        self.naming.warn(what, jobs, [known() for known in self.journals])
 
     def resume(
         self,

@@ -8,6 +8,7 @@ import asyncio
 import logging
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -186,9 +187,7 @@ async def test_leaving_early_names_what_is_paid(
     simulator.change(latency=Latency.constant(300.0), hold=0.0)
 
     async with lab.batch(counted(500, [])) as batch:
-        while len(lab.jobs()) < SLOTS or any(
-            job.id is None for job in lab.jobs()
-        ):
+        while not all_accepted(lab):
             await asyncio.sleep(0)
 
     left = "".join(
@@ -199,6 +198,74 @@ async def test_leaving_early_names_what_is_paid(
     assert len(lab.jobs()) == SLOTS
     assert all(str(job.id) in left for job in lab.jobs())
     assert batch.progress.in_flight == 0
+
+
+@pytest.mark.parametrize("journalled", [False, True])
+async def test_what_is_left_is_told_once(
+    simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    journalled: bool,
+) -> None:
+    """
+    A batch that is left and its client that closes tell no handle twice, and
+    none of what a journal knows, only how many and where.
+    """
+    simulator.change(latency=Latency.constant(300.0), hold=0.0)
+    output = tmp_path / "out" if journalled else None
+
+    async with ModelsLab.simulated(simulator.url, speed=100) as lab:
+        async with lab.batch(counted(500, []), output=output):
+            while not all_accepted(lab):
+                await asyncio.sleep(0)
+        handles = [job.handle for job in lab.jobs()]
+
+    said = [
+        record.getMessage()
+        for record in caplog.records
+        if "unfinished" in record.getMessage()
+    ]
+    told = "".join(said)
+    assert len(handles) == SLOTS
+    assert [told.count(one) for one in handles] == [not journalled] * SLOTS
+    assert told.count(f"{SLOTS} in {output}/journal.sqlite") == journalled
+    assert len(said) == 1 + (not journalled)
+
+
+async def test_a_client_that_closes_says_what_a_journal_knows(
+    simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    """
+    Of what is under way when a client closes, only what no journal knows is
+    told by its handle.
+    """
+    simulator.change(latency=Latency.constant(300.0), hold=0.0)
+    async with ModelsLab.simulated(simulator.url, speed=100) as lab:
+        alone = await lab.submit(TextToImage("alone", model_id="flux"))
+        batch = lab.batch(counted(50, []), output=tmp_path / "out")
+        async with batch:
+            while not all_accepted(lab):
+                await asyncio.sleep(0)
+            await lab.aclose()
+
+    (said,) = [
+        record.getMessage()
+        for record in caplog.records
+        if "closed with" in record.getMessage()
+    ]
+    assert alone.handle in said
+    assert said.count("ml1.") == 1
+    assert f"{SLOTS - 1} in {tmp_path}/out/journal.sqlite" in said
+
+
+def all_accepted(lab: ModelsLab) -> bool:
+    """
+    Whether all slots have jobs that were answered.
+    """
+    jobs = lab.jobs()
+    return len(jobs) == SLOTS and all(job.id is not None for job in jobs)
 
 
 @pytest.mark.parametrize(

@@ -44,12 +44,13 @@ from ..journal import (
     IllegalMove,
     Journal,
     Planned,
+    State,
     Step,
     Stored,
     Submitting,
     Unknown,
 )
-from ..results import Generation, Receipt
+from ..results import Generation, JobState, Receipt
 from ..specs import Spec
 from .outcome import FailedOutcome, FinishedOutcome, Outcome
 
@@ -372,6 +373,31 @@ class Item:
         """
         one = self.submission
         return one is None or isinstance(one.end, Job)
+
+    @property
+    def runs(self) -> bool:
+        """
+        Whether its job is under way, or may be.
+        """
+        job = self.job
+        return (
+            job is not None
+            and self.in_flight
+            and job.state is JobState.PROCESSING
+        )
+
+    @property
+    def journalled(self) -> bool:
+        """
+        Whether its journal knows as much of its job as we do.
+        """
+        entry, job = self.entry, self.job
+        return (
+            entry is not None
+            and entry.state is not State.PLANNED
+            and job is not None
+            and entry.job_id == job.id
+        )
 
     @property
     def withdrawn(self) -> bool:

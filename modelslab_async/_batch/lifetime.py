@@ -151,7 +151,7 @@ class BatchLifetime:
         Open it, if that has not been done.
 
         Args:
-            named: Keep what was paid for, for `name_paid`.
+            named: Keep what was paid for, for `break_off`.
 
         Raises:
             ClientClosedError: It is over.
@@ -161,7 +161,7 @@ class BatchLifetime:
         if self._over:
             raise ClientClosedError("the batch is over; make a new one")
         if self._run is not None and self._run.paid is None and named:
-            self._run.paid = []
+            self._run.paid = {}
         if self._opening is None:
             rooms = self.open_rooms()
             rooms.batches.add(self)
@@ -171,7 +171,7 @@ class BatchLifetime:
                 self.outcomes,
                 self.tally,
                 Lane(OutageBreaker(rooms.runtime.timeouts)),
-                [] if named else None,
+                {} if named else None,
             )
             self._opening = asyncio.ensure_future(self._open(run))
             self._opening.add_done_callback(_seen)
@@ -278,7 +278,7 @@ class BatchLifetime:
 
     async def break_off(self) -> None:
         """
-        Leave it; one WARNING has the handles of all that was paid for.
+        Leave it; one WARNING names all that was paid for.
         """
         self._quiet = True
         try:

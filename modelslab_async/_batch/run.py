@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 import attrs
 
-from .._engine.job import Job, named
+from .._engine.job import Job
 from .._engine.submission import Lane, Submission
 from .._output.folder import OutputFolder
 from .._policy.retry import RetryPolicy, backoff
@@ -38,7 +38,7 @@ from ..errors import (
 )
 from ..events import BatchStopped
 from ..journal import State
-from ..results import Generation, JobState, Receipt
+from ..results import Generation, Receipt
 from .item import BatchJournal, Item, came_before
 from .options import BatchOptions
 from .outcome import Outcome, OutcomeQueue, Tally
@@ -77,7 +77,8 @@ class Run:
 
         resumed: What an earlier run had bought, by index, until it has ended.
 
-        paid: The jobs that were bought, where they may have to be named.
+        paid: The jobs that were bought, where they may have to be named, and
+            whether the journal knows each.
     """
 
     rooms: Rooms
@@ -85,7 +86,7 @@ class Run:
     outcomes: OutcomeQueue
     tally: Tally
     lane: Lane
-    paid: list[Job] | None = None
+    paid: dict[Job, bool] | None = None
     journal: BatchJournal | None = None
     folder: OutputFolder | None = None
     stopped: ModelsLabError | None = None
@@ -112,6 +113,13 @@ class Run:
         """
         in_flight = sum(item.in_flight for item in self.items.values())
         return in_flight, len(self.items) - in_flight
+
+    def under_way(self) -> dict[Job, bool]:
+        """
+        Jobs that run, and whether the journal knows them.
+        """
+        items = self.items.values()
+        return {i.job: i.journalled for i in items if i.job and i.runs}
 
     @property
     def waiting_for(self) -> str | None:
@@ -257,7 +265,7 @@ class Run:
     def _end(self, item: Item, outcome: Outcome | None) -> None:
         self.resumed.pop(item.index, None)
         if self.paid is not None and item.job is not None and item.accepted:
-            self.paid.append(item.job)
+            self.paid[item.job] = item.journalled
         self.give(item, outcome)
 
     def give(
@@ -319,21 +327,14 @@ class Run:
             await asyncio.wait(tasks, timeout=timeout)
             # Their items see it too before they are counted as left.
             await asyncio.sleep(0)
-        left = [
-            item.job
-            for item in self.items.values()
-            if item.job is not None
-            and item.in_flight
-            and item.job.state is JobState.PROCESSING
-        ]
+        left = self.under_way()
         for task in self.items:
             task.cancel()
         if self.items:
             await asyncio.wait(self.items)
-        if left and not quiet:
-            _log.warning(
-                "left a batch with %d unfinished: %s", len(left), named(left)
-            )
+        if not quiet:
+            what, place = "left a batch with %d unfinished", self.options.place
+            self.rooms.naming.warn_of(what, left, place)
         return [one for one in submissions if not one.task.done()]
 
     def leave_to_parent(self) -> None:
@@ -348,14 +349,10 @@ class Run:
 
     def name_paid(self) -> None:
         """
-        One WARNING with the handles of all that was paid for.
+        One WARNING of all that was paid for.
         """
-        if self.paid:
-            _log.warning(
-                "an awaited batch was broken off after %d were paid for: %s",
-                len(self.paid),
-                named(self.paid),
-            )
+        what = "an awaited batch was broken off after %d were paid for"
+        self.rooms.naming.warn_of(what, self.paid or {}, self.options.place)
 
 
 # The ways of an item.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
+from .._engine.naming import Journalled
 from .._output.folder import OutputFolder, make_private
 from ..errors import DownloadError, JournalError
 from ..journal import Identity, Journal, State
@@ -102,12 +103,19 @@ class Storage:
         self.run.rooms.runtime.let_go.add(opened.abandon)
         return opened
 
+    def journalled(self) -> Journalled:
+        """
+        The jobs that are under way, and that the journal knows.
+        """
+        return Journalled.of(self.run.options.place, self.run.under_way())
+
     def keep(self) -> None:
         """
         Let those who look at the folder see how it goes, and let go of the
         journal where the loop ends.
         """
         if self.run.journal is not None:
+            self.run.rooms.journals.add(self.journalled)
             self._bells = LateBells(self.run, self.run.journal)
             self._bells.listen()
             self._keeper = asyncio.ensure_future(self._keep())
@@ -195,6 +203,7 @@ class Storage:
         Write what is late, the status and the page; close the journal.
         """
         self._closing = True
+        self.run.rooms.journals.discard(self.journalled)
         if self._bells is not None:
             self._bells.close()
         if self._keeper is not None:

@@ -13,7 +13,6 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Generator,
-    Iterable,
     Iterator,
 )
 from contextvars import Context
@@ -377,15 +376,3 @@ def timeout_faults(timeout: object) -> Iterator[str]:
     """
     if timeout is not None and not (is_number(timeout) and timeout >= 0):
         yield f"timeout: seconds from 0, or None, not {in_short(timeout)}"
-
-
-def named(jobs: Iterable[Job]) -> str:
-    """
-    Jobs by what takes them up again: handles, or track_ids where none is.
-    """
-    return ", ".join(
-        f"track_id {job.track_id}"
-        if job.id is None
-        else f"job {job.id} ({job.handle})"
-        for job in jobs
-    )

@@ -7,8 +7,6 @@ more.  Two jobs of one id share one watch.
 
 from __future__ import annotations
 
-import logging
-
 from collections.abc import Awaitable
 from contextvars import copy_context
 from functools import partial
@@ -26,16 +24,13 @@ from ..errors import (
 from ..results import Generation, JobState, Receipt
 from .hearing import Hearing
 from .http import SessionPool
-from .job import Job, Watch, named
+from .job import Job, Watch
 from .pacer import Pacer
 from .poll_loop import PollLoop
 from .runtime import Runtime, forked
 from .slot_queue import SlotQueue
 from .telling import tell_accepted, tell_finished, tell_resumed
 from .watches import Watches
-
-
-_log = logging.getLogger("modelslab_async")
 
 
 #: Seconds between two polls that rings of one job ask for, at least.
@@ -291,11 +286,6 @@ class Poller:
         Stop asking; those who wait get `JobUnfinishedError` with the id.
         """
         self._loop.close()
-        left = self.jobs()
-        if left:
-            _log.warning(
-                "closed with %d unfinished: %s", len(left), named(left)
-            )
         now = self.runtime.now()
         for watch in self._watched.all():
             end = watch.unfinished(now)
