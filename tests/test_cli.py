@@ -231,6 +231,8 @@ def test_generate_refused(
     assert ran.code == code
     assert ran.out == ""
     assert "s3cret" not in ran.err
+    # Of a key that is no good, where it came from is said.
+    assert ("MODELSLAB_API_KEY" in ran.err) is (settings == {"keys": {}})
 
 
 def test_words_of_the_service(type_: Type, service: Simulator) -> None:

@@ -123,13 +123,38 @@ def test_a_key_that_is_no_good(
     modelslab_simulator: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """
-    A blocked key is named as what it is.
+    A blocked key is named as what it is, and nothing else differs.
     """
     modelslab_simulator.change(keys={KEY: KeyState.BLOCKED})
-    code, verdicts = examined(capsys)
+    code, verdicts = examined(capsys, "--spend")
+    said = "\n".join(_told(capsys))
 
     assert code == 1
-    assert "key" in verdicts["differs"]
+    assert verdicts["differs"] == {"key"}
+    assert {"balance", "models", "upload", "submit"} <= verdicts["failed"]
+    assert "Invalid Api Key" in said
+    assert said.count("the key is refused") == 1
+
+
+def test_an_address_that_is_not_whole(
+    modelslab_simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """
+    Where nothing is found, no key is called good, and the address is doubted,
+    once; commands that ask doubt it, too.
+    """
+    monkeypatch.setenv("MODELSLAB_BASE_URL", modelslab_simulator.origin)
+
+    said = "\n".join(_told(capsys))
+    code = run(["models"])
+
+    assert "failed      key, balance, jobs under way, models, a wrong" in said
+    assert "is good" not in said
+    assert said.count("MODELSLAB_BASE_URL complete? It ends in /api/v6") == 1
+    assert "complete? It ends in /api/v6" in capsys.readouterr().err
+    assert code == 1
 
 
 def test_nobody_there(

@@ -31,6 +31,7 @@ from . import (
     unknown,
 )
 from .context import PROGRAM, Context
+from .environment import why_perhaps
 from .exit_codes import (
     ACCOUNT,
     ALL_DONE,
@@ -89,7 +90,7 @@ def _run(screen: Screen, arguments: tuple[str, ...]) -> int:
         screen.warn("interrupted")
         return INTERRUPTED
     except REFUSED as exc:
-        screen.warn(f"the account says no: {exc}")
+        screen.warn(f"the account says no: {exc}{why_perhaps(exc)}")
         return ACCOUNT
     except (
         ConfigurationError,
@@ -101,7 +102,7 @@ def _run(screen: Screen, arguments: tuple[str, ...]) -> int:
         screen.warn(f"{PROGRAM}: {exc}")
         return USAGE
     except ModelsLabError as exc:
-        screen.warn(f"{type(exc).__name__}: {exc}")
+        screen.warn(f"{type(exc).__name__}: {exc}{why_perhaps(exc)}")
         return FAILED
     except BrokenPipeError:
         raise

@@ -108,7 +108,32 @@ def refusal_of(exchange: Exchange) -> Refusal | None:
     return heard if isinstance(heard, Refusal) else None
 
 
+def told_no(exchange: Exchange) -> str:
+    """
+    The HTTP code of an answer, and its words where it is a no.
+    """
+    refusal = refusal_of(exchange)
+    told = f"HTTP {exchange.status}"
+    return told if refusal is None else f"{told}: {refusal.message}"
+
+
+def is_of_key(exchange: Exchange) -> bool:
+    """
+    Whether an answer says that the key is no good.
+    """
+    refusal = refusal_of(exchange)
+    of_key = refusal is not None and Topic.KEY in refusal.topics
+    return of_key or exchange.status in {401, 403}
+
+
+#: What all other steps find then.
+KEY_REFUSED = "the key is refused"
+
+
 # Free of charge
+
+
+_GOOD_KEY = "the key is read from the request's body, and is good"
 
 
 def of_balance(exchange: Exchange) -> Findings:
@@ -116,16 +141,13 @@ def of_balance(exchange: Exchange) -> Findings:
     The key, and the balance.
     """
     refusal = refusal_of(exchange)
-    key = refusal is not None and Topic.KEY in refusal.topics
-    key = key or exchange.status in {401, 403}
-    yield compared(
-        "key",
-        "the key is read from the request's body, and is good",
-        f"HTTP {exchange.status}: {refusal.message}"
-        if refusal
-        else f"HTTP {exchange.status}",
-        not key,
-    )
+    if is_of_key(exchange):
+        yield compared("key", _GOOD_KEY, told_no(exchange), good=False)
+        yield failed("balance", "is answered", KEY_REFUSED)
+        return
+    # Nothing else than an answer as it should be says that a key is good.
+    answered = refusal is None and exchange.status < 400
+    yield compared("key", _GOOD_KEY, told_no(exchange), answered)
     data = fields_of(exchange).get("data")
     balance = data.get("balance") if isinstance(data, dict) else None
     yield compared(

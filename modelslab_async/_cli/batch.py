@@ -29,6 +29,7 @@ from . import options
 from .arguments import PicturesCommand
 from .context import Context, Service
 from .dry_run import dry_run as run_dry
+from .environment import why_perhaps
 from .exit_codes import (
     ACCOUNT,
     ALL_DONE,
@@ -207,7 +208,7 @@ async def _batch(
         screen.say("nobody reads the results any more; stopped asking")
     if stopped is not None and not interrupts.told:
         why = "the account says no" if refused else "stopped early"
-        screen.warn(f"{why}: {as_typed(stopped)}")
+        screen.warn(f"{why}: {as_typed(stopped)}{why_perhaps(stopped)}")
     cut_short = interrupts.told or screen.unread
     if cut_short or stopped is not None or any(map(left.get, _GOES_ON)):
         screen.say(context.go_on())
@@ -268,7 +269,8 @@ async def _tell_failure(screen: Screen, outcome: Outcome) -> None:
     error = outcome.error
     if error is None or isinstance(error, REFUSED):
         return
-    name, hint = outcome.item or excerpt(outcome.spec.caption), ""
+    name = outcome.item or excerpt(outcome.spec.caption)
+    hint = why_perhaps(error)
     if isinstance(error, ModelNotFoundError):
         hint = await run_sync(model_meant, error, outcome.spec)
     screen.warn(f"failed: {name}: {type(error).__name__}: {error}{hint}")

@@ -42,6 +42,7 @@ from ..results import JSON
 from . import assumptions as assumed
 from .assumptions import Finding, Verdict, compared, failed, skipped
 from .context import Service
+from .environment import incomplete
 
 
 #: The smallest picture that any source allows, of a model that is cheap.
@@ -62,6 +63,7 @@ _PIXEL = bytes.fromhex(
     "1f15c4890000000d49444154789c6360f8cfc0f01f0005000101"
     "6d0a2db40000000049454e44ae426082"
 )
+_BALANCE = "wallet_balance"
 #: Seconds that a generation may take.
 _PATIENCE = 300.0
 #: How often a job may be done without a picture.
@@ -169,7 +171,7 @@ class Examination:
 
     async def _free(self) -> AsyncIterator[Finding]:
         for path, step, look in (
-            ("wallet_balance", "balance", assumed.of_balance),
+            (_BALANCE, "balance", assumed.of_balance),
             (
                 "v6/processing/request_count",
                 "jobs under way",
@@ -179,6 +181,8 @@ class Examination:
         ):
             exchange = await self._ask(path, {}, CAP_BASE64_BYTES)
             if isinstance(exchange, str):
+                if path == _BALANCE:
+                    yield failed("key", "is answered", exchange)
                 yield failed(step, "is answered", exchange)
                 continue
             for finding in look(exchange):
@@ -231,7 +235,7 @@ class Examination:
             )
 
     async def _balance(self) -> float | None:
-        found = await self._ask("wallet_balance", {})
+        found = await self._ask(_BALANCE, {})
         if isinstance(found, str):
             return None
         data = assumed.fields_of(found).get("data")
@@ -340,9 +344,16 @@ class Examination:
     async def _send(self, call: Call) -> Exchange | str:
         known = len(self.exchanges)
         heard = await self.pool.ask(call)
-        if isinstance(heard, Reply) and len(self.exchanges) > known:
-            return self.exchanges[-1]
-        return getattr(heard, "reason", "no answer")
+        if not isinstance(heard, Reply) or len(self.exchanges) <= known:
+            return getattr(heard, "reason", "no answer")
+        found = self.exchanges[-1]
+        # One cause, which is told as that.
+        if found.status == 404 and assumed.said(found) is None:
+            if why := incomplete(self.base_url):
+                return f"HTTP 404, and no JSON{why}"
+        elif assumed.is_of_key(found) and not call.url.endswith(_BALANCE):
+            return assumed.KEY_REFUSED
+        return found
 
 
 def _certificate(host: str, port: int) -> Finding:
