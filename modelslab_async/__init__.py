@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from . import errors, specs
 from ._client import ModelsLab
 from ._engine.job import Job
+from ._magic import media_type
 from ._policy.polling import PollSchedule
 from ._policy.retry import RetryPolicy
 from ._policy.timeouts import Timeouts
@@ -124,6 +125,7 @@ __all__ = [
     "Upload",
     "__version__",
     "errors",
+    "media_type",
     "specs",
 ]
 

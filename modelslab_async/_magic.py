@@ -43,3 +43,15 @@ def format_of(head: bytes | bytearray | memoryview) -> ImageFormat | None:
     if start[4:] in {b"ftypavif", b"ftypavis"}:
         return ImageFormat.AVIF
     return None
+
+
+def media_type(data: bytes | bytearray | memoryview) -> str | None:
+    """
+    Such as ``image/png``, for what `ModelsLab.read` gave; None where it is no
+    picture that we know.
+
+    Args:
+        data: The picture; its first bytes are enough.
+    """
+    known = format_of(data)
+    return None if known is None else known.media_type

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import attrs
 
 from ._fact import Fact
-from ._magic import format_of
+from ._magic import format_of, media_type
 
 
 JSON: TypeAlias = (
@@ -71,10 +71,10 @@ class Image(Fact):
     @property
     def media_type(self) -> str | None:
         """
-        Such as ``image/png``; None as for *suffix*.
+        Such as ``image/png``; None as for *suffix*.  Of bytes that were
+        loaded, `modelslab_async.media_type` tells it.
         """
-        known = format_of(self.data or b"")
-        return None if known is None else known.media_type
+        return media_type(self.data or b"")
 
     def _repr_html_(self) -> str:
         """

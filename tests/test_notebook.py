@@ -27,6 +27,7 @@ from modelslab_async import (
     ModelsLab,
     Outcome,
     TextToImage,
+    media_type,
 )
 from modelslab_async.errors import (
     ConfigurationError,
@@ -81,7 +82,7 @@ def test_a_picture_that_is_nowhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "suffix", "media_type"),
+    ("data", "suffix", "kind"),
     [
         (PNG, ".png", "image/png"),
         (b"\xff\xd8\xff\xe0" + b"\0" * 9, ".jpg", "image/jpeg"),
@@ -92,14 +93,15 @@ def test_a_picture_that_is_nowhere() -> None:
     ],
 )
 def test_what_a_picture_is(
-    data: bytes | None, suffix: str | None, media_type: str | None
+    data: bytes | None, suffix: str | None, kind: str | None
 ) -> None:
     """
-    Its bytes tell; a link tells nothing.
+    Its bytes tell, also alone; a link tells nothing.
     """
     image = Image(0, "https://a.example/x.png", data=data)
 
-    assert (image.suffix, image.media_type) == (suffix, media_type)
+    assert (image.suffix, image.media_type) == (suffix, kind)
+    assert media_type(data or b"") == kind
 
 
 def test_a_generation_shows_its_pictures() -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import click
 
+from .._magic import media_type
 from ..results import JSON
 from ..specs import (
     Spec,
-    media_type,
     parameters,
     picture_parameters,
     required_parameters,

@@ -15,8 +15,8 @@ from __future__ import annotations
 import base64
 import json
 
+from .._magic import media_type
 from ..results import JSON, Model
-from ..specs import media_type
 from .encode import api_url
 from .json_text import compact_json, read_json
 from .replies import CAP_BASE64_BYTES, Call, Reply, Success

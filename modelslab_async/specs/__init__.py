@@ -15,7 +15,6 @@ from ._local_file import picture_fault as picture_fault
 from ._parameter import Parameter as Parameter
 from ._parameter import ParameterKind as ParameterKind
 from ._parameter import near as near
-from ._picture import media_type as media_type
 from ._registry import MODULES as MODULES
 from ._registry import SPECS as SPECS
 from ._registry import public

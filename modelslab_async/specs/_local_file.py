@@ -21,7 +21,7 @@ from typing import TypeAlias, TypeGuard
 import attrs
 
 from .._fact import Fact
-from ._picture import media_type
+from .._magic import media_type
 
 
 AnyPath: TypeAlias = os.PathLike[str] | os.PathLike[bytes]

@@ -10,15 +10,7 @@ from __future__ import annotations
 
 import binascii
 
-from .._magic import format_of
-
-
-def media_type(data: bytes) -> str | None:
-    """
-    What picture begins as *data* does; None where it is none that we know.
-    """
-    known = format_of(data)
-    return None if known is None else known.media_type
+from .._magic import media_type
 
 
 def is_data_uri(text: str) -> bool:
