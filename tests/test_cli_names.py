@@ -147,6 +147,14 @@ def test_an_endpoint_of_a_row(type_: Type, service: Simulator) -> None:
         (["cluster", "stats"], "did you mean 'status'?"),
         (["simulate", "--etas", "abset"], "did you mean 'absent'?"),
         (["simulate", "--set", "slos=3"], "did you mean 'slots'?"),
+        (
+            ["simulate", "--set", 'keys={"poor": "no_credit"}'],
+            "'no_credit' is none of good, blocked, no-credit, monthly-limit,",
+        ),
+        (
+            ["simulate", "--set", 'unlike=["no-etas"]'],
+            "'no-etas' is none of key-in-header, ",
+        ),
         (["generate", "x", "--set", "steps=3"], "'num_inference_steps'?"),
         (
             ["generate", "x", "--set", "scheduler=Eulr"],

@@ -7,7 +7,6 @@ Every duration is in seconds at ``speed=1``.
 
 from __future__ import annotations
 
-import enum
 import math
 import random
 
@@ -15,6 +14,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import attrs
+
+from ._one_of import OneOf
 
 
 # None meets nothing, a string meets the prompts that it is a part of.
@@ -37,7 +38,7 @@ Pictures = Literal["drawn", "plain"]
 ProxyLinks = Literal["mixed", "list", "empty", "null", "dict", "absent"]
 
 
-class Etas(enum.StrEnum):
+class Etas(OneOf):
     """
     How the service's guesses relate to what jobs really take.
 
@@ -67,7 +68,7 @@ class Etas(enum.StrEnum):
     """A quarter of a second for each unfinished job of the account."""
 
 
-class Rings(enum.StrEnum):
+class Rings(OneOf):
     """
     How a webhook is called when a job has ended.
 
@@ -112,7 +113,7 @@ class Rings(enum.StrEnum):
     """More than a megabyte."""
 
 
-class Unlike(enum.StrEnum):
+class Unlike(OneOf):
     """
     A way in which the service may differ from what is known of it.
 
@@ -173,7 +174,7 @@ class Unlike(enum.StrEnum):
     """An upload answers with ``link``."""
 
 
-class KeyState(enum.StrEnum):
+class KeyState(OneOf):
     """
     What the account behind a key may do.
     """
