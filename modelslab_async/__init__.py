@@ -10,6 +10,8 @@ import importlib
 
 from typing import TYPE_CHECKING
 
+# The first of all, as it minds the others' loading.
+from . import _loading as _loading
 from . import errors, specs
 from ._client import ModelsLab
 from ._engine.job import Job

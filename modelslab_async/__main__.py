@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import sys
 
+from ._loading import loaded
+
 
 def main() -> int:
     """
@@ -25,6 +27,7 @@ def main() -> int:
     except KeyboardInterrupt:
         # It takes a moment to load.
         return 130
+    loaded()
     return run()
 
 

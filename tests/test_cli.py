@@ -77,6 +77,29 @@ def test_without_its_extra(
     assert 'pip install "modelslab-async[cli]"' in said
 
 
+def test_an_interrupt_while_it_loads() -> None:
+    """
+    Ctrl-C ends it before its first word, too, and without a traceback.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "modelslab_async"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        # What comes next is the client, and takes longest.
+        while "modelslab_async.specs" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    assert "modelslab_async._cli" not in err
+
+
 @pytest.mark.parametrize("words", [[], ["cluster"]])
 def test_nothing_typed(type_: Type, words: list[str]) -> None:
     """
