@@ -92,8 +92,8 @@ class Calls:
             id_or_handle: One of the two.
 
             endpoint: What kind of spec the job of an id was asked for with,
-                or the endpoint's name, as ``"remove_background"``: None is
-                the first of `specs.SPECS`.  A handle knows it.
+                or the name of its endpoint, as `specs.SPECS` has them: None
+                is the first of those.  A handle knows it.
 
         Raises:
             ConfigurationError: It is neither, or there is no such endpoint.

@@ -615,6 +615,15 @@ def test_what_to_write_for_a_picture(picture: object, instead: str) -> None:
     assert str(told.value).partition("; for ")[2] == instead
 
 
+@pytest.mark.parametrize("seed", [-1, -1.0, 2**32])
+def test_what_to_write_for_any_seed(seed: Any) -> None:
+    """
+    Other services take -1 for a seed of their choice.
+    """
+    with pytest.raises(SpecError, match="; leave it out for one of the serv"):
+        TextToImage("a cat", model_id="sdxl", seed=seed)
+
+
 #: How a text begins, and what comes again and again.
 LONG = [
     ("", "a"),

@@ -177,7 +177,7 @@ def generate(
     \b
     Examples:
       modelslab-async fetch 134701497 -o pictures
-      modelslab-async fetch 134701497 -e img2img
+      modelslab-async fetch 134701497 -e ENDPOINT
     """
     + EXIT_CODES,
 )

@@ -78,6 +78,9 @@ class Parameter:
 
         about: What to know of it.
 
+        instead: What to do in place of a number outside of these, to follow
+            on what is wrong.
+
         source: Where that is from: "seen" in captured requests and answers,
             "schema", "prose" of a page, "clients" of other people.
     """
@@ -96,6 +99,7 @@ class Parameter:
     twin: str | None = None
     default: JSON = None
     about: str = ""
+    instead: str = ""
     source: str = ""
 
     @property

@@ -188,6 +188,7 @@ Seed: TypeAlias = Annotated[
         least=0,
         most=2**32 - 1,
         about="the same request and seed give the same picture",
+        instead="; leave it out for one of the service's choice",
         source="seen, schema",
     ),
 ]

@@ -138,7 +138,7 @@ def _check_integer(parameter: Parameter, value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int):
         return _refuse(parameter, value)
     if not parameter.least <= value <= parameter.most:
-        return _refuse(parameter, value)
+        return _refuse(parameter, value, parameter.instead)
     if value % parameter.step:
         lower = value - value % parameter.step
         near = f"{lower} or {lower + parameter.step}"

@@ -30,6 +30,10 @@ from ._parameter_types import (
 )
 
 
+#: Models that begin with several pictures, and with how many.
+_SEVERAL = {"flux-klein": 4, "flux-2-dev": 10}
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class ImageToImage(DiffusionFromPrompt):
     """
@@ -97,6 +101,12 @@ class ImageToImage(DiffusionFromPrompt):
         What one model has against a parameter of another.
         """
         yield from super().doubts()
+        most = _SEVERAL.get(self.model_id, 1)
+        if isinstance(self.init_image, tuple) and len(self.init_image) > most:
+            yield (
+                f"init_image: {self.model_id} takes {most}, says the "
+                f"service's page, not {len(self.init_image)}"
+            )
         if self.model_id == "flux-kontext-dev" and self.guidance_scale:
             yield "guidance_scale: flux-kontext-dev takes guidance instead"
         if self.model_id == "z-image-turbo" and self.strength is not None:
