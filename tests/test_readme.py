@@ -162,7 +162,8 @@ def _commands(block: Block) -> list[str]:
     return [
         line.removeprefix("$ ")
         for line in text.splitlines()
-        if re.match(r"(\$ )?(ls \S+ \| )?modelslab-async (?!cluster )", line)
+        if re.match(r"(\$ )?(ls .* \| )?modelslab-async (?!cluster )", line)
+        or re.match(r"\$ printf .* > \S+$", line)
     ]
 
 
@@ -178,7 +179,7 @@ def _shape(line: str) -> str:
     """
     A line without what differs from run to run.
     """
-    line = re.sub(r"/\S*/(?=pictures|out|cut-out)", "/", line)
+    line = re.sub(r"/\S*/(?=[\w-]+/(images|index.html))", "/", line)
     return re.sub(r"\d+(\.\d+)?", "0", line)
 
 
