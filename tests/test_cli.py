@@ -613,12 +613,14 @@ def test_unknown_are_named(type_: Type, service: Simulator) -> None:
     """
     service.next("submit", Fault.TORN)
 
-    ran = type_("batch", "-", stdin=b"a cat")
+    ran = type_("batch", "-", "-o", "my out", stdin=b"a cat")
 
     (entry,) = service.books.entries
     assert ran.code == 1
     assert "1 unknown" in ran.err
     assert str(entry.track_id) in ran.err
+    # All that can be typed names the folder as it was typed.
+    assert " unknown 'my out'\n" in ran.err
 
 
 def test_plain_progress(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,7 @@ def batch(
                 service,
                 source,
                 check,
-                context.home / output if as_json else output,
+                output,
                 as_json=as_json,
                 **choices,
             )
@@ -199,7 +199,7 @@ async def _batch(
             stopped = running.stopped
         tally.asked = running.progress.asked
     left = await _states(output)
-    screen.say(summary(tally, left, output=context.home / output))
+    screen.say(summary(tally, left, home=context.home, output=output))
     if tally.done == check.items and not interrupts.told:
         return ALL_DONE
     stopped = tally.refused or stopped

@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..journal.causes import Cause, cause_of
 from ..journal.states import State
-from .context import PROGRAM
+from .context import program
 from .exit_codes import REFUSED
 
 
@@ -68,16 +68,29 @@ class RunTally:
 
 
 def summary(
-    tally: RunTally, left: Mapping[State, int], *, output: Path
+    tally: RunTally,
+    left: Mapping[State, int],
+    *,
+    home: Path,
+    output: Path,
 ) -> str:
     """
-    The lines; *left*: how many items are in which state.
+    The lines.
+
+    Args:
+        tally: What came of it.
+
+        left: How many items are in which state.
+
+        home: Where commands are typed.
+
+        output: The folder, as it was typed.
     """
-    return "\n".join(_sentences(tally, left, output))
+    return "\n".join(_sentences(tally, left, home, output))
 
 
 def _sentences(
-    tally: RunTally, left: Mapping[State, int], output: Path
+    tally: RunTally, left: Mapping[State, int], home: Path, output: Path
 ) -> Iterator[str]:
     ended = tally.done + tally.failed
     there = max(0, ended - tally.asked)
@@ -98,12 +111,12 @@ def _sentences(
             f"{len(tally.unknown)} unknown: sent, and no answer came; they "
             "may run and be billed, so they are not sent again unless you "
             "say --resubmit-unknown; what they may have become: "
-            f"{PROGRAM} unknown {shlex.quote(str(output))}"
+            f"{program()} unknown {shlex.quote(str(output))}"
         )
         yield from first_of(tally.unknown)
     if tally.images:
-        yield f"pictures: {output / 'images'} ({tally.images})"
-        yield f"to look at: {output / 'index.html'}"
+        yield f"pictures: {home / output / 'images'} ({tally.images})"
+        yield f"to look at: {home / output / 'index.html'}"
 
 
 def causes(found: Mapping[Cause, int]) -> Iterator[str]:
