@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote_plus
 
-from modelslab_async import ModelsLab, TextToImage
+from modelslab_async import ModelsLab, TextToImage, media_type
 from modelslab_async.errors import ModelsLabError
 
 
@@ -89,9 +89,12 @@ class Handler(BaseHTTPRequestHandler):
         except (ModelsLabError, ValueError) as error:
             self.send_error(503, explain=str(error))
             return
+        picture = path.read_bytes()
         self.send_response(200)
+        self.send_header("Content-Type", str(media_type(picture)))
+        self.send_header("Content-Length", str(len(picture)))
         self.end_headers()
-        self.wfile.write(path.read_bytes())
+        self.wfile.write(picture)
 
 
 def main() -> None:

@@ -237,7 +237,13 @@ async def test_sync_caller(slow: Simulator, tmp_path: Path) -> None:
     async with running(name, slow, tmp_path) as url:
         answers = await asyncio.gather(*(asked(url, path) for path in paths))
         again = await asked(url, paths[0])
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(url + paths[0]) as r,
+        ):
+            kind = r.content_type
 
+    assert kind in {"image/png", "image/jpeg"}
     assert 503 in {one[0] for one in sent_away if isinstance(one, tuple)}
     assert {status for status, _ in answers} == {200}
     assert all(picture.startswith(PICTURES) for _, picture in answers)

@@ -238,4 +238,4 @@ async def test_a_picture(
         http.request(method, served.url, json=A_CAT) as reply,
     ):
         assert reply.status == 200
-        assert len(await reply.read()) > 50
+        assert reply.content_type in {"application/json", "image/png"}
