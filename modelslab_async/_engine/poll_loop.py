@@ -11,7 +11,8 @@ import asyncio
 import heapq
 import logging
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from contextvars import Context, copy_context
 
 import attrs
@@ -24,11 +25,6 @@ from .runtime import Runtime
 
 
 _log = logging.getLogger("modelslab_async")
-
-
-#: Seconds without a question when somebody has cancelled one that was out: a
-#: loop does so that is about to end, and would leave the next one hanging.
-_REST = 1.0
 
 
 @attrs.define(eq=False, repr=False)
@@ -68,13 +64,14 @@ class PollLoop:
     _closed: bool = attrs.field(default=False, init=False)
     #: Some were due, and found no room.
     _crowded: bool = attrs.field(default=False, init=False)
-    #: Nobody is asked before then.
-    _rests_until: float = attrs.field(default=0.0, init=False)
     #: Polls are nobody's: not in the context of whoever came last.
     _context: Context = attrs.field(factory=copy_context, init=False)
+    _guard: AsyncGenerator[None, None] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._bucket = TokenBucket(self._rate(0))
+        self._guard = self._guarded()
+        _advance(self._guard)
 
     def _rate(self, slots: int) -> float:
         return self.schedule.rate(slots) * self.runtime.timeouts.speed
@@ -102,10 +99,28 @@ class PollLoop:
         asking = self._asking.get(watch)
         return None if asking is None else asking[0]
 
+    async def _guarded(self) -> AsyncGenerator[None, None]:
+        """
+        What an event loop ends before it closes, as it does all of its kind.
+
+        It has cancelled all tasks before: what has become due since then
+        would hang in it.
+        """
+        try:
+            yield
+        except GeneratorExit:
+            self._end()
+            await self.join()
+            raise
+
     def close(self) -> None:
         """
         Ask no more; end the questions that are out.
         """
+        _advance(self._guard)
+        self._end()
+
+    def _end(self) -> None:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -160,8 +175,6 @@ class PollLoop:
         """
         Start the polls that are due; give when the next is, if that is known.
         """
-        if now < self._rests_until:
-            return self._rests_until if self._heap else None
         slots, self._crowded = self.slots(), False
         self._bucket.rate = self._rate(slots)
         most = polls_at_once(slots)
@@ -214,11 +227,6 @@ class PollLoop:
                 heard = Unsent(error.reason)
             self.hear(watch, heard)
             well = True
-        except asyncio.CancelledError:
-            now, (started, _) = self.runtime.now(), self._asking[watch]
-            if now < started + self.runtime.timeouts.poll:
-                self._rests_until = now + _REST
-            raise
         except Exception:  # noqa: BLE001 - other jobs go on
             _log.critical("a poll died of a bug", exc_info=True)
         finally:
@@ -235,3 +243,11 @@ class PollLoop:
             self.hear(watch, None)
         if self._crowded:
             self._wake(self.runtime.now())
+
+
+def _advance(generator: AsyncGenerator[None, None]) -> None:
+    """
+    Bring a generator that awaits nothing to its next `yield`, or its end.
+    """
+    with suppress(StopIteration, StopAsyncIteration):
+        generator.asend(None).send(None)
