@@ -356,10 +356,11 @@ class Storm:
         Disturb it at any await meanwhile.
         """
         loop, dice = asyncio.get_running_loop(), now.dice
-        steps = Steps(dice.randint(1, 400), print)
+        seldom = dice.choice([80, 400])
+        steps = Steps(dice.randint(1, seldom), print)
 
         def strike() -> None:
-            steps.at = steps.count + dice.randint(1, 400)
+            steps.at = steps.count + dice.randint(1, seldom)
             self._act(now)
 
         steps.strike = strike
@@ -666,14 +667,14 @@ class Storm:
         if batch.stopped is not None:
             self.told.faults.append(f"the last run: {batch.stopped!r}")
         self.told.faults += outcome_faults(
-            "the last run", outcomes, ITEMS, saved=True
+            "the last run", outcomes, ITEMS, self.at.books, saved=True
         )
         second = self.folder / "second.sqlite"
         if second.exists():
             specs, names = self._keyed()
             told = await lab.batch(specs, items=names, journal=second)
             self.told.faults += outcome_faults(
-                "second", told, len(specs), saved=False
+                "second", told, len(specs), self.at.books, saved=False
             )
 
     async def _slots_free(self, lab: ModelsLab) -> None:

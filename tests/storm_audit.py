@@ -433,7 +433,12 @@ def folder_faults(folder: Path, entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def outcome_faults(
-    name: str, outcomes: Sequence[Outcome], items: int, *, saved: bool
+    name: str,
+    outcomes: Sequence[Outcome],
+    items: int,
+    books: Books,
+    *,
+    saved: bool,
 ) -> Iterator[str]:
     """
     In fine weather each item has one outcome: its pictures, or a reason that
@@ -448,8 +453,13 @@ def outcome_faults(
             files = [path.stat().st_size for path in outcome.paths]
             if saved and not (files and all(files)):
                 yield f"{prompt!r} has no pictures"
-        elif isinstance(error, UnsafeUrlError):
-            # A link that may not be followed stays one.
+        elif isinstance(error, UnsafeUrlError) or (
+            isinstance(error, DownloadError)
+            and outcome.job_id is not None
+            and books.jobs[int(outcome.job_id)].succeeded is False
+        ):
+            # A link that may not be followed stays one; and who was lied to
+            # that a job is done looks for its pictures.
             continue
         elif isinstance(
             error, JobUnfinishedError | ClientClosedError | DownloadError
