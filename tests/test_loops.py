@@ -22,7 +22,6 @@ from modelslab_async import (
     Job,
     ModelsLab,
     Outcome,
-    PollSchedule,
     TextToImage,
     Timeouts,
 )
@@ -31,7 +30,7 @@ from modelslab_async.errors import (
     OutcomeUnknownError,
     WrongLoopError,
 )
-from modelslab_async.simulator import Fault, Simulator
+from modelslab_async.simulator import Simulator
 
 
 TIMEOUTS = Timeouts().faster(100, silence=5)
@@ -218,48 +217,6 @@ def test_a_submit_that_dies_with_its_loop_is_told(
 
     assert len(unknown) == 1
     assert track_id in unknown[0]
-
-
-def test_a_loop_that_ends_is_left_no_question(
-    modelslab_simulator: Simulator,
-) -> None:
-    """
-    Where a loop ends with jobs under way, and something holds up its end, the
-    questions that are begun meanwhile end too: none hangs in it.
-    """
-    books = modelslab_simulator.books
-    modelslab_simulator.change(hold=0, latency=1e6)
-    modelslab_simulator.next("fetch", Fault.SILENCE, times=1000)
-    lab = ModelsLab(
-        "a-key",
-        base_url=modelslab_simulator.url,
-        polling=PollSchedule.fixed(0.5),
-        timeouts=TIMEOUTS,
-    )
-
-    async def holds_up() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            before = books.polls
-            while books.polls == before:
-                await asyncio.sleep(0.001)
-
-    async def begin() -> asyncio.Task[None]:
-        await asyncio.gather(*[lab.submit(CAT) for _ in range(3)])
-        while books.polls < 3:
-            await asyncio.sleep(0.001)
-        task = asyncio.create_task(holds_up())
-        await asyncio.sleep(0)
-        return task
-
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        task = runner.run(begin())
-    asyncio.run(_shut(lab))
-
-    assert task.cancelled()
-    assert asyncio.all_tasks(loop) == set()
 
 
 async def _shut(lab: ModelsLab) -> None:

@@ -460,3 +460,55 @@ def test_a_fixed_schedule_is_kept(seconds: float) -> None:
 
     assert pauses == pytest.approx([seconds] * len(pauses), abs=0.01)
     assert len(pauses) >= 17
+
+
+# The end of the event loop.
+
+
+def test_a_loop_that_ends_is_left_no_question() -> None:
+    """
+    Where an event loop ends with jobs under way, and something holds up its
+    end, the questions that are begun meanwhile end too: none hangs in it.
+    """
+    asked: list[Watch] = []
+
+    async def hangs(watch: Watch) -> Cut:
+        asked.append(watch)
+        forever: asyncio.Future[Cut] = (
+            asyncio.get_running_loop().create_future()
+        )
+        return await forever
+
+    async def holds_up() -> None:
+        try:
+            await hangs(watch)
+        finally:
+            before = len(asked)
+            while len(asked) == before:
+                await asyncio.sleep(0)
+
+    async def begin() -> tuple[poll_loop.PollLoop, asyncio.Task[None]]:
+        runtime = Runtime(Timeouts().faster(1000), Observers())
+        asking = poll_loop.PollLoop(
+            runtime,
+            PollSchedule(),
+            lambda: 1,
+            hangs,
+            lambda watch, _: asking.plan(watch, runtime.now()),
+            lambda: None,
+        )
+        asking.plan(watch, runtime.now())
+        while not asked:
+            await asyncio.sleep(0)
+        task = asyncio.create_task(holds_up())
+        await asyncio.sleep(0)
+        return asking, task
+
+    watch = Watch(Receipt("1", SPEC.endpoint.name))
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        _, task = runner.run(begin())
+
+    assert len(asked) > 2
+    assert task.cancelled()
+    assert asyncio.all_tasks(loop) == set()
