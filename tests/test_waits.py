@@ -124,6 +124,8 @@ async def test_warnings_come_ever_more_seldom(
     assert {one.reason for one in seen if isinstance(one, WaitsLong)} == {
         "service"
     }
+    # Real seconds, though the client is faster than life.
+    assert said(caplog)[0].startswith(f"waiting for {waited[0]:.1f} s for")
 
 
 @pytest.mark.parametrize(

@@ -177,8 +177,9 @@ class Waits:
         oldest = min(waits, key=_weight)
         waited, others = now - oldest.since, len(waits) - 1
         _log.warning(
-            "waiting for %.0f s for %s%s",
-            waited * self.speed,
+            "waiting for %s s for %s%s",
+            # A client of a fast simulator has waited for tenths.
+            f"{waited:.0f}" if self.speed == 1.0 else f"{waited:.1f}",
             oldest.words,
             f", and {others} more" if others else "",
         )
