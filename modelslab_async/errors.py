@@ -147,6 +147,8 @@ class ApiError(ModelsLabError):
             where a request was refused.
 
         handle: Takes that job up again: `ModelsLab.job`.
+
+        hint: What to look at, where the answer lets us guess.
     """
 
     status: int
@@ -155,9 +157,12 @@ class ApiError(ModelsLabError):
     raw: JSON = attrs.field(default=None, repr=False)
     job_id: str | None = attrs.field(default=None, init=False)
     handle: str | None = attrs.field(default=None, init=False, repr=False)
+    hint: str = attrs.field(default="", init=False, repr=False)
 
     def __str__(self) -> str:
         told = f"{self.message!r} (HTTP {self.status})"
+        if self.hint:
+            told += f"; {self.hint}"
         if self.job_id is None:
             return told
         return f"{told}; job {self.job_id} is paid, and goes on"

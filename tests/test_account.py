@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelslab_async import Balance, ModelsLab
+from modelslab_async import Balance, ModelsLab, RemoveBackground
 from modelslab_async._protocol.account import (
     read_balance,
     read_processing_count,
@@ -22,10 +23,14 @@ from modelslab_async._protocol.replies import Reply
 from modelslab_async.errors import (
     AuthenticationError,
     ClientClosedError,
+    InvalidRequestError,
     RateLimitedError,
 )
 from modelslab_async.simulator import Fault, KeyState, Simulator
 from modelslab_async.simulator import Reply as Answer
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(50) + b"IEND\xaeB`\x82"
 
 
 @pytest.mark.asyncio
@@ -164,3 +169,32 @@ def test_any_answer_is_read_or_not(body: bytes) -> None:
         count = read_processing_count(Reply(status, body))
         assert balance is None or isinstance(balance.amount, float)
         assert count is None or count >= 0
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda lab: lab.generate(RemoveBackground("https://a.example/a.png")),
+        lambda lab: lab.processing_count(),
+        lambda lab: lab.upload(PNG),
+    ],
+    ids=["generate", "count", "upload"],
+)
+@pytest.mark.parametrize("path", ["", "/api"], ids=["page", "json"])
+async def test_an_address_that_is_not_whole(
+    simulator: Simulator, path: str, call: Callable[[ModelsLab], Any]
+) -> None:
+    """
+    Where a page answers, or a route is not there, the address is doubted;
+    and not where the service knows what it was asked.
+    """
+    async with ModelsLab("a-key", base_url=simulator.origin + path) as lab:
+        with pytest.raises(InvalidRequestError, match="ends in /api/v6"):
+            await call(lab)
+
+    simulator.next("submit", Answer(404, {"message": "no such thing"}))
+    async with ModelsLab("a-key", base_url=simulator.url) as lab:
+        with pytest.raises(InvalidRequestError) as known:
+            await lab.generate(RemoveBackground("https://a.example/a.png"))
+    assert known.value.hint == ""

@@ -204,13 +204,33 @@ def refusal_error(answer: Answer) -> ApiError:
     """
     match answer:
         case Refusal():
-            return _as_error(answer)
+            error = _as_error(answer)
+            lost = _NO_ROUTE.search(answer.message) is not None
         case Unreadable(http=http, excerpt=words, retry_after=seconds):
-            return _as_error(Refusal(http, None, words, retry_after=seconds))
-    words = "accepted without an id"
-    return _as_error(
-        Refusal(answer.http, None, words, raw_json=answer.raw_json)
-    )
+            error = _as_error(Refusal(http, None, words, retry_after=seconds))
+            lost = True
+        case _:
+            words, raw = "accepted without an id", answer.raw_json
+            return _as_error(Refusal(answer.http, None, words, raw_json=raw))
+    if lost and answer.http in _NO_SUCH_PLACE:
+        error.hint = _CHECK_ADDRESS
+    return error
+
+
+#: Said of an address, not of a request, by what is no API.
+_NO_SUCH_PLACE = frozenset({404, 405})
+
+
+_NO_ROUTE = WholeWords(
+    r"route \S{1,200} (?:could )?not (?:be )?found"
+    r"|method is not supported"
+)
+
+
+_CHECK_ADDRESS = (
+    "is the base URL complete? The service's own ends in /api/v6 "
+    "(base_url, or MODELSLAB_BASE_URL)"
+)
 
 
 def _as_error(refusal: Refusal) -> ApiError:
