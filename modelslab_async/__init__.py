@@ -6,12 +6,14 @@ It idles no slot of the account, and loses no job that was paid for.
 
 from __future__ import annotations
 
+# The first of all: it minds the loading of the others.
+from . import _loading as _loading  # isort: split
+
+
 import importlib
 
 from typing import TYPE_CHECKING
 
-# The first of all, as it minds the others' loading.
-from . import _loading as _loading
 from . import errors, specs
 from ._client import ModelsLab
 from ._engine.job import Job

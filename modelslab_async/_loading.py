@@ -1,31 +1,16 @@
 """
 Ctrl-C while the shell still loads, which takes a moment.
 
-The package is there before the shell is, and imports say nothing but a
-traceback; in any other process this does nothing.
+The package is there before the shell is, and an import that is interrupted
+says nothing but a traceback.  In any other process this does nothing.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
-import threading
 
-from pathlib import Path
-from types import FrameType
-from typing import NoReturn
-
-
-def _watch() -> None:
-    """
-    Let Ctrl-C end a process that is about to be the shell.
-    """
-    if (
-        _is_shell()
-        and threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    ):
-        signal.signal(signal.SIGINT, _end_quietly)
+from contextlib import suppress
 
 
 def loaded() -> None:
@@ -36,6 +21,19 @@ def loaded() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def _watch() -> None:
+    """
+    Let Ctrl-C end a process that is about to be the shell.
+    """
+    if not _is_shell():
+        return
+    # Who was told to mind no Ctrl-C is not to begin.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Only the main thread has signals.
+        with suppress(ValueError):
+            signal.signal(signal.SIGINT, _end_quietly)
+
+
 def _is_shell() -> bool:
     if not sys.argv or len(sys.argv) > len(sys.orig_argv):
         return False
@@ -43,10 +41,11 @@ def _is_shell() -> bool:
     if begins == "-m":
         # Only now: the module's own file takes this place.
         return sys.orig_argv[-len(sys.argv)].endswith("modelslab_async")
-    return Path(begins).stem == "modelslab-async"
+    name = begins.replace("\\", "/").rpartition("/")[2]
+    return name.partition(".")[0] == "modelslab-async"
 
 
-def _end_quietly(_number: int, _frame: FrameType | None) -> NoReturn:
+def _end_quietly(_number: int, _frame: object) -> None:
     # What the shell's users know an interrupted command by.
     sys.exit(130)
 

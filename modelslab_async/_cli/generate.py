@@ -422,7 +422,8 @@ async def _show(job: Job, screen: Screen, line: WorkingLine) -> None:
             known = update.eta
             line.say(f"job {job.id} is processing", known)
         topics = read_topics(update.message or "", None, "", job.id)
-        if not missing and Topic.NOT_FOUND in topics:
+        what = "known" if Topic.NOT_FOUND in topics else "done"
+        if not missing and what == "known":
             missing = True
             screen.say(
                 f"the service does not know job {excerpt(job.id)} yet; "
@@ -431,7 +432,7 @@ async def _show(job: Job, screen: Screen, line: WorkingLine) -> None:
         if not screen.moves and update.elapsed >= told + _EVERY:
             told = update.elapsed
             screen.say(
-                f"job {excerpt(job.id)} is not done yet, {duration(told)}"
+                f"job {excerpt(job.id)} is not {what} yet, {duration(told)}"
                 + _guessed_time(" of ", known)
             )
 
