@@ -157,8 +157,25 @@ def __getattr__(name: str) -> object:
         from ._batch import outcome
 
         return getattr(outcome, name)
+    home = _HOMES.get(name)
+    if name.endswith(("Error", "Warning")) and hasattr(errors, name):
+        home = "errors"
+    if home is not None:
+        # An AttributeError's words are not shown to who imports a name.
+        msg = f"{name} is in {__name__}.{home}: import it from there"
+        raise ImportError(msg)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
+
+
+#: What people look for here, and where it is.
+_HOMES = {
+    "Simulator": "simulator",
+    "Doorbell": "webhooks",
+    "SqliteJournal": "journal",
+    "from_dict": "specs",
+    "to_dict": "specs",
+}
 
 
 def __dir__() -> list[str]:

@@ -424,7 +424,10 @@ class ClientClosedError(ModelsLabError):
     The client is closed; `async with` opens it anew.
     """
 
-    reason: str = "the client is closed; open it with `async with`"
+    reason: str = (
+        "the client is closed: its `async with` was left, or aclose() was "
+        "called; open it anew with `async with`"
+    )
 
     def __str__(self) -> str:
         return self.reason

@@ -18,6 +18,8 @@ import pytest_asyncio
 
 from waiting import until
 
+import modelslab_async
+
 from modelslab_async import ModelsLab, TextToImage, Timeouts, events
 from modelslab_async._engine import sender
 from modelslab_async._policy.polling import Pace
@@ -388,3 +390,16 @@ async def test_a_bug_before_a_request_leaves_holds_no_slot(
     assert "died of a bug" in caplog.text
     assert entries == 0
     assert generation.images
+
+
+@pytest.mark.parametrize(
+    ("name", "home"),
+    [("SpecError", "errors"), ("Simulator", "simulator"), ("Doorbell", "w")],
+)
+async def test_a_name_that_lives_elsewhere(name: str, home: str) -> None:
+    """
+    Who looks for a name at the front door is told the right one.
+    """
+    with pytest.raises(ImportError, match=f"modelslab_async.{home}"):
+        exec(f"from modelslab_async import {name}")
+    assert not hasattr(modelslab_async, f"No{name}")
