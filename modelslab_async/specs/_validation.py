@@ -244,9 +244,11 @@ def _check_texts(parameter: Parameter, value: object) -> object:
 def _check_numbers(parameter: Parameter, value: object) -> object:
     if isinstance(value, (int, float)):
         value = (value,)
-    if isinstance(value, str) and _FIGURES.fullmatch(value):
+    if isinstance(value, str) and "," in value:
         # One for each of a text with several models.
-        value = [float(each) for each in value.split(",")]
+        figures = [each.strip() for each in value.split(",")]
+        if all(map(_FIGURE.fullmatch, figures)):
+            value = [float(each) for each in figures]
     if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
         return _refuse(parameter, value)
     if any(isinstance(each, bool) for each in value):
@@ -254,10 +256,7 @@ def _check_numbers(parameter: Parameter, value: object) -> object:
     return _one_or_several([_check_number(_ONE_NUMBER, one) for one in value])
 
 
-_FIGURE = r"\s*(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*"
-
-
-_FIGURES = re.compile(f"{_FIGURE}(?:,{_FIGURE})+")
+_FIGURE = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 
 def _one_or_several(values: Sequence[object]) -> object:
