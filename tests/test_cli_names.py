@@ -5,6 +5,7 @@ instead, before anything is asked for.
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import sys
@@ -371,6 +372,27 @@ def test_what_a_batch_does_not_take(
     assert ran.code == 2
     assert said in ran.err
     assert service.books.entries == []
+
+
+@pytest.mark.parametrize("command", ["generate", "batch"])
+def test_more_pictures_than_a_model_takes(
+    type_: Type, service: Simulator, command: str
+) -> None:
+    """
+    What is sent all the same is noted, before it is paid for.
+    """
+    row = {"prompt": "a", "init_image": MANY, "model_id": "flux"}
+
+    ran = (
+        type_("generate", "a", "-e", "img2img", "--image", *MANY)
+        if command == "generate"
+        else type_(
+            "batch", "-", "-e", "img2img", stdin=json.dumps(row).encode()
+        )
+    )
+
+    assert ran.code == 0, ran.err
+    assert ran.err.count("flux takes 1") == 1
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import re
 
-from .._client import url_asked
-from ..errors import ApiError, AuthenticationError, ModelsLabError
+from ..errors import AuthenticationError, ModelsLabError
 
 
 #: Any version: each path has its own.
@@ -21,8 +20,6 @@ def why_perhaps(error: ModelsLabError) -> str:
     """
     if isinstance(error, AuthenticationError):
         return "; the key that was sent is that of MODELSLAB_API_KEY"
-    if isinstance(error, ApiError) and error.status == 404:
-        return incomplete(url_asked())
     return ""
 
 
