@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from modelslab_async import ModelsLab, Timeouts
 from modelslab_async._cli.progress import ProgressLine
 from modelslab_async._cli.screen import Screen
 from modelslab_async._cli.words import clean, duration, excerpt
+from modelslab_async.errors import TransportError
 
 
 class Terminal(io.StringIO):
@@ -121,6 +123,28 @@ def test_look_says_what_is_waited_for() -> None:
 
     assert str(look).endswith(", waiting for a slot [2J: all 5")
     assert "waiting for a slot [2J: all 5" in look.fitted(80)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+async def test_nobody_listens_here(host: str) -> None:
+    """
+    Of an address of this machine's own, the question comes before whatever a
+    terminal has no room for.
+    """
+    async with ModelsLab(
+        "a-key",
+        base_url=f"http://{host}:1/api/v6",
+        timeouts=Timeouts().faster(1000),
+    ) as lab:
+        with pytest.raises(TransportError) as caught:
+            await lab.balance()
+
+    look = ProgressLine(
+        9, waiting=9, waiting_for=f"not reached ({caught.value})"
+    )
+    assert "; is the simulator running? (Client" in str(look)
+    assert "is the simulator running?" in look.fitted(77)
 
 
 def test_nothing_new_is_not_said_again(

@@ -13,6 +13,10 @@ from .words import clean, duration, excerpt
 _SHORTEST_BAR = 10
 
 
+#: Asked where nobody listens at an address of this machine's own.
+_WHOSE = "is the simulator running?"
+
+
 @attrs.frozen
 class ProgressLine:
     """
@@ -75,6 +79,9 @@ class ProgressLine:
         if self.waiting_for is not None:
             # Why nothing goes on is all that there is to say.
             waiting = f"waiting for {self.waiting_for}"
+            if _WHOSE in waiting:
+                # What to do comes before whatever is cut.
+                waiting = f"waiting for the service; {_WHOSE}"
             parts.append(excerpt(waiting, max(room, 40)))
         if self.rate is not None:
             parts.append(f"{self.rate * 60:.1f}/min")
