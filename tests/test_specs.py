@@ -615,6 +615,37 @@ def test_what_to_write_for_a_picture(picture: object, instead: str) -> None:
     assert str(told.value).partition("; for ")[2] == instead
 
 
+#: As who has no type checker sees it.
+Loose: Any = TextToImage
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda: Loose("cat", model_id="flux", widht=512, samples=9),
+            "widht: is no parameter of text2img; did you mean 'width'.*: must",
+        ),
+        (lambda: Loose("cat", width=9), "model_id: is required; width: must"),
+        (lambda: Loose("cat", "flux"), "prompt: give 'flux' by its name; "),
+        (
+            lambda: attrs.evolve(Loose("a", model_id="flux"), promt="x"),
+            "did you mean 'prompt'",
+        ),
+    ],
+)
+def test_a_slip_in_a_name(make: Callable[[], object], words: str) -> None:
+    """
+    A name that is none, or is missing, is told with all other faults; it is
+    a TypeError too, as for any function.
+    """
+    with pytest.raises(SpecError, match=words) as told:
+        make()
+
+    assert isinstance(told.value, TypeError)
+    assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)
+
+
 @pytest.mark.parametrize("seed", [-1, -1.0, 2**32])
 def test_what_to_write_for_any_seed(seed: Any) -> None:
     """

@@ -12,13 +12,14 @@ import functools
 import json
 import re
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
 from .._quoting import in_short
 from ..errors import Problem, SpecError
+from ._arguments import stranger
 from ._extra import Extra
 from ._local_file import AnyPath, LocalFile, below, matching
 from ._parameter import Parameter, ParameterKind, near
@@ -120,7 +121,7 @@ def _made(
         else:
             # Who sends thousands of them has made no slip.
             names = known if len(problems) < _GUESSES else ()
-            problems.append(_stranger(kind, field, names))
+            problems.append(stranger(kind.endpoint.name, field, names))
     for required in required_parameters(kind):
         if required not in values:
             if required not in unread:
@@ -185,22 +186,6 @@ def _plain(value: object) -> object:
 
 
 _GUESSES = 20
-
-
-def _stranger(kind: type[Spec], name: str, known: Iterable[str]) -> Problem:
-    if name.strip().casefold() in {"key", "api_key", "apikey", "api-key"}:
-        reason = (
-            "looks like an API key; take it out, "
-            "and set MODELSLAB_API_KEY instead"
-        )
-    elif name == "prompt":
-        reason = f"{kind.endpoint.name} takes none"
-    else:
-        reason = (
-            f"is no parameter of {kind.endpoint.name}{near(name, known)}; "
-            "what we don't know yet goes into 'extra'"
-        )
-    return Problem(name if len(name) < 100 else f"{name[:99]}…", reason)
 
 
 def _given_picture(value: object, *, folder: AnyPath | str | None) -> object:

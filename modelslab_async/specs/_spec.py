@@ -22,6 +22,7 @@ import attrs
 
 from ..errors import Problem, SpecError, SpecWarning
 from ..results import JSON
+from ._arguments import Taken, telling_slips
 from ._endpoint import Endpoint
 from ._extra import Extra
 from ._local_file import LocalFile
@@ -229,6 +230,9 @@ class Spec:
 
     @classmethod
     def __attrs_init_subclass__(cls) -> None:
+        cls.__init__ = telling_slips(  # type: ignore[method-assign]  # attrs made it
+            cls.__init__, functools.partial(_taken, cls)
+        )
         if "endpoint" in vars(cls) and cls.__doc__:
             cls.__doc__ = _documented(cls)
 
@@ -329,6 +333,15 @@ def required_parameters(spec: type[Spec]) -> tuple[str, ...]:
         name
         for name in parameters(spec)
         if fields[name].default is attrs.NOTHING
+    )
+
+
+def _taken(spec: type[Spec]) -> Taken:
+    return Taken(
+        spec.endpoint.name,
+        parameters(spec),
+        required_parameters(spec),
+        tuple(one.name for one in attrs.fields(spec) if not one.kw_only),
     )
 
 
