@@ -24,6 +24,7 @@ from modelslab_async import (
     Image,
     JobState,
     ModelsLab,
+    RetryPolicy,
     TextToImage,
     Timeouts,
 )
@@ -31,12 +32,13 @@ from modelslab_async.errors import (
     ClientClosedError,
     ConfigurationError,
     DownloadError,
+    GenerationFailedError,
     JobNotFoundError,
     JobUnfinishedError,
     OutcomeUnknownError,
     RateLimitedError,
 )
-from modelslab_async.events import CallRetried, Event
+from modelslab_async.events import CallRetried, Event, JobFinished
 from modelslab_async.simulator import Latency, Reply, Simulator
 
 
@@ -674,3 +676,36 @@ async def test_fresh_links_change_nothing_else(
     )
     assert path.stat().st_size > 0
     assert (stats.accepted, stats.succeeded, stats.failed) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("way", ["timeout", "close"])
+async def test_one_that_failed_was_asked_for(
+    simulator: Simulator, way: str
+) -> None:
+    """
+    A call whose paid job failed, and whose second request never left, is told
+    of the failure: not that nothing was asked for.
+    """
+    simulator.change(failing="cat")
+
+    def full(event: Event) -> None:
+        if isinstance(event, JobFinished) and event.job_id is not None:
+            simulator.occupy("a-key", 10)
+
+    async with ModelsLab(
+        "a-key",
+        base_url=simulator.url,
+        retry=RetryPolicy(resubmit_failed=1),
+        timeouts=Timeouts().faster(SPEED),
+        observers=[full],
+    ) as lab:
+        timeout = 1.0 if way == "timeout" else None
+        call = asyncio.ensure_future(lab.generate(CAT, timeout=timeout))
+        if way == "close":
+            await until(lambda: simulator.books.refused)
+            await lab.aclose()
+        with pytest.raises(GenerationFailedError) as told:
+            await call
+
+    (bought,) = simulator.books.accepted
+    assert told.value.job_id == str(bought.job_id)

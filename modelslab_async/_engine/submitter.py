@@ -128,16 +128,23 @@ class Submitter:
         Ask for pictures, and wait for them; see `ModelsLab.generate`.
         """
         started, tries = self.runtime.now(), 0
+        failed: GenerationFailedError | None = None
         while True:
-            one = self.start(spec, priority=priority)
             try:
+                one = self.start(spec, priority=priority)
                 await self._wait(one, one.watch.over, started, timeout)
                 return one.watch.outcome()
-            except GenerationFailedError:
+            except GenerationFailedError as error:
                 # Each is a new job to pay for: only if the user said so.
                 if tries >= self.policy.resubmit_failed:
                     raise
                 tries += 1
+                failed = error
+            except (JobUnfinishedError, ClientClosedError) as error:
+                if failed is None or getattr(error, "sent", False):
+                    raise
+                # Not that nothing was asked for: one was, and paid.
+                raise failed from error
 
     async def submit(
         self, spec: Spec, timeout: float | None, priority: int
