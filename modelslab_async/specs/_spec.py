@@ -230,9 +230,9 @@ class Spec:
 
     @classmethod
     def __attrs_init_subclass__(cls) -> None:
-        cls.__init__ = telling_slips(  # type: ignore[method-assign]  # attrs made it
-            cls.__init__, functools.partial(_taken, cls)
-        )
+        init = telling_slips(cls.__init__, functools.partial(_taken, cls))
+        # Said so that no type checker takes it for a declaration.
+        setattr(cls, "__init__", init)  # noqa: B010
         if "endpoint" in vars(cls) and cls.__doc__:
             cls.__doc__ = _documented(cls)
 
