@@ -40,6 +40,7 @@ from storm_weather import (
     service,
 )
 
+from modelslab_async.errors import OutcomeUnknownError
 from modelslab_async.journal import Entry, State
 from modelslab_async.simulator import Simulator, Verdict
 from modelslab_async.specs import to_dict
@@ -357,7 +358,9 @@ class KillStorm:
                     f"{entry.index} was asked for before it was written down"
                 )
             if (
-                entry.state is State.UNKNOWN
+                isinstance(entry.error, OutcomeUnknownError)
+                # A starved machine is silent for longer than we wait.
+                and entry.error.phase in {"killed", "verdict"}
                 and entry.index not in self.cut
                 and entry.track_id not in spoilt
             ):
