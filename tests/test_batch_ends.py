@@ -622,3 +622,19 @@ async def test_an_input_that_follows_its_outcomes(lab: ModelsLab) -> None:
         (last,) = [outcome async for outcome in batch]
 
     assert last.index == 5
+
+
+async def test_awaited_once_more(
+    lab: ModelsLab, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    A batch that gave its list was not broken off by whoever asks again.
+    """
+    batch = lab.batch(specs(1))
+    outcomes = await batch
+
+    with pytest.raises(ClientClosedError, match="make a new one"):
+        await batch
+
+    assert [one.ok for one in outcomes] == [True]
+    assert caplog.messages == []

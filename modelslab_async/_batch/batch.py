@@ -42,6 +42,7 @@ class Batch:
         check_batch(specs, options)
         self._lifetime = BatchLifetime(open_rooms, specs, options)
         self._entered = False
+        self._given = False
         #: Of those who await it, with their items' positions.
         self._taken: list[tuple[int, Outcome]] = []
 
@@ -119,8 +120,8 @@ class Batch:
             while (pair := await lifetime.take()) is not None:
                 self._taken.append(pair)
         except BaseException:
-            if lifetime.outcomes.hopeless():
-                # Its own input awaits it, which the error ends.
+            if self._given or lifetime.outcomes.hopeless():
+                # Awaited once more, or by its own input, which the error ends.
                 raise
             # There is no list now: what it would have had is in `outcomes`.
             try:
@@ -128,6 +129,7 @@ class Batch:
             finally:
                 self._taken += lifetime.outcomes.rest()
             raise
+        self._given = True
         return list(self.outcomes)
 
     def _enter(self) -> None:
