@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
 
@@ -28,6 +29,10 @@ pytest_plugins = ["modelslab_async.testing", "pytester"]
 
 #: How much faster than life the suite's simulator is.
 SPEED = 100.0
+
+# Where a suite runs in the background, shells have its children ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "house",

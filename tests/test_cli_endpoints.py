@@ -248,19 +248,15 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "offered", "not_offered"),
     [
         ("modelslab-async ge", {"generate"}, {"batch"}),
-        *(
-            pytest.param(*each, marks=pytest.mark.slow)
-            for each in [
-                ("modelslab-async generate --im", {"--image"}, {"--json"}),
-                ("modelslab-async generate -e img", {"img2img"}, {"inpaint"}),
-                ("modelslab-async endpoints rem", {"remove_background"}, ()),
-                ("modelslab-async generate -m flux", {"flux"}, {"sdxl"}),
-            ]
-        ),
+        ("modelslab-async generate --im", {"--image"}, {"--json"}),
+        ("modelslab-async generate -e img", {"img2img"}, {"inpaint"}),
+        ("modelslab-async endpoints rem", {"remove_background"}, set()),
+        ("modelslab-async generate -m flux", {"flux"}, {"sdxl"}),
     ],
 )
 def test_completion(

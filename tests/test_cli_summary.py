@@ -185,6 +185,7 @@ def test_dry_run_of_a_folder(
 # Meanwhile
 
 
+@pytest.mark.slow
 def test_status_is_the_same_meanwhile(
     type_: Type, service: Simulator, prompts: str, tmp_path: Path
 ) -> None:

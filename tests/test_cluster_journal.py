@@ -465,6 +465,7 @@ class TestLine:
 
         assert moved.state is State.SUBMITTING
 
+    @pytest.mark.slow
     async def test_server_stopped_in_the_middle(self) -> None:
         """
         A server that is killed and started loses no step that was told to be

@@ -57,7 +57,7 @@ def simulator_apart() -> Iterator[Service]:
 @pytest.mark.parametrize(
     "steps",
     [
-        STEPS[4:6],
+        STEPS[4:5],
         pytest.param(STEPS, marks=pytest.mark.slow),
         pytest.param(OTHER_SIDES, marks=pytest.mark.slow),
     ],

@@ -138,9 +138,10 @@ async def made(url: str, name: str) -> bytes:
 
 @pytest.mark.parametrize(
     "hooks",
-    [pytest.param(False, marks=pytest.mark.slow), True],
+    [False, True],
     ids=["polled", "rung"],
 )
+@pytest.mark.slow
 async def test_fastapi(slow: Simulator, tmp_path: Path, hooks: bool) -> None:
     """
     Orders are answered at once and made once, also those that were under way,

@@ -227,6 +227,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_child_that_outlives_its_parent(path: Path) -> None:
     """
