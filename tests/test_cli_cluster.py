@@ -76,7 +76,6 @@ def prompts(folder: Path, *texts: str) -> str:
     return str(path)
 
 
-@pytest.mark.slow
 def test_from_plan_to_pictures(
     cluster: Type,
     simulator_apart: Service,
