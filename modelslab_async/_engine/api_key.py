@@ -126,6 +126,10 @@ class _Forms(NamedTuple):
     small: tuple[bytes, ...]
     escaped: Callable[[], re.Pattern[bytes]]
 
+    def __repr__(self) -> str:
+        # A traceback with its locals shows it.
+        return "_Forms(***)"
+
 
 def _forms_of(plain: str) -> _Forms:
     data = plain.encode(errors="replace")
