@@ -15,9 +15,7 @@ import attrs
 import pytest
 
 from modelslab_async._cli import run
-from modelslab_async.simulator import (
-    Simulator,
-)
+from modelslab_async.simulator import Settings, Simulator
 
 
 @attrs.frozen
@@ -60,6 +58,14 @@ def type_(
         return Ran(code, printed.out, printed.err)
 
     return type_
+
+
+@pytest.fixture
+def modelslab_settings() -> Settings:
+    """
+    As fast as a client with its own long waits can see.
+    """
+    return Settings(speed=100, pictures="plain", latency=0.1)
 
 
 @pytest.fixture

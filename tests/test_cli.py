@@ -19,7 +19,7 @@ import click
 import pytest
 
 from PIL import Image as Picture
-from shells import Type, service, type_
+from shells import Type, modelslab_settings, service, type_
 
 from modelslab_async import __main__
 from modelslab_async._cli import run, shell
@@ -27,20 +27,11 @@ from modelslab_async.simulator import (
     Fault,
     KeyState,
     Reply,
-    Settings,
     Simulator,
 )
 
 
-__all__ = ["service", "type_"]
-
-
-@pytest.fixture
-def modelslab_settings() -> Settings:
-    """
-    As fast as a client with its own long waits can see.
-    """
-    return Settings(speed=100, pictures="plain", latency=0.1)
+__all__ = ["modelslab_settings", "service", "type_"]
 
 
 def _until(happened: Callable[[], object]) -> None:

@@ -17,21 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from shells import Type, service, type_
+from shells import Type, modelslab_settings, service, type_
 
 from modelslab_async.journal import SqliteJournal
-from modelslab_async.simulator import Fault, Reply, Settings, Simulator
+from modelslab_async.simulator import Fault, Reply, Simulator
 
 
-__all__ = ["service", "type_"]
-
-
-@pytest.fixture
-def modelslab_settings() -> Settings:
-    """
-    As fast as a client with its own long waits can see.
-    """
-    return Settings(speed=100, pictures="plain", latency=0.1)
+__all__ = ["modelslab_settings", "service", "type_"]
 
 
 ROWS = '{"prompt": "a cat", "item": "c"}\n{"prompt": "a dog"}\n'

@@ -16,22 +16,14 @@ from pathlib import Path
 import pytest
 
 from PIL import Image as Picture
-from shells import Type, service, type_
+from shells import Type, modelslab_settings, service, type_
 
 from modelslab_async._cli.requests import with_pictures
-from modelslab_async.simulator import Settings, Simulator
+from modelslab_async.simulator import Simulator
 from modelslab_async.specs import SPECS, parameters, required_parameters
 
 
-__all__ = ["service", "type_"]
-
-
-@pytest.fixture
-def modelslab_settings() -> Settings:
-    """
-    As fast as a client with its own long waits can see.
-    """
-    return Settings(speed=100, pictures="plain", latency=0.1)
+__all__ = ["modelslab_settings", "service", "type_"]
 
 
 @pytest.fixture
