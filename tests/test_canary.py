@@ -600,3 +600,20 @@ def contents(folder: Path) -> dict[str, bytes]:
             with suppress(FileNotFoundError):
                 found[str(path)] = path.read_bytes()
     return found
+
+
+async def test_a_bug_beside_the_key() -> None:
+    """
+    Where the key is looked for, what went wrong is shown without it.
+    """
+    body: Any = None
+    with pytest.raises(AttributeError) as bug:
+        ApiKey(CANARY).scrub(body)
+
+    shown = traceback.TracebackException.from_exception(
+        bug.value, capture_locals=True
+    )
+    told = "".join(shown.format())
+    # The test's own frame comes first, and names none of it.
+    assert "forms = " in told
+    assert CANARY not in told
