@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from . import errors, specs
 from ._client import ModelsLab
-from ._engine.job import Job
 from ._magic import media_type
 from ._policy.polling import PollSchedule
 from ._policy.retry import RetryPolicy
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
         FinishedOutcome,
         Outcome,
     )
+    from ._engine.job import Job
     from .specs import (
         AlgorithmType,
         ClothType,
@@ -136,27 +136,18 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """
-    What only batches need, or observers, or one kind of spec, comes when it
-    is first named.
+    What only batches need, or observers, or one kind of spec, or who has a
+    job, comes when it is first named.
     """
     if name == "events":
         return importlib.import_module(f"{__name__}.events")
     if name in __all__ and name in specs.MODULES:
         kind: object = getattr(specs, name)
         return kind
-    if name == "Batch":
-        from ._batch.batch import Batch
-
-        return Batch
-    if name in {
-        "BatchProgress",
-        "FailedOutcome",
-        "FinishedOutcome",
-        "Outcome",
-    }:
-        from ._batch import outcome
-
-        return getattr(outcome, name)
+    if name in _LATE:
+        room = importlib.import_module(f"{__name__}.{_LATE[name]}")
+        found = globals()[name] = getattr(room, name)
+        return found
     home = _HOMES.get(name)
     if name.endswith(("Error", "Warning")) and hasattr(errors, name):
         home = "errors"
@@ -166,6 +157,17 @@ def __getattr__(name: str) -> object:
         raise ImportError(msg)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
+
+
+#: Where that is.
+_LATE = {
+    "Batch": "_batch.batch",
+    "BatchProgress": "_batch.outcome",
+    "FailedOutcome": "_batch.outcome",
+    "FinishedOutcome": "_batch.outcome",
+    "Job": "_engine.job",
+    "Outcome": "_batch.outcome",
+}
 
 
 #: What people look for here, and where it is.

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._checks import check_call, check_pictures
-from ._engine.job import Job
-from ._lifetime import Lifetime
 from .errors import ConfigurationError, DownloadError
 from .results import Balance, Generation, Image, Model, Stats, Upload
 from .specs import AnyPath, Spec
@@ -21,6 +19,9 @@ from .specs import AnyPath, Spec
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
+
+    from ._engine.job import Job
+    from ._lifetime import Lifetime
 
 
 class Calls:

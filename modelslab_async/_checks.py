@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from os import PathLike, fsencode, fspath
 from typing import Any, TypeVar
 
-from ._engine.job import timeout_faults
-from ._policy.numbers import is_number
+from ._policy.numbers import is_number, timeout_faults
 from ._quoting import in_short
 from .errors import ConfigurationError
 from .results import Generation, Image

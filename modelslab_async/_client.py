@@ -21,12 +21,10 @@ from ._calls import Calls
 from ._checks import key_faults, several
 from ._engine.api_key import ApiKey
 from ._engine.http import NetworkOptions, TraceConfig
-from ._lifetime import Lifetime
 from ._policy.polling import PollSchedule
 from ._policy.retry import RetryPolicy
 from ._policy.timeouts import Timeouts
 from ._quoting import in_short
-from ._rooms import Options
 from .results import UnknownItem
 from .specs import Spec
 
@@ -133,6 +131,11 @@ class ModelsLab(Calls):
             ssl=ssl or True,
             trace_configs=several(trace_configs),
         )
+        # All that works on jobs comes now, when somebody means to ask for
+        # one, and before it has to be quick.
+        from ._lifetime import Lifetime
+        from ._rooms import Options
+
         options = Options(
             key,
             url_asked(base_url),
@@ -170,6 +173,9 @@ class ModelsLab(Calls):
             run: Which simulator it is, for journals: its jobs end with it,
                 and its port is another each time.  Default: a new one.
         """
+        from ._lifetime import Lifetime
+        from ._rooms import Options
+
         options = Options(
             ApiKey("simulated"),
             url,

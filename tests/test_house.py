@@ -108,6 +108,24 @@ _LATE = {
 }
 
 
+#: What is loaded when a client is made: all that works on jobs.
+_AT_WORK = {
+    "cattrs",
+    "modelslab_async._lifetime",
+    "modelslab_async._rooms",
+    *(
+        f"modelslab_async.{floor}.{room}"
+        for floor, rooms in {
+            "_engine": "bells inquiry job on_demand poller sender slot_queue "
+            "submission submitter",
+            "_policy": "breakers slots tickets verdicts",
+            "_protocol": "answer_text decode encode inline links refusals",
+        }.items()
+        for room in rooms.split()
+    ),
+}
+
+
 def test_floors() -> None:
     """
     Imports go down only, and dry rooms stay dry.
@@ -390,19 +408,28 @@ def test_version() -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "absent"),
+    ("statement", "absent", "most"),
     [
-        ("import modelslab_async", {"PIL", "click", "rich", "pytest"}),
-        ("import modelslab_async.simulator", {"PIL", "click", "rich"}),
-        ("import modelslab_async.__main__", {"PIL", "click", "rich"}),
-        ("from modelslab_async import ModelsLab", _LATE),
+        ("import modelslab_async", {"PIL", "click", "rich", "pytest"}, 46),
+        ("import modelslab_async.simulator", {"PIL", "click", "rich"}, 75),
+        ("import modelslab_async.__main__", {"PIL", "click", "rich"}, 47),
+        (
+            "from modelslab_async import ModelsLab",
+            _LATE | _AT_WORK | {"sqlite3", "aiohttp.web"},
+            46,
+        ),
+        ('from modelslab_async import ModelsLab\nModelsLab("key")', _LATE, 80),
     ],
 )
-def test_light_imports(statement: str, absent: set[str]) -> None:
+def test_light_imports(statement: str, absent: set[str], most: int) -> None:
     """
-    What only an extra, or another call, needs is not imported without it.
+    What only an extra, or another call, needs is not imported without it, and
+    what works on jobs not before there is a client.
     """
-    assert _imported(statement) & absent == set()
+    imported = _imported(statement)
+
+    assert imported & absent == set()
+    assert sum(name.startswith("modelslab_async") for name in imported) <= most
 
 
 def test_every_room_says_what_lives_there() -> None:

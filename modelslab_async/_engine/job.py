@@ -13,17 +13,15 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Generator,
-    Iterator,
 )
 from contextvars import Context
 from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from .._policy.numbers import is_number
+from .._policy.numbers import timeout_faults
 from .._policy.tickets import Ticket
 from .._protocol.job_ids import fetch_result_id
-from .._quoting import in_short
 from ..errors import ConfigurationError, JobUnfinishedError, ModelsLabError
 from ..results import Generation, JobState, JobUpdate, Receipt
 from ..specs import Spec
@@ -368,11 +366,3 @@ class Job:
         if watch.job is None:
             watch.job = self
         return watch
-
-
-def timeout_faults(timeout: object) -> Iterator[str]:
-    """
-    What is wrong with the seconds that somebody wants to wait at most.
-    """
-    if timeout is not None and not (is_number(timeout) and timeout >= 0):
-        yield f"timeout: seconds from 0, or None, not {in_short(timeout)}"

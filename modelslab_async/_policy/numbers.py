@@ -69,6 +69,14 @@ def number_faults(
         yield f"{name}: {wanted} {bound}{end}{other}, not {in_short(value)}"
 
 
+def timeout_faults(timeout: object) -> Iterator[str]:
+    """
+    What is wrong with the seconds that somebody wants to wait at most.
+    """
+    if timeout is not None and not (is_number(timeout) and timeout >= 0):
+        yield f"timeout: seconds from 0, or None, not {in_short(timeout)}"
+
+
 def refuse(whose: str, faults: Iterator[str]) -> None:
     """
     Raise all *faults* in one error, if there are any.
