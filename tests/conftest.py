@@ -5,14 +5,17 @@ on loopback.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import ipaddress
 import os
 import signal
 import socket
 import sys
+import tempfile
 
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +24,7 @@ import pytest_asyncio
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 from pgserver import Server, new_database, own_server
+from waiting import Clock
 
 from modelslab_async import ModelsLab, Timeouts
 from modelslab_async.simulator import Simulator
@@ -46,6 +50,25 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("house")
+
+
+#: Where files are written without a disk, and room for those of a run.
+MEMORY, ROOM = "/dev/shm", 2**30
+
+
+def pytest_configure() -> None:
+    """
+    Have the folders of tests in memory: a journal waits for its disk at each
+    step.
+    """
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK | os.X_OK):
+        return
+    found = os.statvfs(MEMORY)
+    if found.f_bavail * found.f_frsize > ROOM and not (
+        found.f_flag & os.ST_NOEXEC
+    ):
+        os.environ["TMPDIR"] = MEMORY
+        tempfile.tempdir = None
 
 
 def pytest_collection_finish() -> None:
@@ -124,6 +147,19 @@ async def lab(simulator: Simulator) -> AsyncIterator[ModelsLab]:
         timeouts=Timeouts().faster(SPEED, silence=5.0),
     ) as client:
         yield client
+
+
+@pytest_asyncio.fixture
+async def hurried(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """
+    The clock of the test's loop, and of simulators, which does not sleep:
+    while nothing is to be done, it is later at once.
+    """
+    clock = Clock.of_this_loop()
+    clock.hurry()
+    shown = SimpleNamespace(monotonic=asyncio.get_running_loop().time)
+    monkeypatch.setattr("modelslab_async.simulator._state.time", shown)
+    return clock
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from PIL import Image
 from modelslab_async import ModelsLab, PollSchedule, TextToImage, errors
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 
 def _png() -> bytes:

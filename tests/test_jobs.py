@@ -7,9 +7,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import pickle
-import sys
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -42,7 +40,7 @@ from modelslab_async.errors import (
 from modelslab_async.simulator import Edit, Fault, Latency, Reply, Simulator
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 SPEED = 100.0
 TIMEOUTS = Timeouts().faster(SPEED, silence=5)
@@ -90,41 +88,6 @@ async def test_a_handle_carries_a_seed_of_zero(service: Simulator) -> None:
         generation = await elsewhere.job(job.handle)
 
     assert generation.seed == 0
-
-
-ELSEWHERE = """
-import asyncio, sys
-from modelslab_async import ModelsLab
-from modelslab_async import Timeouts
-
-async def main(handle):
-    timeouts = Timeouts().faster(100, silence=5)
-    async with ModelsLab("a-key", timeouts=timeouts) as lab:
-        generation = await lab.job(handle)
-        print(generation.id, generation.track_id, generation.seed)
-
-asyncio.run(main(sys.argv[1]))
-"""
-
-
-async def test_a_handle_survives_its_process(service: Simulator) -> None:
-    """
-    Another process takes up a job by its handle, with its track_id and seed.
-    """
-    async with client(service) as lab:
-        job = await lab.submit(CAT)
-
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            ELSEWHERE,
-            job.handle,
-            env=os.environ | {"MODELSLAB_BASE_URL": service.url},
-            stdout=asyncio.subprocess.PIPE,
-        )
-        out, _ = await process.communicate()
-
-    assert out.decode().split() == [job.id, job.track_id, "7"]
 
 
 async def test_one_id_is_one_job_while_it_is_watched(

@@ -32,7 +32,7 @@ from modelslab_async.journal import Entry, SqliteJournal, State, Step
 from modelslab_async.simulator import Latency, Simulator
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 SPEED = 100.0
 

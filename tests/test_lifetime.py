@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -249,6 +252,46 @@ async def test_a_job_goes_on_where_its_client_is_opened_anew(
     assert watched == (job,)
     assert images
     assert held == 0
+
+
+ELSEWHERE = """
+import asyncio, sys
+from modelslab_async import ModelsLab
+from modelslab_async import Timeouts
+
+async def main(handle):
+    timeouts = Timeouts().faster(100, silence=5)
+    async with ModelsLab("a-key", timeouts=timeouts) as lab:
+        generation = await lab.job(handle)
+        print(generation.id, generation.track_id, generation.seed)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_a_handle_survives_its_process(
+    client: ModelsLab, modelslab_simulator: Simulator
+) -> None:
+    """
+    Another process takes up a job by its handle, with its track_id and seed.
+    """
+
+    async def submit() -> Job:
+        async with client:
+            return await client.submit(CAT)
+
+    job = asyncio.run(submit())
+
+    ended = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, job.handle],
+        env=os.environ | {"MODELSLAB_BASE_URL": modelslab_simulator.url},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+
+    assert ended.stdout.split() == [job.id, job.track_id, "7"]
 
 
 async def all_of(job: Job) -> list[JobUpdate]:

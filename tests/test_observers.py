@@ -171,6 +171,7 @@ async def test_a_job_is_told_from_queue_to_file(
     assert (slots[-1].held, slots[-1].waiting) == (0, 0)
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_refusals_and_failures_have_their_cause(
     simulator: Simulator, tmp_path: Path
 ) -> None:
@@ -261,6 +262,7 @@ async def test_a_batch_that_stops_early_says_why(simulator: Simulator) -> None:
     assert stopped.cause == str(batch.stopped)
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_bells_that_do_not_ring_are_told(simulator: Simulator) -> None:
     """
     Once two in a row were silent, and again when one rings.
@@ -285,6 +287,7 @@ async def test_bells_that_do_not_ring_are_told(simulator: Simulator) -> None:
 # Logs
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_logs(
     simulator: Simulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

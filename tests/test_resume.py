@@ -57,7 +57,7 @@ from modelslab_async.simulator import (
 )
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 SPEED = 100.0
 SLOTS = 5

@@ -30,7 +30,7 @@ from modelslab_async import ModelsLab, TextToImage
 from modelslab_async.simulator import Latency, Simulator
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 PAGE = Path(__file__).parent.parent / "docs" / "services.md"
 SNIPPETS = re.findall(

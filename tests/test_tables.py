@@ -48,7 +48,7 @@ from modelslab_async.events import CallRetried, Event
 from modelslab_async.simulator import Edit, Fault, Latency, Reply, Simulator
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 SPEED = 2000.0
 KEY = "a-key"

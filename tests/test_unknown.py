@@ -89,6 +89,7 @@ async def states(folder: Path) -> list[State]:
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("hurried")
 async def test_the_one_that_it_must_be(tmp_path: Path) -> None:
     """
     One candidate for one unknown item is probably it; accepted, it is fetched
@@ -116,6 +117,7 @@ async def test_the_one_that_it_must_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("hurried")
 async def test_two_that_may_be_either(tmp_path: Path) -> None:
     """
     Where two are unknown, both have both candidates, and none is probable.
@@ -136,6 +138,7 @@ async def test_two_that_may_be_either(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("hurried")
 async def test_others_on_the_account(tmp_path: Path) -> None:
     """
     What somebody else made at the same time makes a candidate less.
@@ -177,6 +180,7 @@ async def test_where_assets_are(
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("hurried")
 async def test_nothing_unknown(tmp_path: Path) -> None:
     """
     A batch whose requests were all answered has no unknown items.
@@ -188,6 +192,7 @@ async def test_nothing_unknown(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("hurried")
 async def test_resubmit(tmp_path: Path) -> None:
     """
     By a person's word it is asked for again, by the next run.
@@ -221,6 +226,7 @@ async def test_words_of_a_wrong_kind(
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("hurried")
 async def test_wrong_words(tmp_path: Path) -> None:
     """
     What cannot be is refused, and nothing is changed.
@@ -249,6 +255,7 @@ async def test_wrong_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("hurried")
 async def test_a_running_batch_is_left_alone(tmp_path: Path) -> None:
     """
     While a batch runs, its journal is its own.

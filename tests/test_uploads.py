@@ -44,7 +44,7 @@ from modelslab_async.simulator import Edit, Fault, KeyState, Latency, Simulator
 from modelslab_async.specs import SPECS, Spec, from_dict, picture_parameters
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 SPEED = 100.0
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -19,6 +19,7 @@ import pytest
 from waiting import until
 
 from modelslab_async import ModelsLab, TextToImage, Timeouts
+from modelslab_async._output import folder
 from modelslab_async.errors import AuthenticationError, ModelsLabError
 from modelslab_async.events import (
     BreakerClosed,
@@ -29,7 +30,7 @@ from modelslab_async.events import (
 from modelslab_async.simulator import KeyState, Latency, Reply, Simulator
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 PROMPT = "a secret wish of the caller's"
 CAT = TextToImage(PROMPT, model_id="flux")
@@ -72,12 +73,16 @@ def nowhere() -> Iterator[str]:
 
 
 async def test_a_batch_without_a_network_says_so(
-    nowhere: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    nowhere: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """
     In its progress, in its folder, and by a WARNING: who looks at any of
     them need not guess for half an hour.
     """
+    monkeypatch.setattr(folder, "_STATUS_PAUSE", 0.0)
     async with (
         client(nowhere) as lab,
         lab.batch(CATS, output=tmp_path) as batch,

@@ -179,6 +179,7 @@ RECEIVERS = pytest.mark.parametrize(
 
 @RECEIVERS
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("hurried")
 async def test_rings(receiver: Receiver) -> None:
     """
     A call of a job's own URL is answered with 200, and rings.
@@ -199,6 +200,7 @@ async def test_rings(receiver: Receiver) -> None:
 
 @RECEIVERS
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("hurried")
 async def test_refuses(receiver: Receiver) -> None:
     """
     A wrong token is not found, what is no POST is not allowed, and what is
@@ -251,6 +253,7 @@ async def _pieces(count: int) -> AsyncIterator[bytes]:
 
 @RECEIVERS
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("hurried")
 async def test_goes_on(receiver: Receiver) -> None:
     """
     A caller who hangs up in the middle harms nobody.
@@ -277,6 +280,7 @@ async def test_goes_on(receiver: Receiver) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("hurried")
 async def test_websockets_are_refused() -> None:
     """
     The ASGI application closes a websocket, and leaves unknown scopes alone.
