@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from modelslab_async import ModelsLab, TextToImage
+from modelslab_async import ModelsLab, TextToImage, Timeouts
 from modelslab_async._cli import run
 from modelslab_async.simulator import KeyState, Settings, Simulator
 
@@ -35,6 +35,10 @@ def _at_the_simulator(
 ) -> None:
     monkeypatch.setenv("MODELSLAB_BASE_URL", modelslab_simulator.url)
     monkeypatch.setenv("MODELSLAB_API_KEY", KEY)
+    monkeypatch.setattr(
+        "modelslab_async._cli.examination.Timeouts",
+        lambda: Timeouts().faster(100, silence=5.0),
+    )
 
 
 def examined(
@@ -227,7 +231,7 @@ def test_a_capture_is_played_back(
         )
         async with (
             Simulator(replay=capture) as service,
-            ModelsLab("any", base_url=service.url) as lab,
+            ModelsLab.simulated(service.url, speed=100) as lab,
         ):
             generation = await lab.generate(spec, timeout=20)
             return len(await lab.read(generation.images[0]))

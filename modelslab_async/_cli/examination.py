@@ -66,6 +66,8 @@ _PIXEL = bytes.fromhex(
 _BALANCE = "wallet_balance"
 #: Seconds that a generation may take.
 _PATIENCE = 300.0
+#: Seconds between two polls; each pause is a third longer.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 #: How often a job may be done without a picture.
 _EMPTY = 3
 
@@ -83,6 +85,7 @@ class Examination:
     key: ApiKey = attrs.field(repr=False)
     proxy: str | None = attrs.field(default=None, repr=False)
     trusted_hosts: Sequence[str] = ()
+    timeouts: Timeouts = attrs.field(factory=Timeouts)
     exchanges: list[Exchange] = attrs.field(factory=list, init=False)
 
     @classmethod
@@ -99,7 +102,10 @@ class Examination:
         faults += NetworkOptions(proxy=proxy, trusted_hosts=hosts).faults()
         if faults:
             raise ConfigurationError("; ".join(faults))
-        examination = cls(url, key, proxy, hosts)
+        # A simulator that runs faster draws its pictures no faster.
+        speed = service.speed if service.simulate else 1.0
+        timeouts = Timeouts().faster(speed, silence=5.0)
+        examination = cls(url, key, proxy, hosts, timeouts)
         # Said before anything is asked for.
         examination.key.reveal()
         return examination
@@ -116,7 +122,7 @@ class Examination:
         Step by step; the first that nothing can follow is the last.
         """
         self.pool = SessionPool(
-            Runtime(Timeouts(), Observers()),
+            Runtime(self.timeouts, Observers()),
             self.key,
             self.base_url,
             NetworkOptions(
@@ -286,7 +292,7 @@ class Examination:
         if job_id is not None:
             async for finding in self._fetches(str(job_id)):
                 yield finding
-        pause, empty = 0.5, 0
+        pause, empty = _FIRST_PAUSE / self.timeouts.speed, 0
         while not (isinstance(answer, Success) and answer.images):
             empty += isinstance(answer, Success)
             late = time.monotonic() - began > _PATIENCE
@@ -296,7 +302,7 @@ class Examination:
                 yield failed("result", "comes", "no picture that we can find")
                 return
             await asyncio.sleep(pause)
-            pause = min(pause * 1.3, 5.0)
+            pause = min(pause * 1.3, _LONGEST_PAUSE / self.timeouts.speed)
             found = await self._ask(
                 f"{_FETCH}/{job_id}", {"request_id": job_id}
             )
