@@ -38,7 +38,7 @@ def modelslab_settings() -> Settings:
     """
     As fast as a client with its own long waits can see.
     """
-    return Settings(speed=100, pictures="plain", latency=60.0, etas="absent")
+    return Settings(speed=100, pictures="plain", latency=20.0, etas="absent")
 
 
 def _words(endpoint: str) -> list[str]:
@@ -109,9 +109,9 @@ def test_a_job_whose_id_came_late(type_: Type, service: Simulator) -> None:
     """
     Out of patience before the answer, one is told what it then says.
     """
-    service.change(hold=80.0, latency=200.0)
+    service.change(hold=25.0, latency=200.0)
 
-    ran = type_("generate", "a cat", "--timeout", "0.4")
+    ran = type_("generate", "a cat", "--timeout", "0.1")
 
     (job_id,) = service.books.jobs
     assert ran.code == 1
@@ -125,7 +125,7 @@ def test_a_job_that_the_service_does_not_know(
     While a job is not known, that is said, once; in the end, what else may be
     the matter.
     """
-    yet = type_("fetch", "7", "--timeout", "0.4")
+    yet = type_("fetch", "7", "--timeout", "0.15")
     ever = type_("fetch", "7", "--simulate", "--speed", "1000")
     of_one = type_(
         *("fetch", "7", "-e", "interior", "--simulate", "--speed", "1000")
@@ -144,7 +144,8 @@ def test_how_a_job_stands_where_no_line_moves(
     Between its acceptance and its pictures, it is said how long it takes.
     """
     monkeypatch.setattr("modelslab_async._cli.generate._EVERY", 0.0)
-    service.change(latency=80.0, etas="high")
+    # Guesses of less than a second are not told.
+    service.change(latency=50.0, etas="high")
 
     ran = type_("generate", "a cat")
 

@@ -5,6 +5,8 @@ instead, before anything is asked for.
 
 from __future__ import annotations
 
+import functools
+import io
 import json
 import shlex
 import subprocess
@@ -29,15 +31,20 @@ __all__ = ["modelslab_settings", "service", "type_"]
 MANY = [f"many/{number}.jpg" for number in range(4)]
 
 
+@functools.cache
+def _picture() -> bytes:
+    drawn = io.BytesIO()
+    Picture.new("RGB", (64, 64), "red").save(drawn, "PNG")
+    return drawn.getvalue()
+
+
 @pytest.fixture(autouse=True)
 def _files(tmp_path: Path) -> None:
-    # Three pictures, one without an ending, and a file that is none.
+    # Pictures, one without an ending, and a file that is none.
     (tmp_path / "fox").mkdir()
-    for name in ("fox/1.png", "fox/2.png", "my cat.png", "photo"):
-        Picture.new("RGB", (64, 64), "red").save(tmp_path / name, "PNG")
     (tmp_path / "many").mkdir()
-    for name in MANY:
-        (tmp_path / name).write_bytes((tmp_path / "photo").read_bytes())
+    for name in ("fox/1.png", "fox/2.png", "my cat.png", "photo", *MANY):
+        (tmp_path / name).write_bytes(_picture())
     (tmp_path / "p.txt").write_text("in oil\nin ink\n")
 
 
@@ -81,7 +88,13 @@ def test_a_command_that_is_misspelt(type_: Type, name: str) -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize(
-    "words", [["endpoints"], ["generate", "-e"], ["batch", "p.txt", "-e"]]
+    "words",
+    [
+        ["endpoints"],
+        ["generate", "-e"],
+        # Its option is the same.
+        pytest.param(["batch", "p.txt", "-e"], marks=pytest.mark.slow),
+    ],
 )
 def test_an_endpoint_that_is_misspelt(
     type_: Type, name: str, words: list[str]

@@ -123,15 +123,16 @@ def test_quiet_and_verbose(
 
 
 def test_simulated_then_real(
-    type_: Type, service: Simulator, prompts: str
+    type_: Type, service: Simulator
 ) -> None:
     """
     A simulated folder is not gone on with for money: one line says what to
     do.
     """
-    type_("batch", prompts, "-o", "out", "--simulate", "--speed", "100")
+    words = ("batch", "-", "-o", "out")
+    type_(*words, "--simulate", "--speed", "100", stdin=b"a cat")
 
-    ran = type_("batch", prompts, "-o", "out")
+    ran = type_(*words, stdin=b"a cat")
 
     assert ran.code == 2
     assert len(ran.err.splitlines()) == 1

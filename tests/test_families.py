@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import pickle
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import attrs
 import pytest
+import pytest_asyncio
 
 from modelslab_async import (
     FaceSwap,
@@ -22,6 +24,7 @@ from modelslab_async import (
     RemoveBackground,
     TextToImage,
     TextToImageV7,
+    Timeouts,
 )
 from modelslab_async.errors import (
     InvalidRequestError,
@@ -38,6 +41,20 @@ A = "https://i.example/a.png"
 SWAP = FaceSwap(A, target_image=A, reference_image=A)
 
 
+@pytest_asyncio.fixture
+async def hasty_lab(simulator: Simulator) -> AsyncIterator[ModelsLab]:
+    """
+    A client that soon believes that nobody knows a job.
+    """
+    timeouts = Timeouts().faster(100, silence=5.0)
+    async with ModelsLab(
+        "a-key",
+        base_url=simulator.url,
+        timeouts=attrs.evolve(timeouts, not_found=0.03),
+    ) as client:
+        yield client
+
+
 @pytest.mark.parametrize(
     "spec", [SWAP, Interior("a room", init_image=A), RealtimeTextToImage("x")]
 )
@@ -45,9 +62,9 @@ async def test_an_eta_that_says_nothing(
     lab: ModelsLab, simulator: Simulator, spec: Spec
 ) -> None:
     """
-    An eta of ten minutes for a job of two seconds makes nobody wait.
+    An eta of ten minutes for a job of half a minute makes nobody wait.
     """
-    simulator.change(latency=Latency.constant(200.0), hold=0.0)
+    simulator.change(latency=Latency.constant(40.0), hold=0.0)
 
     job = await lab.submit(spec)
     await job
@@ -56,7 +73,7 @@ async def test_an_eta_that_says_nothing(
     assert job.eta is not None
     # A tenth of its time and the least pause, in the simulator's seconds.
     assert record.unnoticed is not None
-    assert record.unnoticed * 100 < 0.1 * 200 + 25
+    assert record.unnoticed * 100 < 0.1 * 40 + 25
 
 
 @pytest.mark.parametrize(
@@ -71,14 +88,14 @@ async def test_an_eta_that_says_nothing(
     ids=lambda spec: spec.endpoint.name,
 )
 async def test_found_in_another_family(
-    lab: ModelsLab, simulator: Simulator, spec: Spec
+    hasty_lab: ModelsLab, simulator: Simulator, spec: Spec
 ) -> None:
     """
     A job that its own family does not know is asked for in another.
     """
     simulator.change(families="other", latency=Latency.constant(5.0), hold=0.0)
 
-    generation = await lab.generate(spec)
+    generation = await hasty_lab.generate(spec)
 
     assert generation.images
     assert len(simulator.books.accepted) == 1
@@ -106,7 +123,7 @@ async def test_fresh_links_of_another_family(
 
 
 async def test_found_nowhere_else(
-    lab: ModelsLab, simulator: Simulator
+    hasty_lab: ModelsLab, simulator: Simulator
 ) -> None:
     """
     Where no other family is known to have such jobs, none is asked.
@@ -114,7 +131,7 @@ async def test_found_nowhere_else(
     simulator.change(families="other", latency=Latency.constant(5.0), hold=0.0)
 
     with pytest.raises(JobNotFoundError):
-        await lab.generate(TextToImage("x", model_id="sdxl"))
+        await hasty_lab.generate(TextToImage("x", model_id="sdxl"))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +145,7 @@ async def test_taken_up_by_what_the_error_tells(
     An unfinished job is taken up elsewhere by its handle, or by its id and
     its endpoint, as the error says.
     """
-    simulator.change(latency=Latency.constant(20.0), hold=0.0)
+    simulator.change(latency=Latency.constant(10.0), hold=0.0)
 
     async with ModelsLab.simulated(simulator.url, speed=100) as lab:
         job = await lab.submit(RemoveBackground(A))
@@ -156,7 +173,7 @@ async def test_what_is_not_found_may_be_of_another_endpoint(
     simulator.change(latency=Latency.constant(5.0), hold=0.0)
     async with ModelsLab.simulated(simulator.url, speed=100) as lab:
         done = await lab.generate(RemoveBackground(A))
-    async with ModelsLab.simulated(simulator.url, speed=100) as elsewhere:
+    async with ModelsLab.simulated(simulator.url, speed=1000) as elsewhere:
         with pytest.raises(JobNotFoundError, match="endpoint=") as got:
             await elsewhere.job(str(done.id))
 
@@ -180,7 +197,7 @@ async def test_slots_are_the_accounts(simulator: Simulator) -> None:
     """
     All endpoints together have the account's slots.
     """
-    simulator.change(slots=2, latency=Latency.constant(50.0), hold=0.0)
+    simulator.change(slots=2, latency=Latency.constant(15.0), hold=0.0)
     specs: list[Spec] = [
         RealtimeTextToImage("a"),
         RemoveBackground(A),
