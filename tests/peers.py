@@ -29,6 +29,8 @@ CAP = 10_000
 TIMEOUTS = attrs.evolve(
     Timeouts(), connect=5.0, submit_read=0.15, submit=0.25, poll=0.15
 )
+#: For whoever tests no timeout: a machine may stall.
+PATIENT = attrs.evolve(TIMEOUTS, submit_read=20.0, submit=20.0, poll=20.0)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 Act = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -99,7 +101,8 @@ async def peer(act: Act, *, host: str = "127.0.0.1") -> AsyncIterator[Peer]:
     Somebody who answers as told.
     """
     one = Peer(act)
-    server = await asyncio.start_server(one.serve, host, 0)
+    # Who finds no place in the queue of those who knock tries again after 1 s.
+    server = await asyncio.start_server(one.serve, host, 0, backlog=1000)
     one.port = server.sockets[0].getsockname()[1]
     async with server:
         yield one
@@ -167,39 +170,45 @@ def head(*fields: bytes, line: bytes = b"HTTP/1.1 200 OK") -> bytes:
 
 
 @contextmanager
-def served(act: Act, *, idle: float) -> Iterator[Peer]:
+def served(act: Act) -> Iterator[tuple[Peer, Callable[[], None]]]:
     """
-    A peer in a thread of its own, that closes what is idle for so long.
+    A peer in a thread of its own, and what has it close all connections,
+    which are idle then; our own loop hangs meanwhile.
     """
     one = Peer(act)
-    ready, over = threading.Event(), threading.Event()
+    ready, over, closed = (threading.Event() for _ in range(3))
+    loops: list[asyncio.AbstractEventLoop] = []
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve() -> None:
         async def once(
             reader: asyncio.StreamReader, writer: asyncio.StreamWriter
         ) -> None:
-            one.connections += 1
-            try:
-                while True:
-                    async with asyncio.timeout(idle):
-                        one.requests.append(await read(reader))
-                    await one.act(reader, writer)
-            except (TimeoutError, OSError, EOFError):
-                pass
-            finally:
-                writer.close()
+            writers.append(writer)
+            await one.serve(reader, writer)
 
         server = await asyncio.start_server(once, "127.0.0.1", 0)
         one.port = server.sockets[0].getsockname()[1]
+        loops.append(asyncio.get_running_loop())
         ready.set()
         async with server:
             await asyncio.to_thread(over.wait)
+
+    def close() -> None:
+        for writer in writers:
+            writer.close()
+        # A transport that has nothing to send is closed in the next turn.
+        loops[0].call_soon(loops[0].call_soon, closed.set)
+
+    def close_idle() -> None:
+        loops[0].call_soon_threadsafe(close)
+        closed.wait(10)
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     ready.wait(10)
     try:
-        yield one
+        yield one, close_idle
     finally:
         over.set()
         thread.join()

@@ -93,12 +93,14 @@ def client(
     polling: PollSchedule = SELDOM,
     **options: Any,
 ) -> ModelsLab:
+    timeouts = Timeouts().faster(SPEED, silence=5.0)
     return ModelsLab(
         "a-key",
         base_url=simulator.url,
         doorbell=bell,
         polling=polling,
-        timeouts=Timeouts().faster(SPEED, silence=5.0),
+        # Bells ring within 0.1 s, or never.
+        timeouts=attrs.evolve(timeouts, unknown_slot=0.4),
         **options,
     )
 

@@ -31,6 +31,7 @@ from peers import (
     CAP,
     KEY,
     OK,
+    PATIENT,
     TIMEOUTS,
     Act,
     Peer,
@@ -112,6 +113,15 @@ BROKEN: dict[str, tuple[Act, bool | None]] = {
 }
 
 
+#: What nothing but a timeout ends.
+TIMED_OUT = {
+    "silence",
+    "a slow head",
+    "half a body, then silence",
+    "a slow body",
+}
+
+
 @pytest.mark.parametrize("what", BROKEN)
 @pytest.mark.parametrize("kind", ["submit", "poll"])
 async def test_an_answer_that_does_not_come_whole(
@@ -122,10 +132,11 @@ async def test_an_answer_that_does_not_come_whole(
     never "not sent", never an answer.
     """
     act, begun = BROKEN[what]
-    async with peer(act) as other, a_pool() as pool:
+    timeouts = TIMEOUTS if what in TIMED_OUT else PATIENT
+    async with peer(act) as other, a_pool(timeouts=timeouts) as pool:
         send = pool.submit if kind == "submit" else pool.poll
         # As the poll loop does it: polls that drip are ended from outside.
-        limit = TIMEOUTS.poll * 2 if kind == "poll" else None
+        limit = timeouts.poll * 2 if kind == "poll" else None
         try:
             heard = await asyncio.wait_for(send(other.call), limit)
         except TimeoutError:
@@ -593,10 +604,9 @@ async def test_no_more_at_once_than_allowed(kind: str, most: int) -> None:
         await full.wait()
         writer.write(OK)
 
-    timeouts = attrs.evolve(TIMEOUTS, submit=20.0, submit_read=20.0, poll=20.0)
     async with (
         peer(act) as other,
-        a_pool(base_url=other.url, timeouts=timeouts, max_downloads=3) as pool,
+        a_pool(base_url=other.url, timeouts=PATIENT, max_downloads=3) as pool,
     ):
         asks: dict[str, Callable[[], Awaitable[object]]] = {
             "submit": lambda: pool.submit(other.call),
@@ -628,13 +638,12 @@ async def test_a_connection_that_was_closed_while_the_loop_hung(
         writer.write(OK)
         await writer.drain()
 
-    timeouts = attrs.evolve(TIMEOUTS, submit=20.0, submit_read=20.0, poll=20.0)
-    with served(act, idle=0.2) as other:
-        async with a_pool(base_url=other.url, timeouts=timeouts) as pool:
+    with served(act) as (other, close_idle):
+        async with a_pool(base_url=other.url, timeouts=PATIENT) as pool:
             ask = pool.submit if kind == "submit" else pool.poll
             await asyncio.gather(*(ask(other.call) for _ in range(count)))
             made = other.connections
-            time.sleep(0.6)
+            close_idle()
             heard = [] if turns else [await ask(other.call)]
             heard += await asyncio.gather(
                 *(ask(other.call) for _ in range(count))
@@ -668,7 +677,10 @@ async def test_a_farewell_is_no_answer(kind: str, turns: int) -> None:
         writer.write(OK)
         await writer.drain()
 
-    async with peer(act) as other, a_pool(base_url=other.url) as pool:
+    async with (
+        peer(act) as other,
+        a_pool(base_url=other.url, timeouts=PATIENT) as pool,
+    ):
         ask = pool.submit if kind == "submit" else pool.poll
         await ask(other.call)
         idle[0].write(FAREWELL)
@@ -767,7 +779,7 @@ async def test_a_head_that_never_ends(what: str) -> None:
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    timeouts = attrs.evolve(TIMEOUTS, connect=0.2, file_read=0.2)
+    timeouts = attrs.evolve(TIMEOUTS, connect=0.1, file_read=0.1)
     async with (
         peer(act) as other,
         a_pool(base_url=other.url, timeouts=timeouts) as pool,
