@@ -325,7 +325,7 @@ async def test_a_network_for_names(network: str, names: None) -> None:
         peer(says(OK)) as other,
         a_pool(
             trusted_hosts=[network],
-            timeouts=attrs.evolve(TIMEOUTS, connect=0.2),
+            timeouts=attrs.evolve(TIMEOUTS, connect=0.1),
         ) as pool,
     ):
         # It speaks no TLS: it was connected to.
@@ -406,7 +406,7 @@ async def test_a_proxy_of_the_environment(
     image = Image(0, "https://pictures.example/0.png")
     async with peer(says(shut)) as proxy:
         monkeypatch.setenv("MODELSLAB_PROXY", proxy.url)
-        waits = Timeouts().faster(1000, silence=1.0)
+        waits = Timeouts().faster(1000, silence=0.1)
         async with ModelsLab("key", timeouts=waits) as lab:
             with pytest.raises(DownloadError):
                 await lab.read(image)

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from modelslab_async import ModelsLab, TextToImage, Timeouts
+from waiting import until
+
+from modelslab_async import Batch, ModelsLab, TextToImage, Timeouts
 from modelslab_async.errors import (
     AuthenticationError,
     ClientClosedError,
@@ -46,6 +48,14 @@ def counted(most: int, seen: list[int]) -> Iterator[TextToImage]:
     for number in range(most):
         seen.append(number)
         yield spec(number)
+
+
+def busy(batch: Batch) -> int:
+    """
+    How many items are under way, or wait for a slot.
+    """
+    progress = batch.progress
+    return progress.in_flight + progress.waiting
 
 
 async def test_awaited_it_is_a_list_in_input_order(lab: ModelsLab) -> None:
@@ -98,10 +108,7 @@ async def test_input_is_pulled_only_when_there_is_room(
 
     async with lab.batch(counted(500, pulled)) as batch:
         first = await anext(batch)
-        progress = batch.progress
-        while len(pulled) < ROOM or progress.in_flight + progress.waiting:
-            await asyncio.sleep(0)
-            progress = batch.progress
+        await until(lambda: len(pulled) >= ROOM and not busy(batch))
 
     assert first.error is None
     assert ROOM <= len(pulled) <= ROOM + 1
@@ -117,8 +124,7 @@ async def test_a_slow_reader_slows_the_asking(
 
     async with lab.batch(counted(500, pulled)) as batch:
         async for outcome in batch:
-            while batch.progress.in_flight + batch.progress.waiting:
-                await asyncio.sleep(0)
+            await until(lambda: not busy(batch))
             if outcome.index >= 0 and len(pulled) > 40:
                 break
         accepted = len(simulator.books.accepted)
@@ -147,13 +153,13 @@ async def test_in_order_where_order_is_wanted(
     """
     A slow first item keeps the others back, and slots stay busy.
     """
-    simulator.change(latency=Latency.listed([60.0, *[1.0] * 39]))
-    specs = [spec(number) for number in range(40)]
+    simulator.change(latency=Latency.listed([30.0, *[1.0] * 29]))
+    specs = [spec(number) for number in range(30)]
 
     async with lab.batch(specs, ordered=True) as batch:
         order = [outcome.index async for outcome in batch]
 
-    assert order == list(range(40))
+    assert order == list(range(30))
 
 
 async def test_what_the_input_raises_comes_after_what_was_paid(
@@ -334,11 +340,11 @@ async def test_a_busy_account_fails_no_item(
     Refusals for a full queue are put back into the queue, and never tell.
     """
     simulator.occupy("a-key", 3)
-    specs = [spec(number) for number in range(20)]
+    specs = [spec(number) for number in range(12)]
 
     outcomes = await lab.batch(specs)
 
-    assert [outcome.error for outcome in outcomes] == [None] * 20
+    assert [outcome.error for outcome in outcomes] == [None] * 12
     assert simulator.books.refusals
 
 

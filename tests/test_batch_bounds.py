@@ -14,6 +14,7 @@ import attrs
 import pytest
 
 from journals import MemoryJournal
+from waiting import until
 
 from modelslab_async import ModelsLab, RetryPolicy, TextToImage, Timeouts
 from modelslab_async.errors import (
@@ -27,7 +28,7 @@ from modelslab_async.simulator import Fault, Latency, Simulator
 
 pytestmark = pytest.mark.asyncio
 
-SPEED = 100.0
+TIMEOUTS = Timeouts().faster(100.0, silence=5.0)
 
 
 def specs(count: int) -> list[TextToImage]:
@@ -37,13 +38,15 @@ def specs(count: int) -> list[TextToImage]:
     ]
 
 
-def client(simulator: Simulator, **policy: int) -> ModelsLab:
+def client(
+    simulator: Simulator, timeouts: Timeouts = TIMEOUTS, **policy: int
+) -> ModelsLab:
     return ModelsLab(
         "a-key",
         base_url=simulator.url,
         slots=2,
         retry=attrs.evolve(RetryPolicy(), **policy),
-        timeouts=Timeouts().faster(SPEED, silence=5.0),
+        timeouts=timeouts,
     )
 
 
@@ -76,9 +79,10 @@ async def test_what_may_run_counts(simulator: Simulator) -> None:
     made, and so is each that is made in its place.
     """
     simulator.next("submit", Fault.RESET_AFTER, times=1000)
+    timeouts = attrs.evolve(TIMEOUTS, unknown_slot=0.1)
 
     async with (
-        client(simulator, resubmit_unknown=5) as lab,
+        client(simulator, timeouts, resubmit_unknown=5) as lab,
         lab.batch(specs(30), max_jobs=3) as batch,
     ):
         outcomes = [outcome async for outcome in batch]
@@ -213,8 +217,7 @@ async def test_asked_for_by_the_user_and_stopped(
         client(simulator) as lab,
         lab.batch(specs(6), journal=journal, resubmit_failed=True) as batch,
     ):
-        while len(lab.jobs()) < 2 or lab.stats().waiting < 1:
-            await asyncio.sleep(0)
+        await until(lambda: len(lab.jobs()) == 2 and lab.stats().waiting)
         batch.stop()
     states = [entry.state for entry in await everything(journal)]
 

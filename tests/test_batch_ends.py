@@ -185,10 +185,10 @@ async def test_two_readers_share(lab: ModelsLab) -> None:
     async def read() -> list[int]:
         return [outcome.index async for outcome in batch]
 
-    async with lab.batch(specs(40)) as batch:
+    async with lab.batch(specs(20)) as batch:
         taken = await asyncio.gather(read(), read(), read())
 
-    assert sorted(chain.from_iterable(taken)) == list(range(40))
+    assert sorted(chain.from_iterable(taken)) == list(range(20))
 
 
 async def test_a_reader_that_goes_takes_nothing_along(lab: ModelsLab) -> None:
@@ -231,30 +231,30 @@ async def test_read_on_after_a_break(lab: ModelsLab) -> None:
     Another iteration goes on where the last one was left, with no item lost
     or asked for twice.
     """
-    batch = lab.batch(specs(60))
+    batch = lab.batch(specs(30))
     taken: list[int] = []
 
-    for enough in (1, 3, 8, 60):
+    for enough in (1, 3, 8, 30):
         async for outcome in batch:
             taken.append(outcome.index)
             if len(taken) == enough:
                 break
 
-    assert sorted(taken) == list(range(60))
+    assert sorted(taken) == list(range(30))
 
 
 async def test_taken_one_by_one(lab: ModelsLab, simulator: Simulator) -> None:
     """
     A batch that is asked for one outcome after the other gives them all.
     """
-    batch = lab.batch(specs(30))
+    batch = lab.batch(specs(15))
 
-    taken = [(await anext(batch)).index for _ in range(30)]
+    taken = [(await anext(batch)).index for _ in range(15)]
     with pytest.raises(StopAsyncIteration):
         await anext(batch)
 
-    assert sorted(taken) == list(range(30))
-    assert len(simulator.books.accepted) == 30
+    assert sorted(taken) == list(range(15))
+    assert len(simulator.books.accepted) == 15
 
 
 async def test_only_iterated_and_cancelled(
@@ -286,15 +286,15 @@ async def test_read_on_after_a_timeout(lab: ModelsLab) -> None:
     """
     Whoever waits for each outcome for so long and no longer gets them all.
     """
-    reader = aiter(lab.batch(specs(30)))
+    reader = aiter(lab.batch(specs(15)))
     taken: list[int] = []
 
-    while len(taken) < 30:
+    while len(taken) < 15:
         with contextlib.suppress(TimeoutError):
             outcome = await asyncio.wait_for(anext(reader), 0.01)
             taken.append(outcome.index)
 
-    assert sorted(taken) == list(range(30))
+    assert sorted(taken) == list(range(15))
 
 
 async def test_forgotten(
@@ -493,9 +493,11 @@ async def test_behind_the_end_of_a_run_is_not_elsewhere(
     Items of the input that a stopped run did not come to have not left the
     input, and are not counted as if they had.
     """
-    simulator.change(hold=0.0, latency=Latency.constant(30.0))
+    simulator.change(hold=0.0, latency=Latency.constant(1e6))
     async with client(simulator) as lab, lab.batch(specs(9), output=tmp_path):
         await until(lambda: sum(bool(job.id) for job in lab.jobs()) == SLOTS)
+    simulator.change(latency=Latency.constant(1.0))
+    simulator.finish()
 
     async with client(simulator) as lab:
         wanted = [spec(100 + number) for number in range(30)]

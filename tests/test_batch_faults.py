@@ -16,9 +16,15 @@ import pytest
 import pytest_asyncio
 
 from journals import MemoryJournal
-from waiting import Clock
+from waiting import Clock, until
 
-from modelslab_async import ModelsLab, Outcome, TextToImage, Timeouts
+from modelslab_async import (
+    Batch,
+    ModelsLab,
+    Outcome,
+    TextToImage,
+    Timeouts,
+)
 from modelslab_async.errors import (
     AuthenticationError,
     GenerationFailedError,
@@ -339,24 +345,31 @@ async def test_a_job_that_is_watched_already(
     A batch that takes up a job which `ModelsLab.job` watches by its bare id
     has all that was told of it when it was accepted.
     """
-    simulator.change(latency=Latency.constant(30.0), hold=0.0)
+    simulator.change(latency=Latency.constant(1e6), hold=0.0)
     async with client(simulator) as lab:
         async with lab.batch(specs(1), output=tmp_path):
-            while not any(job.id for job in lab.jobs()):
-                await asyncio.sleep(0)
+            await until(lambda: any(job.id for job in lab.jobs()))
         (job,) = lab.jobs()
 
     async with client(simulator) as lab:
         bare = lab.job(str(job.id))
         waiting = asyncio.ensure_future(bare.result())
         await asyncio.sleep(0)
-        (outcome,) = await lab.batch(specs(1), output=tmp_path)
+        batch = lab.batch(specs(1), output=tmp_path)
+        both = asyncio.ensure_future(gathered(batch))
+        await until(lambda: batch.progress.in_flight)
+        simulator.finish()
+        (outcome,) = await both
         alone = await waiting
 
     generation = outcome.unwrap()
     assert generation.seed == alone.seed == 0
     assert generation.track_id == outcome.track_id == job.track_id
     assert generation.meta["prompt"]
+
+
+async def gathered(batch: Batch) -> list[Outcome]:
+    return await batch
 
 
 def client(simulator: Simulator) -> ModelsLab:

@@ -12,13 +12,11 @@ import subprocess
 import sys
 import time
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from killing import Service, service
 from shells import Ran, Type, type_
 
 from modelslab_async import ModelsLab, TextToImage
@@ -47,12 +45,6 @@ __all__ = ["type_"]
 
 
 @pytest.fixture
-def simulator_apart() -> Iterator[Service]:
-    with service(20.0, slots=5) as running:
-        yield running
-
-
-@pytest.fixture
 def cluster(
     type_: Type,
     database: str,
@@ -78,7 +70,7 @@ def prompts(folder: Path, *texts: str) -> str:
 
 def test_from_plan_to_pictures(
     cluster: Type,
-    simulator_apart: Service,
+    modelslab_simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -86,7 +78,7 @@ def test_from_plan_to_pictures(
     What is planned is worked on by whoever comes, and is seen by whoever
     looks; a worker that is told to end ends.
     """
-    monkeypatch.setenv("MODELSLAB_BASE_URL", simulator_apart.url)
+    monkeypatch.setenv("MODELSLAB_BASE_URL", modelslab_simulator.url)
     planned = cluster(
         "batch", prompts(tmp_path, "a cat", "a dog"), "--name", "pets"
     )
@@ -98,7 +90,7 @@ def test_from_plan_to_pictures(
         ],
     ) as worker:
         while "2 saved" not in cluster("status", "--name", "pets").out:
-            time.sleep(0.2)
+            time.sleep(0.05)
         worker.send_signal(signal.SIGTERM)
         code = worker.wait(30)
     after = json.loads(cluster("status", "--json").out)

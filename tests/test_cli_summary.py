@@ -122,9 +122,7 @@ def test_quiet_and_verbose(
     assert "JobPolled" in each.err
 
 
-def test_simulated_then_real(
-    type_: Type, service: Simulator
-) -> None:
+def test_simulated_then_real(type_: Type, service: Simulator) -> None:
     """
     A simulated folder is not gone on with for money: one line says what to
     do.

@@ -210,7 +210,7 @@ async def test_nothing_is_built_when_nobody_listens(
     """
     Facts of retries, refusals and polls are made for somebody, or not at all.
     """
-    service.change(latency=Latency.constant(25.0))
+    service.change(latency=Latency.constant(10.0))
     service.occupy("a-key", 5)
     service.next("submit", NOT_LOADED)
     async with ModelsLab(

@@ -31,7 +31,7 @@ from journals import (
     items,
     walk,
 )
-from pgserver import Server, own_server
+from pgserver import Server, new_database, own_server
 
 from modelslab_async.cluster import (
     SCHEMA_VERSION,
@@ -91,8 +91,29 @@ class Begun(Protocol):
     async def __call__(self, **options: Any) -> PostgresJournal: ...
 
 
+@pytest.fixture(scope="session")
+def tables(postgres: Server) -> str:
+    """
+    The DSN of a database that has tables.
+    """
+    dsn = new_database(postgres)
+    asyncio.run(migrate(dsn))
+    return dsn
+
+
+@pytest.fixture
+def emptied(tables: str) -> str:
+    """
+    The DSN of a database whose tables are empty, sooner than a new one.
+    """
+    with psycopg.connect(tables, autocommit=True) as connection:
+        for name in ("item", "run", "batch"):
+            connection.execute(f"DELETE FROM modelslab_{name}")
+    return tables
+
+
 @pytest_asyncio.fixture
-async def begun(database: str) -> AsyncIterator[Begun]:
+async def begun(emptied: str) -> AsyncIterator[Begun]:
     """
     What opens one more journal of the same batch, with a run begun.
     """
@@ -101,7 +122,7 @@ async def begun(database: str) -> AsyncIterator[Begun]:
         async def begin(**options: Any) -> PostgresJournal:
             options = {"batch": "cats", "patience": 5.0, **options}
             journal = await stack.enter_async_context(
-                PostgresJournal(database, **options)
+                PostgresJournal(emptied, **options)
             )
             await journal.begin(US)
             return journal
@@ -170,7 +191,7 @@ class TestTakenOver:
         assert left == []
         assert (await second.counts())[State.ACCEPTED] == 2
 
-    async def test_not_heard_of(self, database: str, begun: Begun) -> None:
+    async def test_not_heard_of(self, emptied: str, begun: Begun) -> None:
         """
         What a dead process had is free when nobody has heard of it for
         long: its requests are unknown, its jobs are taken up by one.
@@ -180,7 +201,7 @@ class TestTakenOver:
         await walk(first, 0, State.SUBMITTING)
         await walk(first, 1, State.ACCEPTED)
         await sql(
-            database,
+            emptied,
             "UPDATE modelslab_run SET lease = -1000000",
         )
 
@@ -210,27 +231,27 @@ class TestTakenOver:
         assert indexes(left) == [0]
 
     async def test_run_that_was_forgotten(
-        self, database: str, begun: Begun
+        self, emptied: str, begun: Begun
     ) -> None:
         """
         A process that slept for a day plans nothing.
         """
         journal = await begun()
-        await sql(database, "DELETE FROM modelslab_run")
+        await sql(emptied, "DELETE FROM modelslab_run")
 
         error = await error_of(journal.plan(items("a")))
 
         assert error.reason == "locked"
 
-    async def test_heartbeat(self, database: str, begun: Begun) -> None:
+    async def test_heartbeat(self, emptied: str, begun: Begun) -> None:
         """
         A run that only waits is heard of all the same.
         """
         await begun(lease=0.04)
         said = "SELECT seen_at FROM modelslab_run"
 
-        before = await sql(database, said)
-        while await sql(database, said) == before:
+        before = await sql(emptied, said)
+        while await sql(emptied, said) == before:
             await asyncio.sleep(0.01)
 
 
@@ -305,9 +326,7 @@ class TestPlanning:
 
 @pytest.mark.asyncio
 class TestClaimed:
-    async def test_by_one_that_lives(
-        self, database: str, begun: Begun
-    ) -> None:
+    async def test_by_one_that_lives(self, emptied: str, begun: Begun) -> None:
         """
         What a worker has that lives is given to no other; what a dead one had
         is, as a run that takes it over finds it.
@@ -320,7 +339,7 @@ class TestClaimed:
         refused = await second.claim(0)
         again = await first.claim(0)
         await sql(
-            database,
+            emptied,
             "UPDATE modelslab_run SET lease = -1000000 "
             "WHERE id = (SELECT min(id) FROM modelslab_run)",
         )
@@ -337,7 +356,7 @@ class TestClaimed:
         assert late.reason == "locked"
 
     async def test_after_the_server_was_down(
-        self, database: str, begun: Begun
+        self, emptied: str, begun: Begun
     ) -> None:
         """
         Who could not say that he lives, as the server was down, lives.
@@ -346,13 +365,13 @@ class TestClaimed:
         await first.enlist(items("a"))
         await first.claim(0)
         await sql(
-            database,
+            emptied,
             "UPDATE modelslab_run SET seen_at = now() - interval '1 h'",
         )
 
         assert await second.claim(0) is None
 
-    async def test_delivered(self, database: str, begun: Begun) -> None:
+    async def test_delivered(self, emptied: str, begun: Begun) -> None:
         """
         A worker's batch finds what was claimed; what it has lost meanwhile
         is reported, and left alone.
@@ -360,7 +379,7 @@ class TestClaimed:
         other = await begun()
         await other.enlist(items("ab"))
         async with DeliveredJournal(
-            database, batch="cats", lease=60.0
+            emptied, batch="cats", lease=60.0
         ) as worker:
             await worker.begin(US)
             await worker.claim(0)
@@ -449,14 +468,14 @@ class TestLine:
         assert indexes(first) == list(range(1, count + 1))
         assert indexes(second) == [count + 1]
 
-    async def test_connection_ended(self, database: str, begun: Begun) -> None:
+    async def test_connection_ended(self, emptied: str, begun: Begun) -> None:
         """
         A connection that the server ends is made anew.
         """
         journal = await begun()
         await journal.plan(items("a"))
         await sql(
-            database,
+            emptied,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
@@ -590,20 +609,20 @@ class TestSchema:
         assert [error.reason for error in errors] == ["newer", "newer"]
 
     async def test_no_byte_of_the_key(
-        self, database: str, begun: Begun
+        self, emptied: str, begun: Begun
     ) -> None:
         """
         The key is in no row.
         """
         key = "secret-key-of-mine"
-        journal = PostgresJournal(database, batch="dogs")
+        journal = PostgresJournal(emptied, batch="dogs")
         await journal.begin(Identity(US.origin, key))
         await journal.plan(items("a"))
         await journal.rotate_key(key + "2")
         await journal.aclose()
 
         rows = [
-            await sql(database, f"SELECT * FROM modelslab_{name}")
+            await sql(emptied, f"SELECT * FROM modelslab_{name}")
             for name in ("batch", "run", "item", "schema")
         ]
 

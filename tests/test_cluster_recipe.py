@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
 from pgserver import Server, new_database
 from proxy import proxied
-from taskiq import InMemoryBroker
 
 from modelslab_async import ModelsLab, TextToImage
 from modelslab_async.cluster import PostgresJournal
@@ -23,7 +23,14 @@ from modelslab_async.journal import State
 from modelslab_async.simulator import Latency, Simulator
 
 
+if TYPE_CHECKING:
+    from taskiq import InMemoryBroker
+
+
 pytestmark = pytest.mark.asyncio
+
+#: Seconds between two looks for a task's result.
+SOON = 0.01
 
 
 async def order(lab: ModelsLab, dsn: str, order_id: str) -> str:
@@ -41,6 +48,9 @@ async def order(lab: ModelsLab, dsn: str, order_id: str) -> str:
 
 @pytest_asyncio.fixture
 async def broker() -> AsyncIterator[InMemoryBroker]:
+    # Not where it is collected: it takes long to import.
+    from taskiq import InMemoryBroker
+
     broker = InMemoryBroker()
     await broker.startup()
     yield broker
@@ -65,7 +75,7 @@ async def test_delivered_again(
     urls: dict[str, set[str]] = {}
     for order_id in ("a", "a", "b", "a"):
         task = await picture.kiq(order_id)
-        result = await task.wait_result(timeout=30)
+        result = await task.wait_result(SOON, timeout=30)
         result.raise_for_error()
         urls.setdefault(order_id, set()).add(result.return_value)
 
@@ -92,7 +102,7 @@ async def test_many_tasks_at_once(
         return await order(lab, database, order_id)
 
     tasks = [await picture.kiq(str(number)) for number in range(12)]
-    results = [await task.wait_result(timeout=60) for task in tasks]
+    results = [await task.wait_result(SOON, timeout=60) for task in tasks]
 
     assert [result.is_err for result in results] == [False] * 12
     assert len({result.return_value for result in results}) == 12
@@ -105,7 +115,7 @@ async def test_worker_that_died(
     """
     Where its worker died, the next delivery polls the job that was accepted.
     """
-    simulator.change(latency=Latency.constant(100.0))
+    simulator.change(latency=Latency.constant(40.0))
     died = asyncio.ensure_future(order(lab, database, "a"))
     async with PostgresJournal(database, batch="orders") as journal:
         while not (await journal.counts())[State.ACCEPTED]:
@@ -139,7 +149,7 @@ async def test_worker_that_died_while_it_asked(
 
 
 @pytest.mark.parametrize(
-    "seconds", [1.0, pytest.param(30.0, marks=pytest.mark.slow)]
+    "seconds", [0.3, pytest.param(30.0, marks=pytest.mark.slow)]
 )
 async def test_line_cut_between_request_and_record(
     lab: ModelsLab, simulator: Simulator, postgres: Server, seconds: float

@@ -55,15 +55,18 @@ def simulator_apart() -> Iterator[Service]:
 
 
 @pytest.mark.parametrize(
-    "steps",
+    ("steps", "items"),
     [
-        STEPS[4:5],
-        pytest.param(STEPS, marks=pytest.mark.slow),
-        pytest.param(OTHER_SIDES, marks=pytest.mark.slow),
+        (STEPS[4:5], 15),
+        pytest.param(STEPS, ITEMS, marks=pytest.mark.slow),
+        pytest.param(OTHER_SIDES, ITEMS, marks=pytest.mark.slow),
     ],
 )
 def test_killed_at_every_step(
-    simulator_apart: Service, tmp_path: Path, steps: tuple[str, ...]
+    simulator_apart: Service,
+    tmp_path: Path,
+    steps: tuple[str, ...],
+    items: int,
 ) -> None:
     """
     One batch is killed just before, or after, each step of the journal, and
@@ -74,23 +77,23 @@ def test_killed_at_every_step(
     # Refusals lead back to planned.
     at.settings(occupy={"a-key": 1})
 
-    kills = [killed_at(at, tmp_path, step) for step in steps]
-    last = run(at, tmp_path, ITEMS)
+    kills = [killed_at(at, tmp_path, items, step) for step in steps]
+    last = run(at, tmp_path, items)
     found = audit(at.books(), tmp_path)
 
     assert all(kills)
     assert (last.code, last.said.count("Traceback")) == (0, 0)
     assert (found.lost, found.twice) == ((), ())
     assert found.unknown <= SLOTS * len(kills)
-    assert sum(found.states.values()) == ITEMS
+    assert sum(found.states.values()) == items
 
 
-def killed_at(at: Service, output: Path, step: str) -> bool:
+def killed_at(at: Service, output: Path, items: int, step: str) -> bool:
     """
     Whether a run died at *step*; one answer of it is lost on the way.
     """
     at.next("submit", "reset-after")
-    return run(at, output, ITEMS, crash=step).killed
+    return run(at, output, items, crash=step).killed
 
 
 @pytest.mark.slow

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
+from waiting import until
+
 from modelslab_async import (
     ModelsLab,
     Outcome,
@@ -59,8 +61,7 @@ async def single(simulator: Simulator) -> AsyncIterator[ModelsLab]:
 
 
 async def until_waiting(lab: ModelsLab, count: int) -> None:
-    while lab.stats().waiting < count:
-        await asyncio.sleep(0)
+    await until(lambda: lab.stats().waiting >= count)
 
 
 async def test_two_batches_take_turns(
@@ -72,7 +73,7 @@ async def test_two_batches_take_turns(
     simulator.change(latency=Latency.constant(1.0))
 
     await asyncio.gather(
-        single.batch(named("first", 12)), single.batch(named("second", 12))
+        single.batch(named("first", 8)), single.batch(named("second", 8))
     )
 
     order = asked(simulator)
@@ -87,8 +88,7 @@ async def test_a_call_goes_before_a_batch(
     A call in the middle of a batch is the next to be asked for.
     """
     async with single.batch(named("batch", 50)):
-        while not simulator.books.accepted:
-            await asyncio.sleep(0)
+        await until(lambda: simulator.books.accepted)
         await until_waiting(single, 1)
         before = len(simulator.books.accepted)
         await single.submit(TextToImage("call", model_id="sdxl"))
@@ -216,8 +216,7 @@ async def test_order_holds_back_no_more_than_the_room(
         ) as lab,
         lab.batch(counted(), ordered=True) as batch,
     ):
-        while batch.progress.done < 25:
-            await asyncio.sleep(0)
+        await until(lambda: batch.progress.done >= 25)
         for _ in range(100):
             await asyncio.sleep(0)
 

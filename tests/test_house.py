@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import gc
 import subprocess
 import sys
 
@@ -38,6 +39,18 @@ REACHED = {
     # Of the same class, by its other way to be made.
     ("_output/folder.py", "_open"),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _not_walked() -> Iterator[None]:
+    """
+    The trees of all rooms are many objects: the collector does not walk them,
+    and whoever comes later has them no more.
+    """
+    gc.disable()
+    yield
+    _tree.cache_clear()
+    gc.enable()
 
 
 @functools.cache

@@ -188,9 +188,13 @@ class Jobs:
         Let all that run end now.
         """
         self.close()
+        now = self._state.now()
         for job in self._jobs.values():
             if not job.has_ended:
                 self._end(job)
+                # Its worker begins the next one now, and not when it would.
+                workers = job.account.free_at
+                workers[:] = [min(at, now) for at in workers]
 
     def next_id(self) -> int:
         """
