@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 from ._calls import Calls
 from ._checks import key_faults, several
 from ._engine.api_key import ApiKey
-from ._engine.http import NetworkOptions, TraceConfig
+from ._engine.network import NetworkOptions, TraceConfig
 from ._policy.polling import PollSchedule
 from ._policy.retry import RetryPolicy
 from ._policy.timeouts import Timeouts

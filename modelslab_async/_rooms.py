@@ -19,7 +19,7 @@ import attrs
 from ._checks import endpoint_of
 from ._engine.api_key import ApiKey
 from ._engine.bells import Bells, RingSource
-from ._engine.http import NetworkOptions, SessionPool
+from ._engine.http import SessionPool
 from ._engine.job import (
     Job,
     TakeUp,
@@ -27,6 +27,7 @@ from ._engine.job import (
 )
 from ._engine.links import origin_of
 from ._engine.naming import Journalled, Naming
+from ._engine.network import NetworkOptions
 from ._engine.on_demand import OnDemand
 from ._engine.pacer import Pacer
 from ._engine.poller import Poller

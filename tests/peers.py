@@ -17,7 +17,8 @@ import attrs
 
 from modelslab_async import Timeouts
 from modelslab_async._engine.api_key import ApiKey
-from modelslab_async._engine.http import NetworkOptions, SessionPool
+from modelslab_async._engine.http import SessionPool
+from modelslab_async._engine.network import NetworkOptions
 from modelslab_async._engine.runtime import Runtime
 from modelslab_async._observing import Observers
 from modelslab_async._protocol.replies import Call

@@ -123,16 +123,19 @@ _LATE = {
 
 #: What is loaded when a client is made: all that works on jobs.
 _AT_WORK = {
+    "anyio",
     "cattrs",
     "modelslab_async._lifetime",
+    "modelslab_async._observing",
     "modelslab_async._rooms",
     *(
         f"modelslab_async.{floor}.{room}"
         for floor, rooms in {
-            "_engine": "bells inquiry job on_demand poller sender slot_queue "
-            "submission submitter",
+            "_engine": "bells http inquiry job on_demand poller runtime "
+            "sender slot_queue submission submitter waits",
             "_policy": "breakers slots tickets verdicts",
-            "_protocol": "answer_text decode encode inline links refusals",
+            "_protocol": "answer_text decode encode inline links refusals "
+            "replies",
         }.items()
         for room in rooms.split()
     ),
@@ -423,15 +426,15 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     ("statement", "absent", "most"),
     [
-        ("import modelslab_async", {"PIL", "click", "rich", "pytest"}, 46),
+        ("import modelslab_async", {"PIL", "click", "rich", "pytest"}, 34),
         ("import modelslab_async.simulator", {"PIL", "click", "rich"}, 75),
-        ("import modelslab_async.__main__", {"PIL", "click", "rich"}, 47),
+        ("import modelslab_async.__main__", {"PIL", "click", "rich"}, 35),
         (
             "from modelslab_async import ModelsLab",
             _LATE | _AT_WORK | {"sqlite3", "aiohttp.web"},
-            46,
+            34,
         ),
-        ('from modelslab_async import ModelsLab\nModelsLab("key")', _LATE, 80),
+        ('from modelslab_async import ModelsLab\nModelsLab("key")', _LATE, 81),
     ],
 )
 def test_light_imports(statement: str, absent: set[str], most: int) -> None:

@@ -20,8 +20,9 @@ import attrs
 
 from .._checks import endpoint_of
 from .._engine.api_key import ApiKey
-from .._engine.http import NetworkOptions, SessionPool
+from .._engine.http import SessionPool
 from .._engine.links import origin_of
+from .._engine.network import NetworkOptions
 from .._engine.runtime import Runtime
 from .._observing import Observers
 from .._policy.timeouts import Timeouts

@@ -24,14 +24,11 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
     Callable,
-    Iterator,
     Mapping,
-    Sequence,
 )
 from contextlib import asynccontextmanager
 from socket import socket
-from ssl import SSLContext
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import aiohttp
 import anyio
@@ -48,14 +45,14 @@ from .._protocol.replies import (
     Reply,
     Unsent,
 )
-from .._quoting import in_short
 from .._version import __version__
 from ..errors import ClientClosedError, TransportError, UnsafeUrlError
 from .abandoned import drop, leave_to_parent, part
 from .api_key import ApiKey
 from .deadline import Deadline
 from .keyed_body import KeyedBody
-from .links import origin_of, read_link
+from .links import read_link
+from .network import NetworkOptions
 from .reading import is_deflated, read_body, words_of
 from .resolver import Resolver
 from .runtime import Runtime
@@ -65,10 +62,6 @@ from .waiters import is_cancelled
 if TYPE_CHECKING:
     # Only where pictures are loaded.
     from .address_guard import AddressGuard
-
-
-#: Said again, so that no other room imports aiohttp.
-TraceConfig: TypeAlias = aiohttp.TraceConfig
 
 
 #: Idle seconds of a submit's connection: shorter than any server's.
@@ -110,40 +103,6 @@ _API_HEADERS = {
 }
 
 
-@attrs.frozen(eq=False, repr=False, kw_only=True)
-class NetworkOptions:
-    """
-    What the caller of `ModelsLab` says about the network.
-    """
-
-    max_downloads: int = 16
-    trusted_hosts: Sequence[str] = ()
-    proxy: str | None = None
-    ssl: SSLContext | bool = True
-    trace_configs: Sequence[TraceConfig] = ()
-    #: Is handed each exchange, without the key; for `doctor`.
-    tap: Callable[[Exchange], None] | None = None
-
-    def faults(self) -> Iterator[str]:
-        """
-        What of it cannot be.
-        """
-        most: object = self.max_downloads
-        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-            yield f"max_downloads: a whole number from 1, not {in_short(most)}"
-        if self.trusted_hosts:
-            from .trusted_hosts import TrustedHosts
-
-            _, strangers = TrustedHosts.of(self.trusted_hosts)
-            yield from (f"trusted_hosts: {stranger}" for stranger in strangers)
-        # Not shown: it may hold a password.
-        proxy: object = self.proxy
-        if proxy is not None and not (
-            isinstance(proxy, str) and origin_of(proxy)
-        ):
-            yield "proxy: an http proxy's URL, as http://localhost:3128"
-
-
 @attrs.define(eq=False, repr=False)
 class SessionPool:
     """
@@ -155,7 +114,7 @@ class SessionPool:
     runtime: Runtime
     key: ApiKey
     base_url: str
-    options: NetworkOptions = NetworkOptions()
+    options: NetworkOptions = attrs.field(factory=NetworkOptions)
     #: Takes out of replies what nobody may read.
     hide: Callable[[bytes], bytes] = attrs.field(default=bytes)
     _sessions: list[aiohttp.ClientSession] = attrs.field(

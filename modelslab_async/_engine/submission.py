@@ -287,7 +287,7 @@ _UPLOADS = 6
 _AHEAD = 3
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Lane:
     """
     What the requests of one batch share on their way to the queue.
