@@ -184,6 +184,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_second_process(
     lab: ModelsLab, simulator: Simulator, tmp_path: Path
 ) -> None:

@@ -311,11 +311,12 @@ def test_the_next_run_finds_the_journal_unlocked(
 
 CLOSED = """
 import asyncio, gc, sys
-from modelslab_async import ModelsLab, TextToImage
+from modelslab_async import ModelsLab, TextToImage, Timeouts
 
 # Nothing is let go of by chance.
 gc.disable()
-lab = ModelsLab("a-key", base_url=sys.argv[1])
+timeouts = Timeouts().faster(100, silence=5)
+lab = ModelsLab("a-key", base_url=sys.argv[1], timeouts=timeouts)
 wanted = [TextToImage("a cat", model_id="sdxl", seed=n) for n in range(10)]
 readers = []
 
