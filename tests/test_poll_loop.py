@@ -292,7 +292,7 @@ def test_polls_at_once_are_bounded_without_a_budget() -> None:
         network = Network()
         poller = poller_of(network, PollSchedule(budget=float("inf")))
         accepted(poller, 1000)
-        await asyncio.sleep(10)
+        await asyncio.sleep(3)
         await closed(poller)
         return network
 
