@@ -10,7 +10,6 @@ import importlib
 import inspect
 import pkgutil
 import re
-import warnings
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,15 +23,6 @@ from modelslab_async import ModelsLab, TextToImage
 from modelslab_async._protocol.encode import api_url
 from modelslab_async.simulator import KeyState, Latency, Simulator
 
-
-with warnings.catch_warnings():
-    # It is written for an older Pydantic.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from modelslab_py import providers
-    from modelslab_py.core import apis
-    from modelslab_py.core.apis.community import Community
-    from modelslab_py.core.client import Client
-    from modelslab_py.schemas.community import Text2Image
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::pydantic.warnings.PydanticDeprecatedSince20"
@@ -48,24 +38,25 @@ CAT: dict[str, Any] = {
 }
 
 
-def official(simulator: Simulator, key: str = "a-key") -> Community:
+@pytest.fixture(scope="module")
+def theirs() -> Any:
     """
-    The official client, pointed at the simulator.
+    What their package has, which takes a while to import.
     """
-    client = Client(key, fetch_retry=1000, fetch_timeout=0.005)
-    client.base_url = f"{simulator.origin}/api/"
-    return Community(client)
+    return importlib.import_module("official_client")
 
 
-def test_it_generates_and_fetches(modelslab_simulator: Simulator) -> None:
+def test_it_generates_and_fetches(
+    theirs: Any, modelslab_simulator: Simulator
+) -> None:
     """
     The official client gets its pictures: the simulator speaks as the
     service does, not as our client expects.
     """
     modelslab_simulator.change(latency=Latency.constant(5.0), hold=0.0)
-    community = official(modelslab_simulator)
+    community = theirs.official(modelslab_simulator)
 
-    accepted = community.text_to_image(Text2Image(**CAT))
+    accepted = community.text_to_image(theirs.Text2Image(**CAT))
     fetched = community.fetch(str(accepted["id"]))
     picture = requests.get(fetched["output"][0], timeout=5)
 
@@ -76,32 +67,38 @@ def test_it_generates_and_fetches(modelslab_simulator: Simulator) -> None:
     assert picture.content.startswith(b"\x89PNG")
 
 
-def test_it_is_answered_at_once(modelslab_simulator: Simulator) -> None:
+def test_it_is_answered_at_once(
+    theirs: Any, modelslab_simulator: Simulator
+) -> None:
     """
     A job that ends while its submit is held needs no fetch.
     """
     modelslab_simulator.change(instant=1.0)
-    community = official(modelslab_simulator)
+    community = theirs.official(modelslab_simulator)
 
-    done = community.text_to_image(Text2Image(**CAT))
+    done = community.text_to_image(theirs.Text2Image(**CAT))
 
     assert done["status"] == "success"
     assert done["meta"]["seed"] == 7
     assert modelslab_simulator.books.polls == 0
 
 
-def test_its_own_async_way(modelslab_simulator: Simulator) -> None:
+def test_its_own_async_way(
+    theirs: Any, modelslab_simulator: Simulator
+) -> None:
     """
     Its asyncio half is served as its blocking half is.
     """
     modelslab_simulator.change(instant=1.0)
 
     async def generate() -> tuple[dict[str, Any], dict[str, Any]]:
-        client = Client("a-key", fetch_timeout=20)
+        client = theirs.Client("a-key", fetch_timeout=20)
         client.base_url = f"{modelslab_simulator.origin}/api/"
         async with client:
-            community = Community(client)
-            done = await community.async_text_to_image(Text2Image(**CAT))
+            community = theirs.Community(client)
+            done = await community.async_text_to_image(
+                theirs.Text2Image(**CAT)
+            )
             return done, await community.async_fetch(str(done["id"]))
 
     done, fetched = asyncio.run(generate())
@@ -109,25 +106,28 @@ def test_its_own_async_way(modelslab_simulator: Simulator) -> None:
     assert fetched["output"] == done["output"]
 
 
-def test_it_is_refused(modelslab_simulator: Simulator) -> None:
+def test_it_is_refused(theirs: Any, modelslab_simulator: Simulator) -> None:
     """
     A no comes with HTTP 200 in the older dialect, and as 401 in the
     documented one, which it can only raise.
     """
     modelslab_simulator.change(keys={"good": KeyState.GOOD})
-    community = official(modelslab_simulator, "bad")
+    community = theirs.official(modelslab_simulator, "bad")
 
-    classic = community.text_to_image(Text2Image(**CAT))
+    classic = community.text_to_image(theirs.Text2Image(**CAT))
     modelslab_simulator.change(profile="documented")
     with pytest.raises(Exception, match="401"):
-        community.text_to_image(Text2Image(**CAT))
+        community.text_to_image(theirs.Text2Image(**CAT))
 
     assert classic["status"] == "error"
     assert classic["message"] == "Invalid Api Key"
 
 
 def test_both_get_the_same_pictures(
-    modelslab_simulator: Simulator, modelslab: ModelsLab, tmp_path: Path
+    theirs: Any,
+    modelslab_simulator: Simulator,
+    modelslab: ModelsLab,
+    tmp_path: Path,
 ) -> None:
     """
     The same request and seed give the same bytes, whoever asks.
@@ -139,10 +139,12 @@ def test_both_get_the_same_pictures(
             generation = await lab.generate(TextToImage(**CAT))
             return [await lab.read(image) for image in generation.images]
 
-    theirs = official(modelslab_simulator).text_to_image(Text2Image(**CAT))
+    done = theirs.official(modelslab_simulator).text_to_image(
+        theirs.Text2Image(**CAT)
+    )
 
     assert asyncio.run(ours()) == [
-        requests.get(link, timeout=5).content for link in theirs["output"]
+        requests.get(link, timeout=5).content for link in done["output"]
     ]
 
 
@@ -152,13 +154,13 @@ def test_both_get_the_same_pictures(
 GUIDE = Path(__file__).parent.parent / "docs" / "from-modelslab-py.md"
 
 
-def _its_calls() -> Iterator[tuple[str, str, str]]:
+def _its_calls(theirs: Any) -> Iterator[tuple[str, str, str]]:
     """
     Each call of its classes, and what it asks.
     """
     rooms = [
-        importlib.import_module(f"{apis.__name__}.{one.name}")
-        for one in pkgutil.iter_modules(apis.__path__)
+        importlib.import_module(f"{theirs.apis.__name__}.{one.name}")
+        for one in pkgutil.iter_modules(theirs.apis.__path__)
     ]
     classes = [
         thing
@@ -166,20 +168,22 @@ def _its_calls() -> Iterator[tuple[str, str, str]]:
         for thing in vars(room).values()
         if inspect.isclass(thing) and thing.__module__ == room.__name__
     ]
-    classes += [getattr(providers, name) for name in providers.__all__]
-    for kind in {*classes, Client}:
+    classes += [
+        getattr(theirs.providers, name) for name in theirs.providers.__all__
+    ]
+    for kind in {*classes, theirs.Client}:
         for name, call in inspect.getmembers(kind, inspect.isfunction):
             if not name.startswith(("_", "async_", "get_model_ids")):
                 yield kind.__name__, name, inspect.getsource(call)
 
 
-def test_the_guide_has_each_of_its_calls() -> None:
+def test_the_guide_has_each_of_its_calls(theirs: Any) -> None:
     """
     Every class of theirs is on the page, and every call of one that makes
     pictures: beside ours, or said not to be here.
     """
     guide = GUIDE.read_text()
-    calls = list(_its_calls())
+    calls = list(_its_calls(theirs))
     far = {"Audio", "Video", "Three_D"}
     elsewhere = re.compile(r"v7/(video-fusion|voice)/")
 
@@ -197,6 +201,7 @@ def test_the_guide_has_each_of_its_calls() -> None:
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_guides_code_of_before(
     number: int,
+    theirs: Any,
     modelslab_simulator: Simulator,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -212,8 +217,8 @@ def test_the_guides_code_of_before(
     exec(
         before[number],
         {
-            "community": official(modelslab_simulator),
-            "Text2Image": Text2Image,
+            "community": theirs.official(modelslab_simulator),
+            "Text2Image": theirs.Text2Image,
             "Path": Path,
             "requests": requests,
             "time": SimpleNamespace(sleep=lambda _: None),
@@ -226,15 +231,16 @@ def test_the_guides_code_of_before(
     assert modelslab_simulator.books.downloads == 1 - number
 
 
-def test_the_guides_enterprise_server() -> None:
+def test_the_guides_enterprise_server(theirs: Any) -> None:
     """
     The base URL that the page names leads where their package asks.
     """
     (base_url,) = re.findall(
         r'ModelsLab\(base_url="(.*?)"\)', GUIDE.read_text()
     )
-    theirs = Community(Client("a-key"), enterprise=True).base_url
+    client = theirs.Client("a-key")
+    server = theirs.Community(client, enterprise=True).base_url
 
     ours = api_url(base_url, TextToImage.endpoint.path)
 
-    assert ours == f"{theirs}text2img"
+    assert ours == f"{server}text2img"

@@ -121,12 +121,27 @@ async def test_whole_pictures_are_taken(answer: bytes, tmp_path: Path) -> None:
         says(b"wait", code="202 Accepted"),
         says(PNG, code="404 Not Found"),
         says(PNG[:-1], f"Content-Length: {len(PNG)}"),
-        says(gzip.compress(bytes(60 << 20)), "Content-Encoding: gzip"),
     ],
 )
 async def test_others_are_errors(answer: bytes, tmp_path: Path) -> None:
     """
     What is not a whole picture is an error, and leaves nothing.
+    """
+    await refuses(answer, tmp_path)
+
+
+async def test_bombs_are_errors(tmp_path: Path) -> None:
+    """
+    So is what is small on the wire only.
+    """
+    bomb = gzip.compress(bytes(60 << 20), 1)
+
+    await refuses(says(bomb, "Content-Encoding: gzip"), tmp_path)
+
+
+async def refuses(answer: bytes, tmp_path: Path) -> None:
+    """
+    See that a host's answer is an error, and leaves nothing.
     """
     async with host(answer) as url, lab(url) as client:
         with pytest.raises(DownloadError) as caught:

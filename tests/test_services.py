@@ -21,7 +21,6 @@ from typing import Any
 import aiohttp
 import attrs
 import pytest
-import uvicorn
 
 from aiohttp import web
 from waiting import until
@@ -83,6 +82,9 @@ async def fastapi(
     The page's service, below a middleware or not; also without what watches
     the caller.
     """
+    # Takes a while, and is no matter of whoever collects this file.
+    import uvicorn
+
     names = snippet("FastAPI(", simulator)
     app = names["app"]
     if below:

@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 import pytest
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelslab_async import RemoveBackground, specs

@@ -16,11 +16,7 @@ from typing import Any, TypeAlias
 
 import aiohttp
 import attrs
-import fastapi
 import pytest
-import starlette.applications
-import starlette.routing
-import uvicorn
 
 from aiohttp import web
 from hypothesis import given
@@ -110,6 +106,9 @@ async def aiohttp_subapp() -> AsyncIterator[tuple[Doorbell, Ears]]:
 
 @asynccontextmanager
 async def uvicorned(app: Any, port: int) -> AsyncIterator[None]:
+    # As all frameworks, not before it is needed.
+    import uvicorn
+
     config = uvicorn.Config(
         app, port=port, log_level="critical", lifespan="on", ws="none"
     )
@@ -141,6 +140,8 @@ async def on_fastapi() -> AsyncIterator[tuple[Doorbell, Ears]]:
     """
     FastAPI.
     """
+    import fastapi
+
     port = free_port()
     bell, ears = belled(f"http://127.0.0.1:{port}/api/hooks")
     app = fastapi.FastAPI()
@@ -154,11 +155,13 @@ async def on_starlette() -> AsyncIterator[tuple[Doorbell, Ears]]:
     """
     Starlette, two mounts deep.
     """
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
     port = free_port()
     bell, ears = belled(f"http://127.0.0.1:{port}/a/b")
-    below = starlette.routing.Mount("/b", bell.asgi)
-    app = starlette.applications.Starlette(
-        routes=[starlette.routing.Mount("/a", routes=[below])]
+    app = Starlette(
+        routes=[Mount("/a", routes=[Mount("/b", bell.asgi)])],
     )
     async with uvicorned(app, port):
         yield bell, ears
