@@ -51,6 +51,10 @@ from modelslab_async.simulator import Fault, Latency, Reply, Simulator
 pytestmark = pytest.mark.asyncio
 
 
+#: Enough that the faulty one, number 2, has others on both sides.
+ITEMS = 4
+
+
 def specs(count: int) -> list[TextToImage]:
     return [
         TextToImage(f"picture {number}.", model_id="sdxl", seed=number)
@@ -82,10 +86,10 @@ async def outcomes_of(
     lab: ModelsLab, journal: MemoryJournal, output: Path | None = None
 ) -> list[Outcome]:
     """
-    What came of six items, within a time.
+    What came of the items, within a time.
     """
     async with asyncio.timeout(20.0):
-        return await lab.batch(specs(6), journal=journal, output=output)
+        return await lab.batch(specs(ITEMS), journal=journal, output=output)
 
 
 @pytest.fixture(autouse=True)
@@ -134,12 +138,12 @@ async def test_a_journal_with_a_bug(
 
     (faulty,) = [one for one in outcomes if one.error is not None]
     stats = lab.stats()
-    assert len(outcomes) == 6
+    assert len(outcomes) == ITEMS
     assert faulty.index == 2
     assert isinstance(faulty.error, JournalError)
     assert faulty.error.__cause__ is error
     assert (stats.slots_held, stats.waiting, stats.unfinished) == (0, 0, 0)
-    assert len(simulator.books.accepted) == 6 - (step is Submitting)
+    assert len(simulator.books.accepted) == ITEMS - (step is Submitting)
 
 
 @ERRORS
@@ -168,7 +172,7 @@ async def test_a_journal_with_a_bug_where_it_fails(
     outcomes = await outcomes_of(lab, journal)
 
     failed = [one.index for one in outcomes if one.error is not None]
-    assert len(outcomes) == 6
+    assert len(outcomes) == ITEMS
     assert failed in ([2], [])
     assert lab.stats().slots_held in {0, 1}
     assert lab.stats().waiting == 0
@@ -186,8 +190,8 @@ async def test_a_journal_that_comes_round(
     outcomes = await outcomes_of(lab, journal)
 
     states = [entry.state for entry in await journal.entries(set(State))]
-    assert [one.error for one in outcomes] == [None] * 6
-    assert states == [State.DONE] * 6
+    assert [one.error for one in outcomes] == [None] * ITEMS
+    assert states == [State.DONE] * ITEMS
 
 
 SIGNALS = pytest.mark.parametrize(
@@ -218,7 +222,7 @@ async def test_a_journal_that_cancels(
     (faulty,) = [one for one in outcomes if one.error is not None]
     assert faulty.index == 2
     assert isinstance(faulty.error, JournalError)
-    assert len(outcomes) == 6
+    assert len(outcomes) == ITEMS
     assert lab.stats().slots_held == 0
 
 
@@ -252,7 +256,7 @@ async def test_a_journal_that_cannot_give_an_item(
     assert faulty.index == 2
     assert faulty.error is not None
     assert faulty.error.__cause__ is error
-    assert len(outcomes) == 6
+    assert len(outcomes) == ITEMS
 
 
 @attrs.define(eq=False)
@@ -279,7 +283,7 @@ async def test_a_journal_that_cannot_be_looked_at(
     """
     outcomes = await outcomes_of(lab, Uncountable(signal=signal), tmp_path)
 
-    assert [one.error for one in outcomes] == [None] * 6
+    assert [one.error for one in outcomes] == [None] * ITEMS
 
 
 @pytest.mark.parametrize("step", [Accepted, Done])
@@ -304,7 +308,7 @@ async def test_a_batch_without_a_journal_has_no_such_fault(
     """
     Nothing of this costs a batch that writes nothing down.
     """
-    outcomes = await lab.batch(specs(6))
+    outcomes = await lab.batch(specs(ITEMS))
 
     assert not any(isinstance(one.error, ModelsLabError) for one in outcomes)
 
@@ -326,13 +330,13 @@ async def test_one_bad_link(
     lab = client(simulator)
 
     async with lab:
-        first = await lab.batch(specs(6), output=tmp_path)
-        second = await lab.batch(specs(6), output=tmp_path)
+        first = await lab.batch(specs(ITEMS), output=tmp_path)
+        second = await lab.batch(specs(ITEMS), output=tmp_path)
 
     for outcomes in (first, second):
         failed = [one.index for one in outcomes if one.error is not None]
         assert failed == [2]
-        assert len(outcomes) == 6
+        assert len(outcomes) == ITEMS
 
 
 # What is known of a job already.
@@ -401,9 +405,9 @@ async def test_an_account_that_is_good_again(
         await lab.generate(specs(1)[0])
     clock.ahead += Timeouts().account_probe
 
-    outcomes = await lab.batch(specs(6))
+    outcomes = await lab.batch(specs(ITEMS))
 
-    assert [outcome.error for outcome in outcomes] == [None] * 6
+    assert [outcome.error for outcome in outcomes] == [None] * ITEMS
 
 
 async def test_an_account_that_is_refused_still(
@@ -420,7 +424,7 @@ async def test_an_account_that_is_refused_still(
     clock.ahead += Timeouts().account_probe
 
     async with asyncio.timeout(20.0):
-        async with lab.batch(specs(6)) as batch:
+        async with lab.batch(specs(ITEMS)) as batch:
             outcomes = [outcome async for outcome in batch]
 
     assert isinstance(batch.stopped, PaymentRequiredError)

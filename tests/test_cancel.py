@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import attrs
@@ -108,7 +109,6 @@ async def by_sibling(steps: Steps, call: Call) -> None:
 
 
 ALL: list[Way] = [by_cancel, by_timeout, by_scope, by_sibling]
-WAYS = pytest.mark.parametrize("way", ALL)
 
 
 @asynccontextmanager
@@ -254,10 +254,32 @@ async def after_another(lab: ModelsLab, at: int) -> None:
     await lab.generate(cat(at))
 
 
-@WAYS
-@pytest.mark.parametrize("call", [submit, generate, after_another])
+def pairs(calls: list[Any], quick: set[tuple[Any, Way]]) -> Any:
+    """
+    Each call, cancelled in each way; slow but for some.
+    """
+    return pytest.mark.parametrize(
+        ("call", "way"),
+        [
+            pytest.param(
+                call, way, marks=[] if (call, way) in quick else SLOW
+            )
+            for call in calls
+            for way in ALL
+        ],
+    )
+
+
+#: Calls in each way, and one of those that queue.
+CALLS = {
+    *((call, way) for call in (submit, generate) for way in ALL),
+    (after_another, by_cancel),
+}
+
+
+@pairs([submit, generate, after_another], CALLS)
 async def test_call_cancelled_at_each_step(
-    modelslab_simulator: Simulator, way: Way, call: Called
+    modelslab_simulator: Simulator, call: Called, way: Way
 ) -> None:
     """
     At whichever step a call is cancelled, its job is watched if the service
@@ -408,13 +430,21 @@ async def entries(output: Path) -> list[Entry]:
     return list(found)
 
 
+#: Each batch and each way once.
+BATCHES = {
+    (awaited, by_cancel),
+    (taken, by_timeout),
+    (left, by_scope),
+    (awaited, by_sibling),
+}
+
+
 @pytest.mark.parametrize("few", [True, pytest.param(False, marks=SLOW)])
-@WAYS
-@pytest.mark.parametrize("call", [awaited, taken, left])
+@pairs([awaited, taken, left], BATCHES)
 async def test_batch_cancelled_at_each_step(
     modelslab_simulator: Simulator,
-    way: Way,
     call: Batched,
+    way: Way,
     few: bool,
     folder: Path,
 ) -> None:

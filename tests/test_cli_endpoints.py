@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 
@@ -290,18 +291,36 @@ def test_completion(
     assert not found.intersection(not_offered)
 
 
-def test_the_program_has_one_name(type_: Type) -> None:
+@pytest.fixture
+def started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """
+    What ``python -m modelslab_async`` prints.
+    """
+
+    def started(*words: str) -> str:
+        monkeypatch.delitem(
+            sys.modules, "modelslab_async.__main__", raising=False
+        )
+        monkeypatch.setattr(sys, "argv", ["-m", *words])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module(
+                "modelslab_async", run_name="__main__", alter_sys=True
+            )
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    return started
+
+
+def test_the_program_has_one_name(
+    type_: Type, started: Callable[..., str]
+) -> None:
     """
     However it is started, the shell calls itself by its name.
     """
-    started = subprocess.run(
-        [sys.executable, "-m", "modelslab_async", "--version"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert started.stdout.startswith("modelslab-async, version ")
+    assert started("--version").startswith("modelslab-async, version ")
     assert type_("generate", "--help").out.startswith(
         "Usage: modelslab-async generate"
     )
@@ -314,17 +333,15 @@ def test_the_program_has_one_name(type_: Type) -> None:
         *(pytest.param(a, marks=pytest.mark.slow) for a in ("zsh", "fish")),
     ],
 )
-def test_completion_of_each_shell(shell: str) -> None:
+def test_completion_of_each_shell(
+    started: Callable[..., str], monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
     """
     Each shell is given a script of its own, under the program's name.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "modelslab_async"],
-        env=os.environ | {"_MODELSLAB_ASYNC_COMPLETE": f"{shell}_source"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    monkeypatch.setenv("_MODELSLAB_ASYNC_COMPLETE", f"{shell}_source")
 
-    assert "modelslab-async" in done.stdout
-    assert f"{shell}_complete" in done.stdout
+    script = started()
+
+    assert "modelslab-async" in script
+    assert f"{shell}_complete" in script

@@ -417,6 +417,13 @@ def answer_lost(journal: PostgresJournal, times: int = 1) -> None:
 
 @pytest.mark.asyncio
 class TestLine:
+    @pytest.fixture(autouse=True)
+    def _soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        A connection that was cut is made anew after 5 ms.
+        """
+        monkeypatch.setattr("modelslab_async.cluster.database._PAUSE", 0.005)
+
     @pytest.mark.parametrize("state", [s for s in State if WAYS[s]])
     async def test_step_whose_answer_was_lost(
         self, begun: Begun, state: State
@@ -513,7 +520,7 @@ class TestLine:
         A database that cannot be reached is told, and how.
         """
         journal = PostgresJournal(
-            f"host={tmp_path} password=secret", batch="b", patience=0.2
+            f"host={tmp_path} password=secret", batch="b", patience=0.05
         )
 
         error = await error_of(journal.begin(US))
