@@ -32,7 +32,7 @@ from modelslab_async.errors import (
 from modelslab_async.results import Image
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 
 HERE = [

@@ -26,7 +26,7 @@ from modelslab_async.errors import (
 from modelslab_async.simulator import KeyState, Latency, Simulator
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 SPEED = 100.0
 SLOTS = 5

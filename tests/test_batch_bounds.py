@@ -26,9 +26,9 @@ from modelslab_async.journal import State
 from modelslab_async.simulator import Fault, Latency, Simulator
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
-TIMEOUTS = Timeouts().faster(100.0, silence=5.0)
+SPEED = 100.0
 
 
 def specs(count: int) -> list[TextToImage]:
@@ -38,15 +38,13 @@ def specs(count: int) -> list[TextToImage]:
     ]
 
 
-def client(
-    simulator: Simulator, timeouts: Timeouts = TIMEOUTS, **policy: int
-) -> ModelsLab:
+def client(simulator: Simulator, **policy: int) -> ModelsLab:
     return ModelsLab(
         "a-key",
         base_url=simulator.url,
         slots=2,
         retry=attrs.evolve(RetryPolicy(), **policy),
-        timeouts=timeouts,
+        timeouts=Timeouts().faster(SPEED, silence=5.0),
     )
 
 
@@ -79,10 +77,9 @@ async def test_what_may_run_counts(simulator: Simulator) -> None:
     made, and so is each that is made in its place.
     """
     simulator.next("submit", Fault.RESET_AFTER, times=1000)
-    timeouts = attrs.evolve(TIMEOUTS, unknown_slot=0.1)
 
     async with (
-        client(simulator, timeouts, resubmit_unknown=5) as lab,
+        client(simulator, resubmit_unknown=5) as lab,
         lab.batch(specs(30), max_jobs=3) as batch,
     ):
         outcomes = [outcome async for outcome in batch]

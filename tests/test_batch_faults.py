@@ -48,7 +48,7 @@ from modelslab_async.journal import (
 from modelslab_async.simulator import Fault, Latency, Reply, Simulator
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 
 #: Enough that the faulty one, number 2, has others on both sides.

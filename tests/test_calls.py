@@ -24,7 +24,6 @@ from modelslab_async import (
     Image,
     JobState,
     ModelsLab,
-    PollSchedule,
     RetryPolicy,
     TextToImage,
     Timeouts,
@@ -43,7 +42,7 @@ from modelslab_async.events import CallRetried, Event, JobFinished
 from modelslab_async.simulator import Latency, Reply, Simulator
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 SPEED = 100.0
 CAT = TextToImage("a cat", model_id="sdxl", seed=7)
@@ -54,13 +53,13 @@ Way = Callable[[Awaitable[Generation]], Awaitable[None]]
 @pytest_asyncio.fixture
 async def slow() -> AsyncIterator[Simulator]:
     """
-    A service whose submits are held for 0.12 s, and whose jobs take 1 s.
+    A service whose submits are held for 0.12 s, and whose jobs take 0.35 s.
     """
     async with Simulator(
         speed=SPEED,
         pictures="plain",
         hold=12.0,
-        latency=Latency.constant(100.0),
+        latency=Latency.constant(35.0),
     ) as running:
         yield running
 
@@ -72,11 +71,7 @@ async def slow_lab(slow: Simulator) -> AsyncIterator[ModelsLab]:
     """
     timeouts = Timeouts().faster(SPEED, silence=5)
     async with ModelsLab(
-        "a-key",
-        base_url=slow.url,
-        timeouts=timeouts,
-        slots=2,
-        polling=PollSchedule(longest=2.0),
+        "a-key", base_url=slow.url, timeouts=timeouts, slots=2
     ) as lab:
         yield lab
 
@@ -137,8 +132,6 @@ async def test_a_call_that_is_cut_short_keeps_its_job(
     took = clock() - started
     (job,) = slow_lab.jobs()
     before = job.id
-    await until(lambda: job.id)
-    slow.finish()
     generation = await job
 
     assert took < 0.12
@@ -149,19 +142,17 @@ async def test_a_call_that_is_cut_short_keeps_its_job(
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_waiter_that_is_cut_short_leaves_the_job(
-    slow_lab: ModelsLab, slow: Simulator, way: Way
+    slow_lab: ModelsLab, way: Way
 ) -> None:
     """
     After its acceptance a job goes on being watched, and holds its slot.
     """
-    slow.change(hold=0.0)
     job = await slow_lab.submit(CAT)
 
     await way(job.result())
 
     assert slow_lab.jobs() == (job,)
     assert slow_lab.stats().slots_held == 1
-    slow.finish()
     assert (await job).images
     assert slow_lab.stats().slots_held == 0
 
@@ -173,11 +164,9 @@ async def test_a_call_cut_short_in_line_asks_for_nothing(
     """
     Before it is sent a request is taken out of the queue, and never billed.
     """
-    slow.change(hold=0.0)
     others = [await slow_lab.submit(CAT), await slow_lab.submit(CAT)]
 
     await way(slow_lab.generate(TextToImage("a dog", model_id="sdxl")))
-    slow.finish()
     await asyncio.gather(*others)
 
     assert len(slow.books.accepted) == 2
@@ -186,12 +175,11 @@ async def test_a_call_cut_short_in_line_asks_for_nothing(
 
 
 async def test_a_timeout_in_line_says_that_nothing_was_sent(
-    slow_lab: ModelsLab, slow: Simulator
+    slow_lab: ModelsLab,
 ) -> None:
     """
     `sent` is False: it can be asked for again without a second thought.
     """
-    slow.change(hold=0.0)
     for _ in range(2):
         await slow_lab.submit(CAT)
 
@@ -216,19 +204,17 @@ async def test_a_timeout_under_way_says_not_to_ask_again(
 
 
 async def test_a_timeout_after_acceptance_names_the_job(
-    slow_lab: ModelsLab, slow: Simulator
+    slow_lab: ModelsLab,
 ) -> None:
     """
     Running out of patience says how to come back.
     """
-    slow.change(hold=0.0)
-
     with pytest.raises(JobUnfinishedError, match="by its id") as got:
-        await slow_lab.generate(CAT, timeout=0.1)
+        await slow_lab.generate(CAT, timeout=0.25)
 
     (job,) = slow_lab.jobs()
     assert job.id == got.value.job_id
-    assert got.value.waited >= 0.1
+    assert got.value.waited >= 0.25
     assert slow_lab.job(str(job.id)) is job
 
 
@@ -319,7 +305,7 @@ async def test_a_job_outlives_our_patience(simulator: Simulator) -> None:
     """
     After *job_timeout* its slot is free, and it can be waited for anew.
     """
-    simulator.change(latency=Latency.constant(1e6), hold=0.0)
+    simulator.change(latency=Latency.constant(40.0))
     timeouts = Timeouts().faster(SPEED, silence=5)
 
     async with ModelsLab(
@@ -329,7 +315,6 @@ async def test_a_job_outlives_our_patience(simulator: Simulator) -> None:
         with pytest.raises(JobUnfinishedError):
             await job
         state, held = job.state, lab.stats().slots_held
-        simulator.finish()
         while job.state is not JobState.SUCCEEDED:
             with suppress(JobUnfinishedError):
                 await job
@@ -575,13 +560,13 @@ async def test_retries_are_counted(simulator: Simulator) -> None:
 
 
 async def test_what_was_held_when_it_was_closed_is_unknown(
-    modelslab_simulator: Simulator,
+    simulator: Simulator,
 ) -> None:
     """
     Of 400 requests at once, those that the service has seen are unknown, and
     no others.
     """
-    service = modelslab_simulator
+    service = simulator
     service.change(slots=500, hold=1e6, latency=Latency.constant(1e6))
     async with ModelsLab(
         "a-key",
@@ -663,30 +648,24 @@ async def test_what_never_left_is_not_unknown(
 
 
 async def test_fresh_links_change_nothing_else(
-    simulator: Simulator, tmp_path: Path
+    lab: ModelsLab, simulator: Simulator, tmp_path: Path
 ) -> None:
     """
     What the service told with its first answer stays: fresh links come
     without it. And a job that is asked for its links has not succeeded twice.
     """
     simulator.change(hold=1e6, latency=Latency.constant(0.0))
-    timeouts = Timeouts().faster(SPEED, silence=5)
-    async with ModelsLab(
-        "a-key",
-        base_url=simulator.url,
-        timeouts=attrs.evolve(timeouts, late_link=0.1),
-    ) as lab:
-        known = await lab.generate(CAT)
-        old = attrs.evolve(
-            known, images=(Image(0, f"{simulator.url}/gone/0.png"),)
-        )
-        simulator.next("file", Reply(404, "gone"), times=999)
+    known = await lab.generate(CAT)
+    old = attrs.evolve(
+        known, images=(Image(0, f"{simulator.url}/gone/0.png"),)
+    )
+    simulator.next("file", Reply(404, "gone"), times=999)
 
-        with pytest.raises(DownloadError) as told:
-            await lab.download(old, tmp_path)
-        simulator.forget_orders()
-        (path,) = await lab.download(old, tmp_path)
-        stats = lab.stats()
+    with pytest.raises(DownloadError) as told:
+        await lab.download(old, tmp_path)
+    simulator.forget_orders()
+    (path,) = await lab.download(old, tmp_path)
+    stats = lab.stats()
 
     fresh = told.value.generation
     assert fresh is not None
@@ -707,7 +686,7 @@ async def test_one_that_failed_was_asked_for(
     A call whose paid job failed, and whose second request never left, is told
     of the failure: not that nothing was asked for.
     """
-    simulator.change(failing="cat", latency=Latency.constant(1.0))
+    simulator.change(failing="cat")
 
     def full(event: Event) -> None:
         if isinstance(event, JobFinished) and event.job_id is not None:
@@ -720,7 +699,7 @@ async def test_one_that_failed_was_asked_for(
         timeouts=Timeouts().faster(SPEED),
         observers=[full],
     ) as lab:
-        timeout = 0.5 if way == "timeout" else None
+        timeout = 1.0 if way == "timeout" else None
         call = asyncio.ensure_future(lab.generate(CAT, timeout=timeout))
         if way == "close":
             await until(lambda: simulator.books.refused)

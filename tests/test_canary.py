@@ -33,7 +33,7 @@ from modelslab_async.results import Generation
 from modelslab_async.simulator import Edit, Fault, Reply, Settings, Simulator
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 #: What is looked for is its beginning, so that a part of it counts as well.
 CANARY = "c4nary"

@@ -10,10 +10,16 @@ import contextlib
 import logging
 import tempfile
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
 import attrs
@@ -254,16 +260,16 @@ async def after_another(lab: ModelsLab, at: int) -> None:
     await lab.generate(cat(at))
 
 
-def pairs(calls: list[Any], quick: set[tuple[Any, Way]]) -> Any:
+def pairs(
+    calls: Sequence[object], quick: Collection[tuple[object, object]]
+) -> pytest.MarkDecorator:
     """
     Each call, cancelled in each way; slow but for some.
     """
     return pytest.mark.parametrize(
         ("call", "way"),
         [
-            pytest.param(
-                call, way, marks=[] if (call, way) in quick else SLOW
-            )
+            pytest.param(call, way, marks=[] if (call, way) in quick else SLOW)
             for call in calls
             for way in ALL
         ],

@@ -34,7 +34,7 @@ from modelslab_async.events import (
 from modelslab_async.simulator import KeyState, Latency, Reply, Simulator
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 SPEED = 100.0
 TIMEOUTS = Timeouts().faster(SPEED, silence=5)
@@ -210,7 +210,7 @@ async def test_nothing_is_built_when_nobody_listens(
     """
     Facts of retries, refusals and polls are made for somebody, or not at all.
     """
-    service.change(latency=Latency.constant(10.0))
+    service.change(latency=Latency.constant(25.0))
     service.occupy("a-key", 5)
     service.next("submit", NOT_LOADED)
     async with ModelsLab(

@@ -41,7 +41,7 @@ from modelslab_async.simulator import Fault, Rings, Simulator
 from modelslab_async.webhooks import Doorbell
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 SPEED = 100.0
 SECRET = "a-secret-that-nobody-guesses"
@@ -93,14 +93,12 @@ def client(
     polling: PollSchedule = SELDOM,
     **options: Any,
 ) -> ModelsLab:
-    timeouts = Timeouts().faster(SPEED, silence=5.0)
     return ModelsLab(
         "a-key",
         base_url=simulator.url,
         doorbell=bell,
         polling=polling,
-        # Bells ring within 0.1 s, or never.
-        timeouts=attrs.evolve(timeouts, unknown_slot=0.4),
+        timeouts=Timeouts().faster(SPEED, silence=5.0),
         **options,
     )
 

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import pickle
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import attrs
 import pytest
-import pytest_asyncio
 
 from modelslab_async import (
     FaceSwap,
@@ -24,7 +22,6 @@ from modelslab_async import (
     RemoveBackground,
     TextToImage,
     TextToImageV7,
-    Timeouts,
 )
 from modelslab_async.errors import (
     InvalidRequestError,
@@ -35,24 +32,10 @@ from modelslab_async.simulator import Latency, Simulator
 from modelslab_async.specs import Spec
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 A = "https://i.example/a.png"
 SWAP = FaceSwap(A, target_image=A, reference_image=A)
-
-
-@pytest_asyncio.fixture
-async def hasty_lab(simulator: Simulator) -> AsyncIterator[ModelsLab]:
-    """
-    A client that soon believes that nobody knows a job.
-    """
-    timeouts = Timeouts().faster(100, silence=5.0)
-    async with ModelsLab(
-        "a-key",
-        base_url=simulator.url,
-        timeouts=attrs.evolve(timeouts, not_found=0.03),
-    ) as client:
-        yield client
 
 
 @pytest.mark.parametrize(
@@ -62,9 +45,9 @@ async def test_an_eta_that_says_nothing(
     lab: ModelsLab, simulator: Simulator, spec: Spec
 ) -> None:
     """
-    An eta of ten minutes for a job of half a minute makes nobody wait.
+    An eta of ten minutes for a job of two seconds makes nobody wait.
     """
-    simulator.change(latency=Latency.constant(40.0), hold=0.0)
+    simulator.change(latency=Latency.constant(200.0), hold=0.0)
 
     job = await lab.submit(spec)
     await job
@@ -73,7 +56,7 @@ async def test_an_eta_that_says_nothing(
     assert job.eta is not None
     # A tenth of its time and the least pause, in the simulator's seconds.
     assert record.unnoticed is not None
-    assert record.unnoticed * 100 < 0.1 * 40 + 25
+    assert record.unnoticed * 100 < 0.1 * 200 + 25
 
 
 @pytest.mark.parametrize(
@@ -88,14 +71,14 @@ async def test_an_eta_that_says_nothing(
     ids=lambda spec: spec.endpoint.name,
 )
 async def test_found_in_another_family(
-    hasty_lab: ModelsLab, simulator: Simulator, spec: Spec
+    lab: ModelsLab, simulator: Simulator, spec: Spec
 ) -> None:
     """
     A job that its own family does not know is asked for in another.
     """
     simulator.change(families="other", latency=Latency.constant(5.0), hold=0.0)
 
-    generation = await hasty_lab.generate(spec)
+    generation = await lab.generate(spec)
 
     assert generation.images
     assert len(simulator.books.accepted) == 1
@@ -123,7 +106,7 @@ async def test_fresh_links_of_another_family(
 
 
 async def test_found_nowhere_else(
-    hasty_lab: ModelsLab, simulator: Simulator
+    lab: ModelsLab, simulator: Simulator
 ) -> None:
     """
     Where no other family is known to have such jobs, none is asked.
@@ -131,7 +114,7 @@ async def test_found_nowhere_else(
     simulator.change(families="other", latency=Latency.constant(5.0), hold=0.0)
 
     with pytest.raises(JobNotFoundError):
-        await hasty_lab.generate(TextToImage("x", model_id="sdxl"))
+        await lab.generate(TextToImage("x", model_id="sdxl"))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +128,7 @@ async def test_taken_up_by_what_the_error_tells(
     An unfinished job is taken up elsewhere by its handle, or by its id and
     its endpoint, as the error says.
     """
-    simulator.change(latency=Latency.constant(10.0), hold=0.0)
+    simulator.change(latency=Latency.constant(20.0), hold=0.0)
 
     async with ModelsLab.simulated(simulator.url, speed=100) as lab:
         job = await lab.submit(RemoveBackground(A))
@@ -173,7 +156,7 @@ async def test_what_is_not_found_may_be_of_another_endpoint(
     simulator.change(latency=Latency.constant(5.0), hold=0.0)
     async with ModelsLab.simulated(simulator.url, speed=100) as lab:
         done = await lab.generate(RemoveBackground(A))
-    async with ModelsLab.simulated(simulator.url, speed=1000) as elsewhere:
+    async with ModelsLab.simulated(simulator.url, speed=100) as elsewhere:
         with pytest.raises(JobNotFoundError, match="endpoint=") as got:
             await elsewhere.job(str(done.id))
 
@@ -197,7 +180,7 @@ async def test_slots_are_the_accounts(simulator: Simulator) -> None:
     """
     All endpoints together have the account's slots.
     """
-    simulator.change(slots=2, latency=Latency.constant(15.0), hold=0.0)
+    simulator.change(slots=2, latency=Latency.constant(50.0), hold=0.0)
     specs: list[Spec] = [
         RealtimeTextToImage("a"),
         RemoveBackground(A),

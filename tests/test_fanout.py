@@ -25,7 +25,7 @@ from modelslab_async.errors import ConfigurationError
 from modelslab_async.simulator import Latency, Record, Simulator
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 SPEED = 100.0
 

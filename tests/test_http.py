@@ -56,7 +56,7 @@ from modelslab_async.errors import (
 from modelslab_async.simulator import Simulator
 
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("hurried")]
 
 
 SLOW = [bytes([byte]) for byte in head(b"Content-Length: 2") + b"{}"]

@@ -63,8 +63,9 @@ class Clock:
             if timeout is None or timeout <= 0:
                 return really(timeout)
             idle = 0.0 if timeout <= _SHORT else _IDLE
+            before = _work_of_others()
             events = really(idle)
-            if not events and _others_work():
+            if not events and before != _work_of_others():
                 return really(min(timeout, _IDLE))
             if not events:
                 self.ahead += timeout - idle
@@ -79,17 +80,22 @@ _IDLE, _SHORT = 0.002, 0.025
 _THREADS = Path("/proc/self/task")
 
 
-def _others_work() -> bool:
+def _work_of_others() -> object:
     """
-    Whether another thread of this process is at work, or may be.
+    What changes while another thread of this process is at work.
+
+    One that we took the interpreter from sleeps when it is looked at, as one
+    that waits for work does: but it has run since.
     """
     if not _THREADS.exists():
-        return threading.active_count() > 1
-    states = []
+        return object() if threading.active_count() > 1 else None
+    found = {}
     for thread in _THREADS.iterdir():
         if thread.name != str(threading.get_native_id()):
             with contextlib.suppress(OSError):
                 after = (thread / "stat").read_text().rpartition(")")[2]
-                states.append(after.split()[0])
-    # Running, or in the middle of reading or writing a disk.
-    return not {"R", "D"}.isdisjoint(states)
+                # Running, or in the middle of reading or writing a disk.
+                if after.split()[0] in {"R", "D"}:
+                    return object()
+                found[thread.name] = (thread / "schedstat").read_text()
+    return found
