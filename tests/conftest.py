@@ -23,7 +23,13 @@ import pytest_asyncio
 
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
-from pgserver import Server, new_database, own_server
+from pgserver import (
+    Server,
+    database_with_tables,
+    empty_tables,
+    new_database,
+    shared_server,
+)
 from waiting import Clock
 
 from modelslab_async import ModelsLab, Timeouts
@@ -163,11 +169,14 @@ async def hurried(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """
-    A PostgreSQL server that all tests of this process share.
+    A PostgreSQL server that all tests of a run share.
     """
-    with own_server() as server:
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    with shared_server(root) as server:
         yield server
 
 
@@ -177,6 +186,20 @@ def database(postgres: Server) -> str:
     The DSN of an empty database.
     """
     return new_database(postgres)
+
+
+@pytest.fixture(scope="session")
+def _database_with_tables(postgres: Server) -> str:
+    return database_with_tables(postgres)
+
+
+@pytest.fixture
+def emptied(_database_with_tables: str) -> str:
+    """
+    The DSN of a database whose tables are there, and empty.
+    """
+    empty_tables(_database_with_tables)
+    return _database_with_tables
 
 
 def _named(host: str) -> str:

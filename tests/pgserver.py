@@ -4,7 +4,9 @@ A PostgreSQL of the tests' own: started in a temporary folder, gone with them.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
@@ -94,24 +96,78 @@ def own_server() -> Iterator[Server]:
     """
     A server meanwhile; the test is skipped where there is no PostgreSQL.
     """
-    binaries = _binaries()
-    if binaries is None:
-        lacking = "needs PostgreSQL: apt-get install postgresql"
-        assert "CI" not in os.environ, lacking
-        pytest.skip(lacking)
-    # A socket's path is short.
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
-    if _USER:
-        shutil.chown(folder, "postgres")
-    server = Server(binaries, folder)
+    server = _new_server()
     try:
         server.create()
         server.start()
         yield server
     finally:
-        with contextlib.suppress(subprocess.CalledProcessError):
-            server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(server)
+
+
+@contextlib.contextmanager
+def shared_server(root: Path) -> Iterator[Server]:
+    """
+    A server that all processes share which know the folder *root*: the first
+    one starts it, and the last one ends it.
+    """
+    with _users(root) as users:
+        if users:
+            server = Server(_needed(), Path(users[0]))
+        else:
+            server = _new_server()
+            try:
+                server.create()
+                server.start()
+            except BaseException:
+                _remove(server)
+                raise
+        users.append(str(server.folder))
+    try:
+        yield server
+    finally:
+        with _users(root) as users:
+            users.pop()
+            if not users:
+                _remove(server)
+
+
+@contextlib.contextmanager
+def _users(root: Path) -> Iterator[list[str]]:
+    """
+    The server's folder, once for each process that uses it.
+    """
+    with (root / "postgres").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        users = file.read().split()
+        yield users
+        file.truncate(0)
+        file.write(" ".join(users))
+
+
+def _needed() -> Path:
+    binaries = _binaries()
+    if binaries is None:
+        lacking = "needs PostgreSQL: apt-get install postgresql"
+        assert "CI" not in os.environ, lacking
+        pytest.skip(lacking)
+    return binaries
+
+
+def _new_server() -> Server:
+    binaries = _needed()
+    # A socket's path is short.
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
+    if _USER:
+        shutil.chown(folder, "postgres")
+    return Server(binaries, folder)
+
+
+def _remove(server: Server) -> None:
+    with contextlib.suppress(subprocess.CalledProcessError):
+        server.stop()
+    shutil.rmtree(server.folder, ignore_errors=True)
 
 
 def new_database(server: Server) -> str:
@@ -122,3 +178,32 @@ def new_database(server: Server) -> str:
     with psycopg.connect(server.dsn, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return make_conninfo(server.dsn, dbname=name)
+
+
+def database_with_tables(server: Server) -> str:
+    """
+    The DSN of a database that has the tables of a cluster.
+    """
+    # All tests import this file, and few a cluster.
+    from modelslab_async.cluster import migrate
+
+    dsn = new_database(server)
+    asyncio.run(migrate(dsn))
+    return dsn
+
+
+def empty_tables(dsn: str) -> None:
+    """
+    Have tables as if they were new: that takes a tenth of making them.
+    """
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for name in _TABLES:
+            connection.execute(f"DELETE FROM {name}")
+
+
+#: Those that name others come first.
+_TABLES = (
+    *("modelslab_item", "modelslab_run", "modelslab_batch"),
+    *("procrastinate_events", "procrastinate_periodic_defers"),
+    *("procrastinate_jobs", "procrastinate_workers"),
+)

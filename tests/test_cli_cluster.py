@@ -47,14 +47,14 @@ __all__ = ["type_"]
 @pytest.fixture
 def cluster(
     type_: Type,
-    database: str,
+    emptied: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Type:
     """
     What types ``modelslab-async cluster`` and some words.
     """
     monkeypatch.setenv("MODELSLAB_API_KEY", "a-key")
-    monkeypatch.setenv("MODELSLAB_CLUSTER_DSN", database)
+    monkeypatch.setenv("MODELSLAB_CLUSTER_DSN", emptied)
 
     def typed(*words: str) -> Ran:
         return type_("cluster", *words)
@@ -110,7 +110,7 @@ def test_from_plan_to_pictures(
 
 
 def test_faults_are_told_first(
-    cluster: Type, database: str, tmp_path: Path
+    cluster: Type, emptied: str, tmp_path: Path
 ) -> None:
     """
     An input with a fault plans nothing.
@@ -122,7 +122,7 @@ def test_faults_are_told_first(
 
     assert said.code == 2
     assert "rows.jsonl:2" in said.err
-    assert asyncio.run(report(database)).batches == ()
+    assert asyncio.run(report(emptied)).batches == ()
 
 
 @pytest.mark.slow
@@ -181,10 +181,14 @@ def test_without_its_extra(
     assert '[cli,cluster]"' in capsys.readouterr().err
 
 
-def test_migrate(cluster: Type) -> None:
+def test_migrate(
+    cluster: Type, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
     Tables are made once.
     """
+    monkeypatch.setenv("MODELSLAB_CLUSTER_DSN", database)
+
     first, second = cluster("migrate"), cluster("migrate")
 
     assert first.out == f"version {SCHEMA_VERSION}, before: none\n"
@@ -203,7 +207,7 @@ def cats(count: int) -> list[TextToImage]:
 
 @pytest.mark.asyncio
 async def test_planned_again(
-    lab: ModelsLab, simulator: Simulator, database: str
+    lab: ModelsLab, simulator: Simulator, emptied: str
 ) -> None:
     """
     What is at its end is left alone, until the user says otherwise; what
@@ -211,11 +215,11 @@ async def test_planned_again(
     """
 
     async def again(**options: Any) -> tuple[int, int, int]:
-        found = await plan(lab, cats(4), dsn=database, batch="cats", **options)
+        found = await plan(lab, cats(4), dsn=emptied, batch="cats", **options)
         return found.items, found.added, found.deferred
 
     first = await again()
-    async with PostgresJournal(database, batch="cats") as journal:
+    async with PostgresJournal(emptied, batch="cats") as journal:
         for index in (0, 1):
             await journal.move(index, Submitting("t"))
         await journal.move(0, Unknown(OutcomeUnknownError("t", "waiting")))
@@ -239,17 +243,17 @@ async def test_planned_again(
 
 
 @pytest.mark.asyncio
-async def test_report(lab: ModelsLab, database: str) -> None:
+async def test_report(lab: ModelsLab, emptied: str) -> None:
     """
     A report names what is unknown, and counts each state.
     """
-    await plan(lab, cats(3), dsn=database, batch="cats", items=["a", "b", "c"])
-    async with PostgresJournal(database, batch="cats") as journal:
+    await plan(lab, cats(3), dsn=emptied, batch="cats", items=["a", "b", "c"])
+    async with PostgresJournal(emptied, batch="cats") as journal:
         await journal.move(0, Submitting("t-0"))
         await journal.move(0, Unknown(OutcomeUnknownError("t-0", "waiting")))
 
-    found = await report(database, "cats")
-    nothing = await report(database, "dogs")
+    found = await report(emptied, "cats")
+    nothing = await report(emptied, "dogs")
 
     (batch,) = found.batches
     assert batch.unknown == ("t-0",)
@@ -259,12 +263,12 @@ async def test_report(lab: ModelsLab, database: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_key_that_changed(lab: ModelsLab, database: str) -> None:
+async def test_key_that_changed(lab: ModelsLab, emptied: str) -> None:
     """
     A key of one's own stands for one request, for planners too.
     """
-    await plan(lab, cats(1), dsn=database, batch="cats", items=["a"])
+    await plan(lab, cats(1), dsn=emptied, batch="cats", items=["a"])
     other = [TextToImage("a dog", model_id="sdxl")]
 
     with pytest.raises(JournalError, match="another request"):
-        await plan(lab, other, dsn=database, batch="cats", items=["a"])
+        await plan(lab, other, dsn=emptied, batch="cats", items=["a"])

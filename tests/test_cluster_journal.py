@@ -31,7 +31,7 @@ from journals import (
     items,
     walk,
 )
-from pgserver import Server, new_database, own_server
+from pgserver import Server, own_server
 
 from modelslab_async.cluster import (
     SCHEMA_VERSION,
@@ -89,27 +89,6 @@ class Begun(Protocol):
     """
 
     async def __call__(self, **options: Any) -> PostgresJournal: ...
-
-
-@pytest.fixture(scope="session")
-def tables(postgres: Server) -> str:
-    """
-    The DSN of a database that has tables.
-    """
-    dsn = new_database(postgres)
-    asyncio.run(migrate(dsn))
-    return dsn
-
-
-@pytest.fixture
-def emptied(tables: str) -> str:
-    """
-    The DSN of a database whose tables are empty, sooner than a new one.
-    """
-    with psycopg.connect(tables, autocommit=True) as connection:
-        for name in ("item", "run", "batch"):
-            connection.execute(f"DELETE FROM modelslab_{name}")
-    return tables
 
 
 @pytest_asyncio.fixture

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from pgserver import Server, new_database
+from pgserver import Server
 from proxy import proxied
 
 from modelslab_async import ModelsLab, TextToImage
@@ -60,7 +60,7 @@ async def broker() -> AsyncIterator[InMemoryBroker]:
 async def test_delivered_again(
     lab: ModelsLab,
     simulator: Simulator,
-    database: str,
+    emptied: str,
     broker: InMemoryBroker,
 ) -> None:
     """
@@ -70,7 +70,7 @@ async def test_delivered_again(
 
     @broker.task
     async def picture(order_id: str) -> str:
-        return await order(lab, database, order_id)
+        return await order(lab, emptied, order_id)
 
     urls: dict[str, set[str]] = {}
     for order_id in ("a", "a", "b", "a"):
@@ -89,7 +89,7 @@ async def test_delivered_again(
 async def test_many_tasks_at_once(
     lab: ModelsLab,
     simulator: Simulator,
-    database: str,
+    emptied: str,
     broker: InMemoryBroker,
 ) -> None:
     """
@@ -99,7 +99,7 @@ async def test_many_tasks_at_once(
 
     @broker.task
     async def picture(order_id: str) -> str:
-        return await order(lab, database, order_id)
+        return await order(lab, emptied, order_id)
 
     tasks = [await picture.kiq(str(number)) for number in range(12)]
     results = [await task.wait_result(SOON, timeout=60) for task in tasks]
@@ -110,19 +110,19 @@ async def test_many_tasks_at_once(
 
 
 async def test_worker_that_died(
-    lab: ModelsLab, simulator: Simulator, database: str
+    lab: ModelsLab, simulator: Simulator, emptied: str
 ) -> None:
     """
     Where its worker died, the next delivery polls the job that was accepted.
     """
     simulator.change(latency=Latency.constant(40.0))
-    died = asyncio.ensure_future(order(lab, database, "a"))
-    async with PostgresJournal(database, batch="orders") as journal:
+    died = asyncio.ensure_future(order(lab, emptied, "a"))
+    async with PostgresJournal(emptied, batch="orders") as journal:
         while not (await journal.counts())[State.ACCEPTED]:
             await asyncio.sleep(0.01)
 
     # A worker that was given up for dead, and goes on.
-    url = await order(lab, database, "a")
+    url = await order(lab, emptied, "a")
     await asyncio.wait({died})
 
     assert url.startswith("http")
@@ -130,18 +130,18 @@ async def test_worker_that_died(
 
 
 async def test_worker_that_died_while_it_asked(
-    lab: ModelsLab, simulator: Simulator, database: str
+    lab: ModelsLab, simulator: Simulator, emptied: str
 ) -> None:
     """
     A request that was under way then is told, and not sent again.
     """
     simulator.change(hold=1e6, latency=1e6)
-    died = asyncio.ensure_future(order(lab, database, "a"))
+    died = asyncio.ensure_future(order(lab, emptied, "a"))
     while not simulator.books.entries:
         await asyncio.sleep(0.01)
 
     with pytest.raises(OutcomeUnknownError):
-        await order(lab, database, "a")
+        await order(lab, emptied, "a")
     died.cancel()
     await asyncio.wait({died})
 
@@ -152,14 +152,18 @@ async def test_worker_that_died_while_it_asked(
     "seconds", [0.3, pytest.param(30.0, marks=pytest.mark.slow)]
 )
 async def test_line_cut_between_request_and_record(
-    lab: ModelsLab, simulator: Simulator, postgres: Server, seconds: float
+    lab: ModelsLab,
+    simulator: Simulator,
+    postgres: Server,
+    emptied: str,
+    seconds: float,
 ) -> None:
     """
     A database that is out of reach from the request on is waited for, and
     what was paid is written down then.
     """
     simulator.change(hold=1.0, latency=Latency.constant(5.0))
-    async with proxied(postgres, new_database(postgres)) as line:
+    async with proxied(postgres, emptied) as line:
         task = asyncio.ensure_future(order(lab, line.dsn, "a"))
         while not simulator.books.entries:
             await asyncio.sleep(0)
@@ -176,15 +180,14 @@ async def test_line_cut_between_request_and_record(
 
 
 async def test_line_cut_for_good(
-    lab: ModelsLab, simulator: Simulator, postgres: Server
+    lab: ModelsLab, simulator: Simulator, postgres: Server, emptied: str
 ) -> None:
     """
     Where the database does not come back, the next try of the task tells of
     what nobody could write down.
     """
     simulator.change(hold=1.0, latency=Latency.constant(5.0))
-    dsn = new_database(postgres)
-    async with proxied(postgres, dsn) as line:
+    async with proxied(postgres, emptied) as line:
         journal = PostgresJournal(line.dsn, batch="orders", patience=0.2)
         spec = TextToImage("order a", model_id="sdxl", seed=1)
         batch = lab.batch([spec], items=["a"], journal=journal)
@@ -198,5 +201,5 @@ async def test_line_cut_for_good(
     assert isinstance(batch.stopped, JournalError)
     assert len(outcomes) == 1
     with pytest.raises(OutcomeUnknownError):
-        await order(lab, dsn, "a")
+        await order(lab, emptied, "a")
     assert len(simulator.books.accepted) == 1
