@@ -34,6 +34,8 @@ def _binaries() -> Path | None:
     return Path(found or places[-1]).parent
 
 
+#: Letters of a folder in which there may be a socket of PostgreSQL's.
+_SHORT = 40
 #: PostgreSQL refuses to be run by root.
 _USER = ("runuser", "-u", "postgres", "--") if os.getuid() == 0 else ()
 
@@ -158,7 +160,9 @@ def _needed() -> Path:
 def _new_server() -> Server:
     binaries = _needed()
     # A socket's path is short.
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
+    usual = tempfile.gettempdir()
+    short = usual if len(usual) < _SHORT else "/tmp"
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir=short))
     if _USER:
         shutil.chown(folder, "postgres")
     return Server(binaries, folder)

@@ -672,7 +672,7 @@ LONG = [
 @pytest.mark.parametrize(
     ("beginning", "piece", "size"),
     [
-        *((*each, 10_000) for each in LONG[4:7]),
+        (*LONG[4], 10_000),
         *(pytest.param(*e, 1_000_000, marks=pytest.mark.slow) for e in LONG),
     ],
 )

@@ -1201,6 +1201,7 @@ async def test_a_job_is_given_up_at_its_deadline(
         while lab.jobs():
             with suppress(AuthenticationError):
                 await job.refresh()
+            await asyncio.sleep(0.01)
         with pytest.raises(JobUnfinishedError):
             await job.result(0)
 

@@ -160,6 +160,7 @@ async def test_others_on_the_account(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize(
     ("assets", "told"),
     [("both", True), ("v6", True), ("refused", False)],
