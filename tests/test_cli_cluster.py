@@ -7,17 +7,18 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import os
 import signal
-import subprocess
-import sys
-import time
+import threading
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shells import Ran, Type, type_
+from shells import Hurried, Ran, Type, type_
 
 from modelslab_async import ModelsLab, TextToImage
 from modelslab_async._cli import run
@@ -68,8 +69,32 @@ def prompts(folder: Path, *texts: str) -> str:
     return str(path)
 
 
+@contextmanager
+def told_to_end(dsn: str, saved: int) -> Iterator[None]:
+    """
+    Meanwhile, this process is told to end, once so many pictures are saved.
+    """
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(0.02):
+            (found,) = asyncio.run(report(dsn)).batches
+            if found.counts[State.STORED] == saved:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    thread = threading.Thread(target=tell)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_from_plan_to_pictures(
     cluster: Type,
+    emptied: str,
     modelslab_simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -79,20 +104,14 @@ def test_from_plan_to_pictures(
     looks; a worker that is told to end ends.
     """
     monkeypatch.setenv("MODELSLAB_BASE_URL", modelslab_simulator.url)
+    monkeypatch.setattr("modelslab_async._cli.context.ModelsLab", Hurried)
     planned = cluster(
         "batch", prompts(tmp_path, "a cat", "a dog"), "--name", "pets"
     )
     before = cluster("status")
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "modelslab_async", "cluster", "worker"),
-            *("-o", str(tmp_path / "out"), "--worker-name", "ann"),
-        ],
-    ) as worker:
-        while "2 saved" not in cluster("status", "--name", "pets").out:
-            time.sleep(0.05)
-        worker.send_signal(signal.SIGTERM)
-        code = worker.wait(30)
+    with told_to_end(emptied, saved=2):
+        worked = cluster("worker", "-o", "out", "--worker-name", "ann")
+    saved = cluster("status", "--name", "pets")
     after = json.loads(cluster("status", "--json").out)
     again = cluster(
         "batch", prompts(tmp_path, "a cat", "a fox"), "--name", "pets"
@@ -102,7 +121,8 @@ def test_from_plan_to_pictures(
     assert "2 not asked for" in before.out
     assert "2 items wait for a worker" in before.out
     assert "no worker" in before.out
-    assert code == 0
+    assert worked.code == 0
+    assert "2 saved" in saved.out
     assert after["batches"][0]["states"]["stored"] == 2
     assert after["workers"] == []
     assert len(list(tmp_path.glob("out/pets/ann/images/*"))) == 2

@@ -135,7 +135,7 @@ async def test_nobody_listens_here(host: str) -> None:
     async with ModelsLab(
         "a-key",
         base_url=f"http://{host}:1/api/v6",
-        timeouts=Timeouts().faster(1000),
+        timeouts=Timeouts().faster(1000, silence=5.0),
     ) as lab:
         with pytest.raises(TransportError) as caught:
             await lab.balance()

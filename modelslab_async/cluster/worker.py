@@ -117,6 +117,8 @@ class Worker:
                 watching.cancel()
                 for batch in self._batches.values():
                     await batch.aclose()
+                # The name's file lies on a disk.
+                await asyncio.to_thread(stack.close)
 
     def _take_name(self, stack: contextlib.ExitStack) -> None:
         """
