@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,10 +21,11 @@ import click
 import pytest
 
 from PIL import Image as Picture
-from shells import Type, modelslab_settings, service, type_
+from shells import Hurried, Type, modelslab_settings, service, type_
 
-from modelslab_async import __main__
+from modelslab_async import TextToImage, __main__
 from modelslab_async._cli import run, shell
+from modelslab_async._cli.screen import Screen
 from modelslab_async.simulator import (
     Fault,
     KeyState,
@@ -669,13 +672,22 @@ def test_status_of_what_is(
     While a batch runs its folder says how it goes.
     """
     service.change(latency=1e6)
-    name = _prompts(tmp_path, "cat", "dog")
+    over = threading.Event()
 
-    with _start("batch", name, "-o", "out", cwd=tmp_path) as process:
+    async def work() -> None:
+        specs = [TextToImage(each, model_id="flux") for each in ("cat", "dog")]
+        async with Hurried() as lab, lab.batch(specs, output=tmp_path / "out"):
+            await asyncio.to_thread(over.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(work(),))
+    thread.start()
+    try:
         _until((tmp_path / "out" / "status.json").exists)
         ran = type_("status", "out")
         told = type_("status", "out", "--json")
-        process.kill()
+    finally:
+        over.set()
+        thread.join()
 
     assert ran.code == told.code == 0
     assert ran.lines[0] == "running"
@@ -705,7 +717,43 @@ def test_status_of_links_that_age(
     assert "asked for 25 h 00 min ago; its links may be gone" in old.out
 
 
-# Interrupts, in a process of their own
+# Interrupts
+
+
+def test_interrupt_at_the_first_picture(
+    service: Simulator,
+    tmp_path: Path,
+    type_: Type,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    The first interrupt asks for nothing more and saves what is paid for;
+    the command that it prints finishes the rest.
+    """
+    name = _prompts(tmp_path, *map(str, range(20)))
+    batch = ("batch", name, "-o", "out")
+    result, pressed = Screen.result, [signal.SIGINT]
+
+    def seen(screen: Screen, line: str) -> None:
+        result(screen, line)
+        if pressed:
+            os.kill(os.getpid(), pressed.pop())
+
+    monkeypatch.setattr(Screen, "result", seen)
+    ran = type_(*batch)
+    paid = len(service.books.accepted)
+    again = type_(*batch)
+
+    assert ran.code == 130
+    assert 5 <= paid < 20
+    assert len(ran.lines) == paid
+    assert "batch prompts.txt -o out" in ran.err.split("go on with: ")[1]
+    assert again.code == 0, again.err
+    assert len(service.books.accepted) == 20
+    assert not service.books.alike
+
+
+# In a process of their own
 
 
 def _start(*words: str, cwd: Path) -> subprocess.Popen[bytes]:
@@ -720,13 +768,9 @@ def _start(*words: str, cwd: Path) -> subprocess.Popen[bytes]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "which",
-    [
-        signal.SIGINT,
-        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
-        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
-    ],
+    "which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 )
 def test_interrupt(
     service: Simulator, tmp_path: Path, which: signal.Signals, type_: Type
@@ -735,7 +779,7 @@ def test_interrupt(
     The first interrupt asks for nothing more and saves what is paid for;
     the command that it prints finishes the rest.
     """
-    service.change(latency=5.0)
+    service.change(latency=50.0)
     name = _prompts(tmp_path, *map(str, range(20)))
     batch = ("batch", name, "-o", "out")
 
@@ -968,9 +1012,11 @@ def test_simulate(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
-def test_simulate_what_was_captured(tmp_path: Path) -> None:
+def test_simulate_what_was_captured(
+    type_: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
-    A file of captured exchanges is answered with.
+    A file of captured exchanges is answered with, until it is told to end.
     """
     exchange = {
         "method": "GET",
@@ -979,19 +1025,26 @@ def test_simulate_what_was_captured(tmp_path: Path) -> None:
         "body": "short and stout",
     }
     (tmp_path / "capture.jsonl").write_text(json.dumps(exchange))
-    with _start(
-        "simulate", "--replay", "capture.jsonl", cwd=tmp_path
-    ) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().decode().strip()
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(url.replace("v6", "v7/models"))
-        said = caught.value.read()
-        caught.value.close()
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+    said: list[tuple[int, bytes]] = []
 
-    assert (caught.value.code, said) == (418, b"short and stout")
+    def ask(url: str) -> None:
+        try:
+            urllib.request.urlopen(url.replace("v6", "v7/models"))
+        except urllib.error.HTTPError as error:
+            with error:
+                said.append((error.code, error.read()))
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def serving(screen: Screen, line: str) -> None:
+        threading.Thread(target=ask, args=(line,)).start()
+
+    # It prints its URL first, and ends when it is told to.
+    monkeypatch.setattr(Screen, "result", serving)
+    ran = type_("simulate", "--replay", "capture.jsonl")
+
+    assert ran.code == 0, ran.err
+    assert said == [(418, b"short and stout")]
 
 
 def test_simulate_where_nobody_can(type_: Type, service: Simulator) -> None:
