@@ -83,8 +83,10 @@ async def test_a_batch_without_a_network_says_so(
     them need not guess for half an hour.
     """
     monkeypatch.setattr(folder, "_STATUS_PAUSE", 0.0)
+    # All four wait by then, on any machine.
+    timeouts = attrs.evolve(TIMEOUTS, quiet_wait=2.0)
     async with (
-        client(nowhere) as lab,
+        client(nowhere, timeouts=timeouts) as lab,
         lab.batch(CATS, output=tmp_path) as batch,
     ):
         await until(lambda: batch.progress.waiting_for)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 
 from collections.abc import Callable
@@ -58,14 +59,15 @@ class Clock:
         """
         selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]  # there is no door
         really = selector.select
+        known = frozenset(threading.enumerate())
 
         def select(timeout: float | None = None) -> object:
             if timeout is None or timeout <= 0:
                 return really(timeout)
             idle = 0.0 if timeout <= _SHORT else _IDLE
-            before = _work_of_others()
+            before = _work_of_others(known)
             events = really(idle)
-            if not events and before != _work_of_others():
+            if not events and before != _work_of_others(known):
                 return really(min(timeout, _IDLE))
             if not events:
                 self.ahead += timeout - idle
@@ -78,24 +80,40 @@ class Clock:
 #: what is due so soon may as well be due before.
 _IDLE, _SHORT = 0.002, 0.025
 _THREADS = Path("/proc/self/task")
+_HAVE_STATES = _THREADS.exists()
 
 
-def _work_of_others() -> object:
+def _work_of_others(known: frozenset[threading.Thread]) -> object:
     """
-    What changes while another thread of this process is at work.
+    What changes while another thread of this process is at work, those
+    *known* apart.
 
     One that we took the interpreter from sleeps when it is looked at, as one
     that waits for work does: but it has run since.
     """
-    if not _THREADS.exists():
-        return object() if threading.active_count() > 1 else None
-    found = {}
-    for thread in _THREADS.iterdir():
-        if thread.name != str(threading.get_native_id()):
-            with contextlib.suppress(OSError):
-                after = (thread / "stat").read_text().rpartition(")")[2]
-                # Running, or in the middle of reading or writing a disk.
-                if after.split()[0] in {"R", "D"}:
-                    return object()
-                found[thread.name] = (thread / "schedstat").read_text()
+    others = [one for one in threading.enumerate() if one not in known]
+    if others and not _HAVE_STATES:
+        return object()
+    found = []
+    for thread in others:
+        place = f"{_THREADS}/{thread.native_id}"
+        with contextlib.suppress(OSError):
+            after = _read(f"{place}/stat").rpartition(b")")[2]
+            # Running, or in the middle of reading or writing a disk.
+            if after.split()[0] in {b"R", b"D"}:
+                return object()
+            found.append(_read(f"{place}/schedstat"))
     return found
+
+
+#: As they were before anybody watched who blocks the loop, which takes longer
+#: than they do.
+_open_file, _read_file, _close_file = os.open, os.read, os.close
+
+
+def _read(path: str) -> bytes:
+    file = _open_file(path, os.O_RDONLY)
+    try:
+        return _read_file(file, 1024)
+    finally:
+        _close_file(file)
