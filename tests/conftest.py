@@ -44,6 +44,11 @@ SPEED = 100.0
 # What is collected stays: the collector need not walk it, now or ever after.
 gc.disable()
 
+# No account of whoever runs the suite is any test's business.
+for _name in tuple(os.environ):
+    if _name.startswith("MODELSLAB_"):
+        del os.environ[_name]
+
 # Where a suite runs in the background, shells have its children ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -124,13 +129,6 @@ def _loop_unblocked() -> Iterator[None]:
             # Coverage has a lock of its own, wherever it looks.
             function.can_block_in("coverage/collector.py", {"lock_data"})
         yield
-
-
-@pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in tuple(os.environ):
-        if name.startswith("MODELSLAB_"):
-            monkeypatch.delenv(name)
 
 
 @pytest_asyncio.fixture
