@@ -221,6 +221,9 @@ async def test_a_job_by_id_holds_a_slot_once_it_is_seen_to_run(
 
 # Who goes away, and when
 
+#: Longer than anybody here waits, on any machine.
+LONG = Latency.constant(200.0)
+
 Call = Callable[[], Awaitable[object]]
 Way = Callable[[Call, Callable[[], object]], Awaitable[None]]
 
@@ -253,7 +256,7 @@ async def by_wait_for(call: Call, struck: Callable[[], object]) -> None:
     `asyncio.wait_for`; it takes no sign, only seconds.
     """
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(call(), 0.05)
+        await asyncio.wait_for(call(), 0.2)
 
 
 async def by_sibling(call: Call, struck: Callable[[], object]) -> None:
@@ -320,7 +323,7 @@ async def test_who_leaves_the_line_asks_for_nothing(
     A call that goes before its turn is taken out of the queue: it is not sent
     when the slot is free, and nothing of it is left.
     """
-    service.change(hold=0.0)
+    service.change(hold=0.0, latency=LONG)
     async with client(service) as lab:
         first = await lab.submit(CAT)
         before = tasks_of_the_client()
@@ -342,6 +345,7 @@ async def test_who_leaves_a_submit_under_way_finds_its_job(
     The call returns before the service has answered; the job is in `jobs()`
     by its track_id, then gets its id, and its pictures can still be had.
     """
+    service.change(hold=200.0, latency=LONG)
     async with client(service) as lab:
         await way(lambda: lab.submit(CAT), lambda: service.books.entries)
         (job,) = lab.jobs()
@@ -387,7 +391,7 @@ async def test_who_leaves_a_job_leaves_it_watched(
     After its acceptance a job whose waiter goes is in `jobs()`, holds its
     slot, and its pictures can still be had.
     """
-    service.change(hold=0.0)
+    service.change(hold=0.0, latency=LONG)
     async with client(service) as lab:
         await way(lambda: wait(lab), lambda: lab.stats().accepted)
         (job,) = lab.jobs()
