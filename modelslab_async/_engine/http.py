@@ -17,6 +17,7 @@ The network: bounded sessions, and who may see the key.
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import time
 
@@ -24,6 +25,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
     Callable,
+    Coroutine,
     Mapping,
 )
 from contextlib import asynccontextmanager
@@ -85,6 +87,18 @@ _NO_CONNECTION = Unsent("no connection")
 
 #: Closing, aiohttp cancels those who wait for a name.
 _CLOSED = "the client was closed meanwhile"
+
+
+#: As it would be at the next try.
+_HOPELESS = (
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ServerFingerprintMismatch,
+    aiohttp.InvalidURL,
+)
+
+
+#: A job is asked for at one URL again and again; yarl remembers fewer.
+_address = functools.lru_cache(maxsize=1024)(URL)
 
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -245,9 +259,9 @@ class SessionPool:
         limit = self.runtime.timeouts.submit
         return await self._exchange(self._submit, call, limit, leaving)
 
-    async def poll(
+    def poll(
         self, call: Call, *, swept: bool = False
-    ) -> Reply | Unsent | Cut:
+    ) -> Coroutine[object, object, Reply | Unsent | Cut]:
         """
         Send a question that costs nothing.
 
@@ -255,7 +269,7 @@ class SessionPool:
         does for all of its questions with one timer.
         """
         bounds = self._swept if swept else None
-        return await self._exchange(self._poll, call, None, bounds=bounds)
+        return self._exchange(self._poll, call, None, bounds=bounds)
 
     async def ask(self, call: Call) -> Reply | Unsent | Cut:
         """
@@ -278,52 +292,25 @@ class SessionPool:
         heard: Reply | Unsent | Cut = _NO_CONNECTION
         for _ in range(_MOVES):
             body = KeyedBody(call.body, key, leaving)
-            heard = await self._attempt(
-                session, call, body, key, limit, bounds or session.timeout
+            trip = _round_trip(
+                self, session, call, body, key, bounds or session.timeout
             )
+            try:
+                if limit is None:
+                    heard = await trip
+                else:
+                    async with Deadline(limit):
+                        heard = await trip
+            except (Exception, asyncio.CancelledError) as exc:
+                if is_cancelled(exc):
+                    raise
+                heard = _unheard(exc, body, key)
             if not body.refused:
                 return heard
             # Two turns of the loop, in which it sees what else was closed.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         return heard if isinstance(heard, Unsent) else _NO_CONNECTION
-
-    async def _attempt(
-        self,
-        session: aiohttp.ClientSession,
-        call: Call,
-        body: KeyedBody,
-        key: ApiKey,
-        limit: float | None,
-        bounds: aiohttp.ClientTimeout,
-    ) -> Reply | Unsent | Cut:
-        reply = _round_trip(self, session, call, body, key, bounds)
-        try:
-            if limit is None:
-                return await reply
-            async with Deadline(limit):
-                return await reply
-        except aiohttp.ClientHttpProxyError as exc:
-            return Unsent(words_of(exc, key), hopeless=exc.status == 407)
-        except (
-            aiohttp.ClientConnectorCertificateError,
-            aiohttp.ServerFingerprintMismatch,
-            aiohttp.InvalidURL,
-        ) as exc:
-            reason, hopeless = words_of(exc, key), True
-        except (aiohttp.ClientError, OSError) as exc:
-            reason, hopeless = words_of(exc, key), False
-        except asyncio.CancelledError as exc:
-            if is_cancelled(exc):
-                raise
-            reason, hopeless = _CLOSED, True
-        except Exception as exc:  # noqa: BLE001
-            # Whatever else aiohttp thinks of: after the first byte it must
-            # not look like a request that was never sent.
-            reason, hopeless = words_of(exc, key), True
-        if body.started:
-            return Cut(reason, begun=body.begun)
-        return Unsent(reason, hopeless=hopeless)
 
     @asynccontextmanager
     async def open_file(self, url: str) -> AsyncIterator[FileReply]:
@@ -421,26 +408,47 @@ async def _round_trip(
     key: ApiKey,
     bounds: aiohttp.ClientTimeout,
 ) -> Reply | Unsent | Cut:
-    at, options = time.time(), pool.options
-    async with session.post(
-        call.url,
+    options = pool.options
+    at = time.time() if options.tap is not None else 0.0
+    response = await session.post(
+        _address(call.url),
         data=body,
         allow_redirects=False,
         proxy=options.proxy,
         timeout=bounds,
         # Some gateways say what they don't.
         auto_decompress=False,
-    ) as response:
+    )
+    try:
         body.answered(response.status)
         if response.status == 407 and options.proxy is not None:
             return Unsent("the proxy wants a password", hopeless=True)
         came, reason = await read_body(response, key, call.cap_bytes)
-        came = pool.hide(key.scrub(came))
-        if reason is not None:
-            return Cut(reason, begun=True, came=came)
-        if options.tap is not None:
-            options.tap(_exchange_of(response, call.body, came, at))
-        return _reply_of(response, call, came)
+    finally:
+        # Read to its end it has let go of its connection.
+        if not response.closed:
+            response.close()
+    came = pool.hide(key.scrub(came))
+    if reason is not None:
+        return Cut(reason, begun=True, came=came)
+    if options.tap is not None:
+        options.tap(_exchange_of(response, call.body, came, at))
+    return _reply_of(response, call, came)
+
+
+def _unheard(exc: BaseException, body: KeyedBody, key: ApiKey) -> Unsent | Cut:
+    """
+    What a foreign error means, whatever aiohttp thinks of: after the first
+    byte none may look like a request that was never sent.
+    """
+    closed = isinstance(exc, asyncio.CancelledError)
+    reason = _CLOSED if closed else words_of(exc, key)
+    if isinstance(exc, aiohttp.ClientHttpProxyError):
+        return Unsent(reason, hopeless=exc.status == 407)
+    if body.started:
+        return Cut(reason, begun=body.begun)
+    known = isinstance(exc, (aiohttp.ClientError, OSError))
+    return Unsent(reason, hopeless=not known or isinstance(exc, _HOPELESS))
 
 
 def _reply_of(

@@ -70,15 +70,9 @@ class KeyedBody(aiohttp.Payload):
         content_length: int | None,  # noqa: ARG002 - aiohttp gives it
     ) -> None:
         self._writer = writer
-        protocol = getattr(writer, "protocol", None)
-        reused = protocol is not None and protocol in _used
-        if (protocol is not None and protocol.should_close) or _hung_up(
-            getattr(writer, "transport", None), reused=reused
-        ):
+        if _is_farewell(writer):
             self.refused = True
             raise aiohttp.ClientConnectionResetError(_CLOSED)
-        if protocol is not None:
-            _used.add(protocol)
         if self._leaving is not None:
             self._leaving()
         try:
@@ -112,11 +106,13 @@ def _keyed(body: bytes, key: ApiKey) -> bytes:
     return b'{"key":%b%b%b' % (key.as_json(), comma, rest)
 
 
-#: Connections that have carried a request.
-_used: weakref.WeakSet[asyncio.BaseProtocol] = weakref.WeakSet()
+#: What looks at connections that have carried a request.
+_looks: weakref.WeakKeyDictionary[asyncio.BaseProtocol, select.poll] = (
+    weakref.WeakKeyDictionary()
+)
 
 
-def _hung_up(transport: asyncio.Transport | None, *, reused: bool) -> bool:
+def _is_farewell(writer: AbstractStreamWriter) -> bool:
     """
     Whether the other end has closed the connection, or is about to: what it
     says unasked on one that was idle is its farewell.
@@ -124,16 +120,36 @@ def _hung_up(transport: asyncio.Transport | None, *, reused: bool) -> bool:
     While somebody held up the loop, nobody has read that it did: a request
     that is written now gets no answer, and nobody can tell what became of it.
     """
-    # On a new one TLS has things to say of its own.
-    signs = (_RDHUP or 0) | (select.POLLIN if reused else 0)
+    transport = getattr(writer, "transport", None)
     if transport is None or transport.is_closing():
         return True
-    sock = transport.get_extra_info("socket")
-    if sock is None or not signs:
+    protocol = getattr(writer, "protocol", None)
+    if protocol is None:
         return False
+    if protocol.should_close:
+        return True
+    look = _looks.get(protocol)
     try:
-        watch = select.poll()
-        watch.register(sock.fileno(), signs)
-        return bool(watch.poll(0))
+        if look is not None:
+            return bool(look.poll(0))
+        return _is_closed_at_once(protocol, transport)
     except (OSError, ValueError):
         return True
+
+
+def _is_closed_at_once(
+    protocol: asyncio.BaseProtocol, transport: asyncio.BaseTransport
+) -> bool:
+    """
+    The same of a new connection, where TLS has things to say of its own.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return False
+    look, closed = select.poll(), False
+    if _RDHUP is not None:
+        look.register(sock.fileno(), _RDHUP)
+        closed = bool(look.poll(0))
+    look.register(sock.fileno(), (_RDHUP or 0) | select.POLLIN)
+    _looks[protocol] = look
+    return closed

@@ -30,9 +30,15 @@ async def read_body(
     """
     content: Decompressor | None = None
     chunks: list[bytes] = []
-    size, reason = 0, None
+    size, reason, at_end = 0, None, False
+    stream = response.content
     try:
-        while reason is None and (chunk := await response.content.readany()):
+        while reason is None and not at_end:
+            # Most come in one piece: nothing is left to wait for.
+            at_end = stream.is_eof()
+            chunk = stream.read_nowait() if at_end else await stream.readany()
+            if not chunk:
+                break
             if not chunks and chunk[:1] != b"{":
                 content = content or _unpacking(response)
             for piece in content.feed(chunk) if content else (chunk,):
