@@ -357,7 +357,8 @@ async def _opened(opening: asyncio.Future[None]) -> None:
 
         JournalError: The journal, or the folder, cannot be used.
     """
-    await asyncio.wait({opening})
+    if not opening.done():
+        await asyncio.wait({opening})
     if opening.cancelled():
         raise ClientClosedError("the batch was left before it began")
     opening.result()

@@ -55,7 +55,7 @@ from .deadline import Deadline
 from .keyed_body import KeyedBody
 from .links import read_link
 from .network import NetworkOptions
-from .reading import is_deflated, read_body, words_of
+from .reading import CLOSED, is_deflated, read_body, unheard, words_of
 from .resolver import Resolver
 from .runtime import Runtime
 from .waiters import is_cancelled
@@ -83,18 +83,6 @@ _MOST_FIELDS = 1024
 
 
 _NO_CONNECTION = Unsent("no connection")
-
-
-#: Closing, aiohttp cancels those who wait for a name.
-_CLOSED = "the client was closed meanwhile"
-
-
-#: As it would be at the next try.
-_HOPELESS = (
-    aiohttp.ClientConnectorCertificateError,
-    aiohttp.ServerFingerprintMismatch,
-    aiohttp.InvalidURL,
-)
 
 
 #: A job is asked for at one URL again and again; yarl remembers fewer.
@@ -275,9 +263,8 @@ class SessionPool:
         """
         Send what costs nothing, and may be as long as a picture.
         """
-        return await self._exchange(
-            self._poll, call, limit=self.runtime.timeouts.submit
-        )
+        limit = self.runtime.timeouts.submit
+        return await self._exchange(self._poll, call, limit)
 
     async def _exchange(
         self,
@@ -292,9 +279,8 @@ class SessionPool:
         heard: Reply | Unsent | Cut = _NO_CONNECTION
         for _ in range(_MOVES):
             body = KeyedBody(call.body, key, leaving)
-            trip = _round_trip(
-                self, session, call, body, key, bounds or session.timeout
-            )
+            within = bounds or session.timeout
+            trip = _round_trip(self, session, call, body, key, within)
             try:
                 if limit is None:
                     heard = await trip
@@ -304,7 +290,7 @@ class SessionPool:
             except (Exception, asyncio.CancelledError) as exc:
                 if is_cancelled(exc):
                     raise
-                heard = _unheard(exc, body, key)
+                heard = unheard(exc, body, key)
             if not body.refused:
                 return heard
             # Two turns of the loop, in which it sees what else was closed.
@@ -371,7 +357,7 @@ class SessionPool:
         except asyncio.CancelledError as exc:
             if is_cancelled(exc):
                 raise
-            reason = _CLOSED
+            reason = CLOSED
         except Exception as exc:  # noqa: BLE001 - of a link that others made
             reason = words_of(exc)
         if self._files.closed:
@@ -426,29 +412,15 @@ async def _round_trip(
         came, reason = await read_body(response, key, call.cap_bytes)
     finally:
         # Read to its end it has let go of its connection.
-        if not response.closed:
-            response.close()
+        if response.connection is not None:
+            response.release()
+            await response.wait_for_close()
     came = pool.hide(key.scrub(came))
     if reason is not None:
         return Cut(reason, begun=True, came=came)
     if options.tap is not None:
         options.tap(_exchange_of(response, call.body, came, at))
     return _reply_of(response, call, came)
-
-
-def _unheard(exc: BaseException, body: KeyedBody, key: ApiKey) -> Unsent | Cut:
-    """
-    What a foreign error means, whatever aiohttp thinks of: after the first
-    byte none may look like a request that was never sent.
-    """
-    closed = isinstance(exc, asyncio.CancelledError)
-    reason = _CLOSED if closed else words_of(exc, key)
-    if isinstance(exc, aiohttp.ClientHttpProxyError):
-        return Unsent(reason, hopeless=exc.status == 407)
-    if body.started:
-        return Cut(reason, begun=body.begun)
-    known = isinstance(exc, (aiohttp.ClientError, OSError))
-    return Unsent(reason, hopeless=not known or isinstance(exc, _HOPELESS))
 
 
 def _reply_of(

@@ -31,12 +31,13 @@ from .._protocol.replies import (
     Processing,
     Refusal,
     Reply,
+    Success,
     Topic,
     Unreadable,
 )
 from ..errors import ConfigurationError
 from ..results import Receipt
-from ..specs import SPECS, Endpoint
+from ..specs import SPECS, Endpoint, Spec
 from .bells import Bell
 from .http import SessionPool
 from .runtime import Counts
@@ -97,8 +98,7 @@ class Inquiry:
         receipt: Receipt,
         pool: SessionPool,
         counts: Counts,
-        *,
-        large: bool,
+        spec: Spec | None,
     ) -> CallResult:
         """
         Ask once, in the form that the job is known to answer.
@@ -110,12 +110,15 @@ class Inquiry:
 
             counts: Where questions are counted.
 
-            large: Whether the answer may hold the pictures themselves.
+            spec: What was asked for, where that is known: the answer may hold
+                the pictures themselves.
         """
-        heard = await self._ask(receipt, pool, counts, large=large)
+        heard = await self._ask(receipt, pool, counts, spec)
+        if isinstance(heard, Processing | Success):
+            return heard
         if _no_such_route(heard):
             self._switch()
-            other = await self._ask(receipt, pool, counts, large=large)
+            other = await self._ask(receipt, pool, counts, spec)
             if not _no_such_route(other):
                 return other
             self._switch()
@@ -149,10 +152,10 @@ class Inquiry:
         receipt: Receipt,
         pool: SessionPool,
         counts: Counts,
-        *,
-        large: bool,
+        spec: Spec | None,
     ) -> CallResult:
         if self._call is None:
+            large = spec is not None and spec.inline
             self._call = self._question(receipt, pool.base_url, large=large)
         counts.polls += 1
         self.polls += 1

@@ -17,7 +17,7 @@ from contextvars import Context, copy_context
 
 import attrs
 
-from .._policy.polling import PollSchedule, TokenBucket, polls_at_once
+from .._policy.polling import PollSchedule, TokenBucket
 from .._protocol.replies import CallResult, Unsent
 from ..errors import ConfigurationError
 from .job import Watch
@@ -154,7 +154,8 @@ class PollLoop:
         self._timer = None
         now = self.runtime.now()
         try:
-            self._sweep(now)
+            if self._asking:
+                self._sweep(now)
             due = self._ask_due(now)
             if self._asking:
                 # Those that hang have no other timer.
@@ -176,8 +177,8 @@ class PollLoop:
         Start the polls that are due; give when the next is, if that is known.
         """
         slots, self._crowded = self.slots(), False
-        self._bucket.rate = self._rate(slots)
-        most = polls_at_once(slots)
+        if slots != self._bucket.slots:
+            self._bucket.heed(slots, self._rate(slots))
         while self._heap:
             due, _, watch = self._heap[0]
             if due != watch.inquiry.due or watch in self._asking:
@@ -185,7 +186,7 @@ class PollLoop:
                 continue
             if due > now:
                 return due
-            if len(self._asking) >= most:
+            if len(self._asking) >= self._bucket.at_once:
                 self._crowded = True
                 return None
             pause = self._bucket.ready_in(now)

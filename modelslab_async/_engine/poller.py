@@ -220,17 +220,14 @@ class Poller:
         self._loop.plan(watch, max(now, min(now + pause, end)))
 
     def _ask(self, watch: Watch) -> Awaitable[CallResult]:
-        spec = watch.spec
         return watch.inquiry.ask(
-            watch.receipt,
-            self.pool,
-            self.runtime.stats,
-            large=spec is not None and spec.inline,
+            watch.receipt, self.pool, self.runtime.stats, watch.spec
         )
 
     def _hear(self, watch: Watch, heard: CallResult | None) -> None:
         if watch in self._watched:
-            asked = self._loop.asked_at(watch)
+            told = self.runtime.observers.functions
+            asked = self._loop.asked_at(watch) if told else None
             self._hearing.hear(watch, heard, asked)
 
     # The end

@@ -4,6 +4,7 @@ What comes over a connection, and what is wrong with it.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import os
@@ -13,12 +14,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import aiohttp
 
+from .._protocol.replies import Cut, Unsent
 from .api_key import ApiKey
+from .keyed_body import KeyedBody
 
 
 if TYPE_CHECKING:
     # Only where something came packed.
     from .._protocol.decompress import Decompressor
+
+
+#: Closing, aiohttp cancels those who wait for a name.
+CLOSED = "the client was closed meanwhile"
 
 
 async def read_body(
@@ -68,6 +75,29 @@ def is_deflated(response: aiohttp.ClientResponse) -> bool:
     """
     packing = response.headers.get("Content-Encoding", "")
     return packing.strip().lower() == "deflate"
+
+
+#: As it would be at the next try.
+_HOPELESS = (
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ServerFingerprintMismatch,
+    aiohttp.InvalidURL,
+)
+
+
+def unheard(exc: BaseException, body: KeyedBody, key: ApiKey) -> Unsent | Cut:
+    """
+    What a foreign error means: after the first byte none, whatever aiohttp
+    thinks of, may look like a request that was never sent.
+    """
+    closed = isinstance(exc, asyncio.CancelledError)
+    reason = CLOSED if closed else words_of(exc, key)
+    if isinstance(exc, aiohttp.ClientHttpProxyError):
+        return Unsent(reason, hopeless=exc.status == 407)
+    if body.started:
+        return Cut(reason, begun=body.begun)
+    known = isinstance(exc, (aiohttp.ClientError, OSError))
+    return Unsent(reason, hopeless=not known or isinstance(exc, _HOPELESS))
 
 
 def words_of(exc: BaseException, key: ApiKey | None = None) -> str:

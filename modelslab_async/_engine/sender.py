@@ -108,7 +108,7 @@ class Sender:
                 self.queue.leave(one.ticket)
 
     async def _see_in(self, one: Submission) -> SubmissionEnd:
-        placed = NOT_YET
+        placed = NOT_YET if one.spec.uploads else NO_FILES
         while True:
             if placed.until <= self.runtime.now():
                 placed = await self._upload(one)
@@ -138,7 +138,7 @@ class Sender:
         Before it queues: an upload takes no slot.
         """
         attempts, began = one.attempts, self.runtime.now()
-        while one.spec.uploads:
+        while True:
             try:
                 place = self.on_demand.uploads.place
                 return await one.in_turn(partial(place, one.spec))
@@ -154,7 +154,6 @@ class Sender:
                 pause = attempts.count(SubmitVerdict.NOT_SENT, heard, now)
                 tell_outage(one.watch, breaker)
                 await asyncio.sleep(pause)
-        return NO_FILES
 
     def _hold_back(self, one: Submission, ticket: Ticket) -> float:
         """

@@ -202,15 +202,9 @@ class SlotQueue:
             self._probe = ticket
 
     def _admit(self) -> None:
-        observers = self.runtime.observers
         if self.slots.waiting or self._timer is not None:
             self._let_in()
-        if observers and self.slots.limit != self._limit:
-            from ..events import LimitLearnt
-
-            self._limit = self.slots.limit
-            observers.tell(LimitLearnt(None, self._limit))
-        if observers:
+        if self.runtime.observers.functions:
             self._tell_slots()
 
     def _let_in(self) -> None:
@@ -232,10 +226,13 @@ class SlotQueue:
             self._timer = self.runtime.loop.call_later(wake, self._admit)
 
     def _tell_slots(self) -> None:
-        slots = self.slots
+        from ..events import LimitLearnt, SlotsChanged
+
+        slots, observers = self.slots, self.runtime.observers
+        if slots.limit != self._limit:
+            self._limit = slots.limit
+            observers.tell(LimitLearnt(None, self._limit))
         now = (slots.limit, slots.held, slots.waiting)
         if now != self._told:
-            from ..events import SlotsChanged
-
             self._told = now
-            self.runtime.observers.tell(SlotsChanged(None, *now))
+            observers.tell(SlotsChanged(None, *now))

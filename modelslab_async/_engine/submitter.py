@@ -264,4 +264,4 @@ def new_track_id() -> str:
     """
     18 random decimal digits: some pages of the service type it an integer.
     """
-    return str(random.randrange(10**17, 10**18))
+    return str(10**17 + random.getrandbits(59))

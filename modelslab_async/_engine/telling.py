@@ -22,8 +22,9 @@ from .waits import Waited, trouble
 _log = logging.getLogger("modelslab_async")
 
 
-def _heard(watch: Watch) -> bool:
-    return watch.runtime is not None and bool(watch.runtime.observers)
+def _heard(watch: Watch) -> object:
+    runtime = watch.runtime
+    return runtime is not None and runtime.observers.functions
 
 
 def tell_queued(watch: Watch, priority: int) -> None:

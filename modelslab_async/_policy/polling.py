@@ -260,20 +260,35 @@ class TokenBucket:
 
     What changes: the rate, and when the bucket will be full.
 
-    Args:
+    Attributes:
         rate: Polls a second; may be inf.
+
+        slots: How many are in use, as far as was told.
+
+        at_once: How many polls may be under way then.
 
     Bursts of half a second's worth pass: jobs do not come due evenly, and
     after a stalled loop no more than that goes at once.
     """
 
     rate: float
+    slots: int = attrs.field(default=0, init=False)
+    at_once: int = attrs.field(default=_LEAST_AT_ONCE, init=False)
     _full: float = attrs.field(default=-math.inf, init=False)
+
+    def heed(self, slots: int, rate: float) -> None:
+        """
+        Go on at another *rate*, as so many slots are in use now.
+        """
+        self.slots, self.rate = slots, rate
+        self.at_once = polls_at_once(slots)
 
     def ready_in(self, now: float) -> float:
         """
         Seconds until a poll may go; 0: now.
         """
+        if self._full <= now:
+            return 0.0
         ahead = self._full_after(now) - now - max(0.5, 1.0 / self.rate)
         return ahead if ahead > 1e-9 else 0.0
 

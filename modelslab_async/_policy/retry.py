@@ -93,4 +93,5 @@ class RetryBudget:
         """
         Put back what a call gives that went well.
         """
-        self.left = min(self.capacity, self.left + amount)
+        if self.left < self.capacity:
+            self.left = min(self.capacity, self.left + amount)

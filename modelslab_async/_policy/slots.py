@@ -140,7 +140,7 @@ class Slots:
         """
         Let the next one in, if it may: it holds a slot from now on.
         """
-        if not self.waiting or self._opens_at() > now:
+        if not self._queue.waiting or self._opens_at() > now:
             return None
         closure = self._closure
         if self.held >= self.limit:
@@ -163,7 +163,7 @@ class Slots:
         Seconds until `admit` could succeed though nothing happens; None if
         only an event can make it.
         """
-        if not self.waiting:
+        if not self._queue.waiting:
             return None
         opens_at = self._opens_at()
         return None if opens_at == math.inf else max(0.0, opens_at - now)

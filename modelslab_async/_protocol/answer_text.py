@@ -99,13 +99,16 @@ _MARKS = (
 )
 
 
+_ANY_MARK = tuple(mark for mark, _ in _MARKS)
+
+
 def _characters(body: bytes) -> tuple[str, bool]:
     """
     A body as text, and whether each of its bytes was understood.
     """
-    for mark, encoding in _MARKS:
-        if body.startswith(mark):
-            return body.decode(encoding, "replace"), True
+    if body.startswith(_ANY_MARK):
+        encoding = next(name for mark, name in _MARKS if body.startswith(mark))
+        return body.decode(encoding, "replace"), True
     try:
         return body.decode(), True
     except UnicodeDecodeError:

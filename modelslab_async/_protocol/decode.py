@@ -198,7 +198,7 @@ def _message(data: dict[str, JSON]) -> str:
         data.get("tip"),
         data.get("tips"),
     ):
-        if found := read_text(value):
+        if value and (found := read_text(value)):
             return found
     return ""
 

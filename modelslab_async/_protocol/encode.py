@@ -45,7 +45,7 @@ from ..specs import (
     parameters,
     picture_parameters,
 )
-from .json_text import compact_json
+from .json_text import compact_json, json_string
 from .replies import ANSWER_CAP_BYTES, CAP_BASE64_BYTES, Call
 
 
@@ -107,7 +107,7 @@ def encode_poll(url: str, job_id: str, *, base64: bool = False) -> Call:
     The request that asks at *url* how the job stands.
     """
     cap_bytes = CAP_BASE64_BYTES if base64 else ANSWER_CAP_BYTES
-    return Call(url, compact_json({"request_id": job_id}), cap_bytes)
+    return Call(url, b'{"request_id":%b}' % json_string(job_id), cap_bytes)
 
 
 _converter = cattrs.Converter()

@@ -86,7 +86,8 @@ def usual_fetch_url(base_url: str, endpoint: Endpoint, job_id: str) -> str:
     """
     Where the service's pages say that a job is asked for.
     """
-    return f"{api_url(base_url, endpoint.fetch_path)}/{quote(job_id, safe='')}"
+    name = job_id if _NUMBER.fullmatch(job_id) else quote(job_id, safe="")
+    return f"{api_url(base_url, endpoint.fetch_path)}/{name}"
 
 
 def other_fetch_url(base_url: str, endpoint: Endpoint) -> str:

@@ -53,12 +53,21 @@ def compact_json(data: dict[str, Any]) -> bytes:
     """
     An object in as few bytes as there can be.
     """
-    if not data:
-        return b"{}"
+    return _plain_json(data) if data else b"{}"
+
+
+def json_string(text: str) -> bytes:
+    """
+    A text in its quotes.
+    """
+    return _plain_json(text)
+
+
+def _plain_json(value: Any) -> bytes:
     try:
-        return _encode(data).encode()
+        return _encode(value).encode()
     except UnicodeEncodeError:
-        return json.dumps(data, separators=(",", ":")).encode()
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _finite(text: str) -> float | None:

@@ -101,6 +101,11 @@ _LINE_ENDS = {9: None, 10: None, 13: None}
 _PLAIN = re.compile(r"https?://[!#-&(-;=?-\[\]-_a-~]+")
 
 
+#: Where the first `://` of such a link ends at the latest; behind another
+#: one there may be a second link.
+_LATEST = 6
+
+
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]{0,30}://\S", re.IGNORECASE)
 
 
@@ -226,6 +231,9 @@ def _gather(value: JSON, found: list[str], depth: int) -> None:
     if depth == 0 or len(found) >= _MOST_LINKS:
         pass
     elif isinstance(value, str):
+        if _PLAIN.fullmatch(value) and value.rfind("://") < _LATEST:
+            found.append(value)
+            return
         unpacked = _as_json(value)
         if unpacked is value:
             found += _separated(value)

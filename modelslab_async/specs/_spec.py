@@ -166,6 +166,9 @@ class Spec:
         """
         The local files that must be uploaded before it can be sent.
         """
+        pictures = picture_parameters(type(self))
+        if all(getattr(self, name) is None for name in pictures):
+            return ()
         return tuple(file for _, file in local_files(self))
 
     def faults(self) -> Iterator[Problem]:
