@@ -88,9 +88,10 @@ async def usual(
     simulator: Simulator, tmp_path: Path, *observers: Observer
 ) -> None:
     """
-    A job whose model has to be loaded first, saved; then one that fails.
+    A job whose model has to be loaded first, saved; then one that fails. Both
+    are asked for, on any machine: they run on after the answer.
     """
-    simulator.change(latency=Latency.constant(3.0))
+    simulator.change(latency=Latency.constant(20.0))
     simulator.next("submit", LOADING)
     async with client(simulator, *observers) as lab:
         generation = await lab.generate(CAT)
@@ -377,6 +378,7 @@ async def test_an_unknown_outcome_is_a_warning(
 # Metrics
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_metrics(simulator: Simulator, tmp_path: Path) -> None:
     """
     What an operator scrapes is what the page shows.
