@@ -222,7 +222,7 @@ async def test_a_job_by_id_holds_a_slot_once_it_is_seen_to_run(
 # Who goes away, and when
 
 #: Longer than anybody here waits, on any machine.
-LONG = Latency.constant(200.0)
+LONG = Latency.constant(60.0)
 
 Call = Callable[[], Awaitable[object]]
 Way = Callable[[Call, Callable[[], object]], Awaitable[None]]
