@@ -90,17 +90,18 @@ class Hearing:
         names = () if known else watch.names()
         row = judge_poll(heard, names)
         tell_polled(watch, row, asked, now)
+        if row is PollVerdict.AGAIN and isinstance(heard, Processing):
+            self._runs(watch, heard, now)
+            return
         if row is PollVerdict.OTHER_JOB:
             pass
-        elif isinstance(heard, Processing | Refusal):
+        elif isinstance(heard, Refusal):
             watch.message = heard.message
         elif isinstance(heard, Success):
             watch.message = None
         if row is not PollVerdict.NOT_FOUND:
             watch.inquiry.missing = 0
         match row, heard:
-            case PollVerdict.AGAIN, Processing():
-                self._runs(watch, heard, now)
             case PollVerdict.DONE, Success():
                 self._done(watch, heard, now)
             case PollVerdict.EMPTY, Success():
@@ -127,7 +128,8 @@ class Hearing:
         """
         if watch.ticket is None:
             watch.ticket = self.queue.adopt()
-        watch.inquiry.fails = 0
+        watch.message = answer.message
+        watch.inquiry.missing = watch.inquiry.fails = 0
         if watch.job is not None:
             self.runtime.waits.end(watch.job)
         watch.elapsed = now - watch.since

@@ -236,16 +236,16 @@ class SessionPool:
                 cut |= leave_to_parent(connector)
         part(self.runtime.loop, cut)
 
-    async def submit(
+    def submit(
         self, call: Call, leaving: Callable[[], None] | None = None
-    ) -> Reply | Unsent | Cut:
+    ) -> Coroutine[object, object, Reply | Unsent | Cut]:
         """
         Send a request that costs money, once; *leaving* is called with its
         first byte, which an `OSError` of its keeps here.
         """
         # No bound here: those who ask hold slots, which are fewer.
         limit = self.runtime.timeouts.submit
-        return await self._exchange(self._submit, call, limit, leaving)
+        return self._exchange(self._submit, call, limit, leaving)
 
     def poll(
         self, call: Call, *, swept: bool = False

@@ -31,7 +31,6 @@ from .._protocol.replies import (
     Processing,
     Refusal,
     Reply,
-    Success,
     Topic,
     Unreadable,
 )
@@ -114,9 +113,7 @@ class Inquiry:
                 the pictures themselves.
         """
         heard = await self._ask(receipt, pool, counts, spec)
-        if isinstance(heard, Processing | Success):
-            return heard
-        if _no_such_route(heard):
+        if heard is not self._heard and _no_such_route(heard):
             self._switch()
             other = await self._ask(receipt, pool, counts, spec)
             if not _no_such_route(other):

@@ -47,7 +47,9 @@ class KeyedBody(aiohttp.Payload):
         super().__init__(None, content_type="application/json")
         self._body = body
         self._autoclose = True
-        whole = _keyed(body, key)
+        rest = body[1:]
+        comma = b"," if rest != b"}" else b""
+        whole = b'{"key":%b%b%b' % (key.as_json(), comma, rest)
         self._size = len(whole)
         #: Gives what is written, which no attribute shows.
         self._whole: Callable[[], bytes] = lambda: whole
@@ -98,12 +100,6 @@ class KeyedBody(aiohttp.Payload):
         """
         writer = self._writer
         return bool(writer and writer.output_size and not self.refused)
-
-
-def _keyed(body: bytes, key: ApiKey) -> bytes:
-    rest = body[1:]
-    comma = b"," if rest != b"}" else b""
-    return b'{"key":%b%b%b' % (key.as_json(), comma, rest)
 
 
 #: What looks at connections that have carried a request.

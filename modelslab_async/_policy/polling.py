@@ -289,17 +289,12 @@ class TokenBucket:
         """
         if self._full <= now:
             return 0.0
-        ahead = self._full_after(now) - now - max(0.5, 1.0 / self.rate)
+        # One more, and it would be full so much later.
+        ahead = self._full + 1.0 / self.rate - now - max(0.5, 1.0 / self.rate)
         return ahead if ahead > 1e-9 else 0.0
 
     def take(self, now: float) -> None:
         """
         Use up the token of a poll that goes now.
         """
-        self._full = self._full_after(now)
-
-    def _full_after(self, now: float) -> float:
-        """
-        When the bucket will be full again if a poll goes now.
-        """
-        return max(now, self._full) + 1.0 / self.rate
+        self._full = max(now, self._full) + 1.0 / self.rate

@@ -121,13 +121,15 @@ def judge_poll(result: CallResult, names: Collection[str] = ()) -> PollVerdict:
             this job's. Empty: any will do.
     """
     match result:
+        # First what most answers are.
+        case Processing(id=name):
+            other = bool(names) and name is not None and name not in names
+            return PollVerdict.OTHER_JOB if other else PollVerdict.AGAIN
         case Refusal() if _refuses_account(result):
             return PollVerdict.ACCOUNT
-        case (
-            Success(id=str(name))
-            | Processing(id=str(name))
-            | Refusal(id=str(name))
-        ) if names and name not in names:
+        case Success(id=str(name)) | Refusal(id=str(name)) if (
+            names and name not in names
+        ):
             return PollVerdict.OTHER_JOB
         case Success(images=images):
             return PollVerdict.DONE if images else PollVerdict.EMPTY
