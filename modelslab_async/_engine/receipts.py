@@ -15,6 +15,7 @@ import attrs
 
 from .._protocol.job_ids import clean_id
 from .._protocol.replies import Processing, Success
+from .._protocol.values import read_number, read_seconds
 from .._quoting import in_short
 from ..errors import (
     ApiError,
@@ -125,6 +126,8 @@ def packed(receipt: Receipt) -> str:
         "f": receipt.fetch_result,
         "s": receipt.seed,
         "u": list(receipt.expected_urls),
+        "n": receipt.eta,
+        "g": receipt.generation_time,
     }
     # Zero is a seed.
     known = {k: fact for k, fact in facts.items() if fact not in (None, [])}
@@ -170,14 +173,16 @@ def _unpacked(handle: str) -> Receipt:
         raise ConfigurationError(
             f"a job's handle of an endpoint that is not known: {endpoint!r}"
         )
-    track_id, link, seed, urls = (facts.get(k) for k in "tfsu")
+    track_id, link, seed, urls, eta, took = (facts.get(k) for k in "tfsung")
     return Receipt(
         job_id,
         endpoint,
         track_id if isinstance(track_id, str) else None,
         link if isinstance(link, str) else None,
-        seed=seed if isinstance(seed, int) else None,
-        expected_urls=tuple(u for u in urls if isinstance(u, str))
+        read_seconds(eta),
+        seed if isinstance(seed, int) else None,
+        tuple(u for u in urls if isinstance(u, str))
         if isinstance(urls, list)
         else (),
+        generation_time=read_number(took),
     )
