@@ -23,6 +23,7 @@ from ._faults import Answer, Edit, Fault, Order, Orders, Target, give, page
 from ._files import Files
 from ._inputs import InputReader
 from ._jobs import Jobs
+from ._listener import Listener
 from ._outside import Outside
 from ._replay import Replay
 from ._server import Rooms, Server
@@ -96,7 +97,7 @@ class Simulator:
             )
         )
         self._replay = None if replay is None else Replay(replay)
-        self._runner: web.AppRunner | None = None
+        self._listener: Listener | None = None
         self._origin: str | None = None
 
     @property
@@ -141,41 +142,25 @@ class Simulator:
 
             OSError: The port is taken.
         """
-        if self._runner is not None:
+        if self._listener is not None:
             return
         if self.settings.pictures == "drawn":
             await asyncio.to_thread(drawing.load)
 
         app = web.Application(client_max_size=_LARGEST_BODY)
         app.router.add_route("*", "/{path:.*}", self._answer)
-        # Handlers end with their connections: silence costs nothing.
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            handler_cancellation=True,
-            shutdown_timeout=0.05,
-        )
-        await runner.setup()
-        site = web.TCPSite(runner, host, port, backlog=1024)
-        try:
-            await site.start()
-        except BaseException:
-            await runner.cleanup()
-            raise
-        self._runner = runner
-        taken = runner.addresses[0][1]
-        shown = f"[{host}]" if ":" in host else host
-        self._origin = f"http://{shown}:{taken}"
+        self._listener = await Listener.start(app, port, host)
+        self._origin = self._listener.origin
 
     async def stop(self) -> None:
         """
         Hang up. The books stay; unfinished jobs stay unfinished.
         """
-        runner, self._runner = self._runner, None
+        listener, self._listener = self._listener, None
         self._jobs.close()
         await self._webhooks.close()
-        if runner is not None:
-            await runner.cleanup()
+        if listener is not None:
+            await listener.stop()
         await self._outside.close()
 
     async def __aenter__(self) -> Self:
