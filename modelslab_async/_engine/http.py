@@ -28,7 +28,7 @@ from collections.abc import (
     Coroutine,
     Mapping,
 )
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from socket import socket
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,9 @@ from .links import read_link
 from .network import NetworkOptions
 from .reading import CLOSED, is_deflated, read_body, unheard, words_of
 from .resolver import Resolver
+from .response import Response, hang_up
 from .runtime import Runtime
+from .sockets import Sockets, plain_socket
 from .waiters import is_cancelled
 
 
@@ -132,6 +134,7 @@ class SessionPool:
         factory=set, init=False
     )
     _guard: AddressGuard | None = attrs.field(default=None, init=False)
+    _sockets: Sockets = attrs.field(factory=Sockets, init=False)
 
     @property
     def guard(self) -> AddressGuard:
@@ -162,7 +165,7 @@ class SessionPool:
             resolver,
             {"Accept-Encoding": "identity"},
             silence=timeouts.file_read,
-            socket_factory=_guarded_socket,
+            make=_guarded_socket,
         )
         self.runtime.in_child.append(self.leave)
         self._downloads = asyncio.Semaphore(self.options.max_downloads)
@@ -174,7 +177,7 @@ class SessionPool:
         *,
         silence: float,
         keepalive_timeout: float = 15.0,
-        socket_factory: Callable[..., socket] | None = None,
+        make: Callable[[aiohttp.AddrInfoType], socket] = plain_socket,
     ) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -183,12 +186,13 @@ class SessionPool:
                 ttl_dns_cache=60,
                 ssl=self.options.ssl,
                 keepalive_timeout=keepalive_timeout,
-                socket_factory=socket_factory,
+                socket_factory=self._sockets.noting(make),
             ),
             headers={**headers, "User-Agent": _USER_AGENT},
             max_line_size=_LONGEST_LINE_BYTES,
             max_field_size=_LONGEST_LINE_BYTES,
             max_headers=_MOST_FIELDS,
+            response_class=Response,
             cookie_jar=aiohttp.DummyCookieJar(),
             # No *total*: after a stalled loop it throws away an answer that
             # has already come (measured, 15 of 15).
@@ -211,6 +215,7 @@ class SessionPool:
             response.content.set_exception(ClientClosedError())
         while self._sessions:
             await self._sessions.pop().close()
+        await self._sockets.hang_up()
 
     def abandon(self) -> None:
         """
@@ -412,9 +417,12 @@ async def _round_trip(
         came, reason = await read_body(response, key, call.cap_bytes)
     finally:
         # Read to its end it has let go of its connection.
-        if response.connection is not None:
-            response.release()
-            await response.wait_for_close()
+        if response.connection is None:
+            hang_up(response)
+        else:
+            with closing(response):
+                response.release()
+                await response.wait_for_close()
     came = pool.hide(key.scrub(came))
     if reason is not None:
         return Cut(reason, begun=True, came=came)
