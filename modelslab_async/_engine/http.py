@@ -57,7 +57,7 @@ from .links import read_link
 from .network import NetworkOptions
 from .reading import CLOSED, is_deflated, read_body, unheard, words_of
 from .resolver import Resolver
-from .response import Response, hang_up
+from .response import FileResponse, Response
 from .runtime import Runtime
 from .sockets import Sockets, plain_socket
 from .waiters import is_cancelled
@@ -166,6 +166,7 @@ class SessionPool:
             {"Accept-Encoding": "identity"},
             silence=timeouts.file_read,
             make=_guarded_socket,
+            kind=FileResponse,
         )
         self.runtime.in_child.append(self.leave)
         self._downloads = asyncio.Semaphore(self.options.max_downloads)
@@ -178,6 +179,7 @@ class SessionPool:
         silence: float,
         keepalive_timeout: float = 15.0,
         make: Callable[[aiohttp.AddrInfoType], socket] = plain_socket,
+        kind: type[aiohttp.ClientResponse] = Response,
     ) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -192,7 +194,7 @@ class SessionPool:
             max_line_size=_LONGEST_LINE_BYTES,
             max_field_size=_LONGEST_LINE_BYTES,
             max_headers=_MOST_FIELDS,
-            response_class=Response,
+            response_class=kind,
             cookie_jar=aiohttp.DummyCookieJar(),
             # No *total*: after a stalled loop it throws away an answer that
             # has already come (measured, 15 of 15).
@@ -418,7 +420,7 @@ async def _round_trip(
     finally:
         # Read to its end it has let go of its connection.
         if response.connection is None:
-            hang_up(response)
+            body.hang_up()
         else:
             with closing(response):
                 response.release()

@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
 from .api_key import ApiKey
+from .response import hang_up
 
 
 _CLOSED = "the server closed the connection while it was idle"
@@ -92,6 +93,12 @@ class KeyedBody(aiohttp.Payload):
         self.begun = True
         if self._writer is None and status == 408:
             self.refused = True
+
+    def hang_up(self) -> None:
+        """
+        Wait for no goodbye of a peer that keeps no connection.
+        """
+        hang_up(getattr(self._writer, "transport", None))
 
     @property
     def started(self) -> bool:

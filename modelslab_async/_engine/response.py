@@ -21,24 +21,35 @@ class Response(aiohttp.ClientResponse):
     An answer after whose `close` nobody waits for a goodbye.
     """
 
+    def close(self) -> None:
+        connection = self.connection
+        carrier = None if connection is None else connection.transport
+        super().close()
+        hang_up(carrier)
+
+
+class FileResponse(aiohttp.ClientResponse):
+    """
+    The same of an answer that was read to its end before, when it knows its
+    connection no more.
+    """
+
     carrier: asyncio.Transport | None = None
 
-    async def start(self, connection: Connection) -> Response:
-        # Read to its end, it knows its connection no more.
+    async def start(self, connection: Connection) -> FileResponse:
         self.carrier = connection.transport
         await super().start(connection)
         return self
 
     def close(self) -> None:
         super().close()
-        hang_up(self)
+        hang_up(self.carrier)
 
 
-def hang_up(response: aiohttp.ClientResponse) -> None:
+def hang_up(carrier: asyncio.Transport | None) -> None:
     """
-    Wait for no goodbye on the connection that an answer has let go of.
+    Wait for no goodbye on a connection that an answer has let go of.
     """
-    carrier = getattr(response, "carrier", None)
     # One that is kept for the next request is not closing.
     if carrier is not None and carrier.is_closing():
         carrier.abort()
