@@ -78,7 +78,7 @@ class Hearing:
     ) -> None:
         """
         Do what an answer to what was *asked* then calls for; None: the
-        question died of a bug.
+        question hung, or died of a bug.
         """
         if heard is None:
             self._again(watch, None)

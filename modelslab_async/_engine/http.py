@@ -1,5 +1,5 @@
 """
-The network: bounded sessions, and who may see the key.
+The network: three sessions, and who may see the key.
 
 * The key is added by `KeyedBody`, as the bytes are written, and by nothing
   else.  No frame of ours names those bytes, and what aiohttp raises is never
@@ -110,7 +110,7 @@ _API_HEADERS = {
 @attrs.define(eq=False, repr=False)
 class SessionPool:
     """
-    Sessions bounded by semaphores: the only way out to the network.
+    The sessions of a client: its only way out to the network.
 
     What changes: the sessions, opened on the running loop by `open`.
     """

@@ -1,8 +1,8 @@
 """
 A job as its owner sees it, and the watch behind it.
 
-A `Watch` is written by the poller alone, and by the submitter until the
-service has answered; a `Job` only shows it.
+A `Watch` is written by the poller and its hearing, and by submitter and sender
+until the service has answered; a `Job` only shows it.
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ class PollLoop:
 
         ask: Asks for a job, once.
 
-        hear: Is given what was heard, None where asking died of a bug.
+        hear: Is given what was heard, None where asking hung, or died of a
+            bug.
 
         stumbled: Is called after a bug in the loop itself.
     """

@@ -1,6 +1,8 @@
 """
 What everything on one event loop shares: the loop and its process, timeouts,
 observers, what is counted, and threads of our own.
+
+It also sees a fork: the child lets go of all that is its parent's.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ What each answer means for what we do next.
 
 Two tables, tested from top to bottom, and total: `judge_submit` for requests
 that cost money, `judge_poll` for questions that cost none.  They only say
-which row it is; `_engine.submitter` and `_engine.poller` play the row out.
+which row it is; `_engine.sender` and `_engine.hearing` play the row out.
 """
 
 from __future__ import annotations

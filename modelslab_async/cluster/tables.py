@@ -1,5 +1,5 @@
 """
-The SQL of a journal in PostgreSQL.
+The SQL of a journal's items in PostgreSQL; batches and runs are in `postgres`.
 
 Each call is a part of a transaction of the caller's.
 """

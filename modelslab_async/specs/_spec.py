@@ -3,7 +3,7 @@ What every request is: its endpoint, its parameters, and who is told.
 
 A spec is a frozen attrs class whose fields are declared as `_parameter` says.
 It checks itself when it is made, and tells all faults at once.  A further
-endpoint is such a class, an `Endpoint`, and its row in `SPECS`.
+endpoint is such a class, an `Endpoint`, and its row in `_registry`.
 """
 
 from __future__ import annotations
