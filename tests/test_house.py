@@ -93,14 +93,15 @@ def _attributes(cls: ast.ClassDef) -> set[str]:
 
 def _imported(statement: str) -> set[str]:
     """
-    The modules that a fresh interpreter has after *statement*.
+    The modules that a fresh interpreter has after *statement*, and had not
+    before: one that measures coverage has some of its own.
     """
+    code = (
+        f"import sys\nhad = {{*sys.modules}}\n{statement}\n"
+        "print(*sys.modules.keys() - had)"
+    )
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            f"{statement}\nimport sys\nprint(*sys.modules)",
-        ],
+        [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         check=True,
         text=True,
