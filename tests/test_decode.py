@@ -320,6 +320,7 @@ def test_half_character() -> None:
         ({"tip": "a"}, "a"),
         ({"tips": ["a"]}, "a"),
         ({"message": 5}, "5"),
+        ({"message": 0, "messege": "a"}, "0"),
         ({"message": " two\r\nlines\x1b[31m "}, "two lines [31m"),
         ({"message": "x" * 5000}, "x" * 1000),
         ({"message": [[[[["deep"]]]]]}, ""),

@@ -85,9 +85,13 @@ async def test_a_handle_carries_a_seed_of_zero(service: Simulator) -> None:
     async with client(service) as lab, client(service) as elsewhere:
         job = await lab.submit(attrs.evolve(CAT, seed=0))
 
-        generation = await elsewhere.job(job.handle)
+        again = elsewhere.job(job.handle)
+        etas = job.eta, again.eta
+        generation = await again
 
     assert generation.seed == 0
+    assert etas[0] is not None
+    assert etas[0] == etas[1]
 
 
 async def test_one_id_is_one_job_while_it_is_watched(

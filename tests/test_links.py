@@ -24,6 +24,10 @@ from modelslab_async._protocol.links import read_url
 from modelslab_async._protocol.replies import Reply, Success
 
 
+#: Behind another link, with one of its slashes.
+ONE_SLASH = LINK.replace("//", "/")
+
+
 @pytest.mark.parametrize(
     ("body", "images"),
     [
@@ -52,6 +56,7 @@ from modelslab_async._protocol.replies import Reply, Success
         ({"output": [{"picture": LINK, "seed": 5}]}, [(LINK, None)]),
         ({"output": {"0": {"link": LINK}}}, [(LINK, None)]),
         ({"output": f"{LINK},{OTHER}"}, [(LINK, None), (OTHER, None)]),
+        ({"output": f"{OTHER},{ONE_SLASH}"}, [(OTHER, None), (LINK, None)]),
         ({"output": f"{LINK}\r\n{OTHER}\n"}, [(LINK, None), (OTHER, None)]),
         ({"output": [f"{LINK} ; {OTHER}"]}, [(LINK, None), (OTHER, None)]),
         ({"output": f"{LINK}?a=b,c;d|e f"}, [(f"{LINK}?a=b,c;d|e f", None)]),

@@ -771,5 +771,5 @@ class SlotsMachine(RuleBasedStateMachine):
 
 TestSlotsMachine = SlotsMachine.TestCase
 TestSlotsMachine.settings = settings(
-    max_examples=50, stateful_step_count=40, deadline=None
+    max_examples=100, stateful_step_count=40, deadline=None
 )

@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 import pytest
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelslab_async import RemoveBackground, specs
@@ -540,6 +540,7 @@ ANYTHING = st.one_of(
 
 
 @given(st.data())
+@settings(max_examples=100)
 def test_anything(data: st.DataObject) -> None:
     """
     Anything anywhere, of any kind of spec, is a spec or a `SpecError`, never
@@ -672,7 +673,7 @@ LONG = [
 @pytest.mark.parametrize(
     ("beginning", "piece", "size"),
     [
-        (*LONG[4], 10_000),
+        *((*each, 30_000) for each in LONG[4:7]),
         *(pytest.param(*e, 1_000_000, marks=pytest.mark.slow) for e in LONG),
     ],
 )

@@ -75,7 +75,9 @@ class Watch:
     job: Job | None = None
     context: Context | None = None
     state: JobState = JobState.PROCESSING
-    eta: float | None = None
+    eta: float | None = attrs.field(
+        default=attrs.Factory(lambda self: self.receipt.eta, takes_self=True)
+    )
     message: str | None = None
     since: float = 0.0
     elapsed: float = 0.0

@@ -180,7 +180,6 @@ class Poller:
     ) -> None:
         watch.runtime, watch.since = self.runtime, now
         watch.end, watch.state = None, JobState.PROCESSING
-        watch.eta = watch.receipt.eta if watch.eta is None else watch.eta
         self._watched.add(watch)
         if watch.inquiry.bell is not None:
             watch.inquiry.bell.heard = partial(self._rung, watch)

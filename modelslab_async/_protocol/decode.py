@@ -198,7 +198,7 @@ def _message(data: dict[str, JSON]) -> str:
         data.get("tip"),
         data.get("tips"),
     ):
-        if value and (found := read_text(value)):
+        if value is not None and (found := read_text(value)):
             return found
     return ""
 

@@ -101,9 +101,8 @@ _LINE_ENDS = {9: None, 10: None, 13: None}
 _PLAIN = re.compile(r"https?://[!#-&(-;=?-\[\]-_a-~]+")
 
 
-#: Where the first `://` of such a link ends at the latest; behind another
-#: one there may be a second link.
-_LATEST = 6
+#: The same without what may stand before a second link.
+_LONE = re.compile(r"https?://[!#-&(-+\--:=?-\[\]-_a-{}~]+")
 
 
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]{0,30}://\S", re.IGNORECASE)
@@ -231,7 +230,7 @@ def _gather(value: JSON, found: list[str], depth: int) -> None:
     if depth == 0 or len(found) >= _MOST_LINKS:
         pass
     elif isinstance(value, str):
-        if _PLAIN.fullmatch(value) and value.rfind("://") < _LATEST:
+        if _LONE.fullmatch(value):
             found.append(value)
             return
         unpacked = _as_json(value)
