@@ -105,8 +105,8 @@ def test_it_fetches(
     """
     It asks for a job under version 7, and finds it.
     """
-    # Over before the next program has started.
-    modelslab_simulator.change(latency=Latency.constant(0.1), hold=0.0)
+    # Not over with the first answer, and before the next program has started.
+    modelslab_simulator.change(latency=Latency.constant(10.0), hold=0.0)
     model = ("--model", "flux", "--prompt", "a red fox")
     run("generate", "image", "--no-wait", *model)
     (job_id,) = modelslab_simulator.books.jobs
