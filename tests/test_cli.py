@@ -9,11 +9,10 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import pytest
 
 from PIL import Image as Picture
 from shells import Hurried, Type, modelslab_settings, service, type_
+from waiting import look_until
 
 from modelslab_async import TextToImage, __main__
 from modelslab_async._cli import run, shell
@@ -35,12 +35,6 @@ from modelslab_async.simulator import (
 
 
 __all__ = ["modelslab_settings", "service", "type_"]
-
-
-def _until(happened: Callable[[], object]) -> None:
-    # Another process tells nobody: it is looked at, in steps.
-    while not happened():
-        time.sleep(0.01)
 
 
 def _prompts(tmp_path: Path, *prompts: str) -> str:
@@ -682,7 +676,7 @@ def test_status_of_what_is(
     thread = threading.Thread(target=asyncio.run, args=(work(),))
     thread.start()
     try:
-        _until((tmp_path / "out" / "status.json").exists)
+        look_until((tmp_path / "out" / "status.json").exists)
         ran = type_("status", "out")
         told = type_("status", "out", "--json")
     finally:
@@ -814,7 +808,7 @@ def test_interrupt_twice(
 
     with _start(*batch, cwd=tmp_path) as process:
         assert process.stderr is not None
-        _until(lambda: len(service.books.accepted) == 5)
+        look_until(lambda: len(service.books.accepted) == 5)
         process.send_signal(signal.SIGINT)
         process.stderr.readline()
         process.send_signal(signal.SIGINT)
@@ -853,7 +847,7 @@ def test_interrupt_in_line(service: Simulator, tmp_path: Path) -> None:
     service.occupy("s3cret", 5)
 
     with _start("generate", "a cat", cwd=tmp_path) as process:
-        _until(lambda: service.books.entries)
+        look_until(lambda: service.books.entries)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=10)
 

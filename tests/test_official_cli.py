@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from waiting import look_until
+
 from modelslab_async.simulator import Latency, Simulator
 
 
@@ -105,11 +107,12 @@ def test_it_fetches(
     """
     It asks for a job under version 7, and finds it.
     """
-    # Not over with the first answer, and before the next program has started.
+    # Not over with the first answer.
     modelslab_simulator.change(latency=Latency.constant(10.0), hold=0.0)
     model = ("--model", "flux", "--prompt", "a red fox")
     run("generate", "image", "--no-wait", *model)
-    (job_id,) = modelslab_simulator.books.jobs
+    ((job_id, job),) = modelslab_simulator.books.jobs.items()
+    look_until(lambda: job.ended is not None)
 
     run("generate", "fetch", "--id", str(job_id))
 

@@ -29,6 +29,15 @@ async def until(fact: Callable[[], object], patience: float = 10.0) -> None:
             await asyncio.sleep(0.001)
 
 
+def look_until(happened: Callable[[], object]) -> None:
+    """
+    Wait for what another process, or thread, tells nobody: it is looked at,
+    in steps.
+    """
+    while not happened():
+        time.sleep(0.01)
+
+
 @attrs.define
 class Clock:
     """
